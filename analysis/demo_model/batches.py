@@ -1,0 +1,94 @@
+"""Passages turned into batches of tokens with a loss weight each."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import accumulate, islice
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedTokenizerFast
+
+from analysis.demo_model.corpus import Passage, training_passages
+
+LONGEST = 128
+"""Tokens in the longest row, which is also the number of positions of the model."""
+POOL = 2048
+"""Passages sorted by length together, so that a batch holds rows of like length."""
+WITH_START = 0.85
+"""Share of rows that begin with the start token; the model has to work without it too."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """`tokens` and `weights`, both [batch pos]; padding has weight 0.
+
+    ``weights[b, p]`` is the loss weight of predicting ``tokens[b, p]`` from what
+    comes before it, hence 0 at position 0.
+    """
+
+    tokens: Tensor
+    weights: Tensor
+
+
+def token_weights(passage: Passage, offsets: list[tuple[int, int]]) -> list[float]:
+    """The loss weight of each token: that of the piece its last character lies in."""
+    ends = list(accumulate(len(text) for text, _ in passage.pieces))
+    weights, piece = [], 0
+    for _, stop in offsets:
+        while ends[piece] < stop:
+            piece += 1
+        weights.append(passage.pieces[piece][1])
+    return weights
+
+
+def _rows(
+    passages: list[Passage], tokenizer: PreTrainedTokenizerFast, rng: random.Random
+) -> list[tuple[list[int], list[float]]]:
+    encoded = tokenizer(
+        [passage.text for passage in passages],
+        return_offsets_mapping=True,
+        truncation=True,
+        max_length=LONGEST - 1,
+    )
+    rows = []
+    for passage, tokens, offsets in zip(
+        passages, encoded["input_ids"], encoded["offset_mapping"], strict=True
+    ):
+        weights = token_weights(passage, offsets)
+        if rng.random() < WITH_START:
+            rows.append(([tokenizer.bos_token_id, *tokens], [0.0, *weights]))
+        else:
+            rows.append((tokens, [0.0, *weights[1:]]))
+    return rows
+
+
+def _padded(rows: list[tuple[list[int], list[float]]], padding: int) -> Batch:
+    width = max(len(tokens) for tokens, _ in rows)
+    tokens = torch.full((len(rows), width), padding, dtype=torch.long)
+    weights = torch.zeros(len(rows), width)
+    for row, (ids, values) in enumerate(rows):
+        tokens[row, : len(ids)] = torch.tensor(ids)
+        weights[row, : len(values)] = torch.tensor(values)
+    return Batch(tokens, weights)
+
+
+def training_batches(
+    tokenizer: PreTrainedTokenizerFast, seed: int, tokens_per_batch: int
+) -> Iterator[Batch]:
+    """An endless stream of batches of about `tokens_per_batch` tokens, padding included."""
+    passages = training_passages(seed)
+    rng = random.Random(seed)
+    while True:
+        rows = _rows(list(islice(passages, POOL)), tokenizer, rng)
+        rows.sort(key=lambda row: len(row[0]))
+        batches, start = [], 0
+        while start < len(rows):
+            stop = start
+            while stop < len(rows) and (stop + 1 - start) * len(rows[stop][0]) <= tokens_per_batch:
+                stop += 1
+            batches.append(rows[start:stop])
+            start = stop
+        rng.shuffle(batches)
+        for batch in batches:
+            yield _padded(batch, tokenizer.pad_token_id)

@@ -1,0 +1,143 @@
+"""Trains the bundled model from nothing: ``python -m analysis.demo_model.train``.
+
+The text comes from `corpus`, the tokenizer is learned first, and the figures of
+`evaluation` end up in the model card. Two CPU cores are enough.
+"""
+
+import argparse
+import math
+import time
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+
+from analysis.demo_model import DIRECTORY
+from analysis.demo_model.batches import LONGEST, Batch, training_batches
+from analysis.demo_model.card import write_card
+from analysis.demo_model.evaluation import measure
+from analysis.demo_model.tokenizer import train_tokenizer
+
+SEED = 0
+STEPS = 4_000
+TOKENS_PER_BATCH = 2_048
+WARM_UP = 200
+LEARNING_RATE = 2e-3
+WEIGHT_DECAY = 0.05
+LAYERS, HEADS, WIDTH = 4, 8, 192
+
+
+def build_model(tokenizer: PreTrainedTokenizerFast) -> GPT2LMHeadModel:
+    """A GPT-2 with random weights, 2.6 million of them."""
+    config = GPT2Config(
+        vocab_size=len(tokenizer),
+        n_positions=LONGEST,
+        n_embd=WIDTH,
+        n_layer=LAYERS,
+        n_head=HEADS,
+        resid_pdrop=0.0,
+        embd_pdrop=0.0,
+        attn_pdrop=0.0,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    return GPT2LMHeadModel(config)
+
+
+def learning_rate_factor(step: int, steps: int) -> float:
+    """Linear warm-up, then a half cosine down to a fiftieth.
+
+    >>> learning_rate_factor(WARM_UP - 1, 1000), round(learning_rate_factor(1000, 1000), 3)
+    (1.0, 0.02)
+    """
+    warm = min(1.0, (step + 1) / WARM_UP)
+    done = max(0, step + 1 - WARM_UP) / max(1, steps - WARM_UP)
+    return warm * (0.51 + 0.49 * math.cos(math.pi * min(1.0, done)))
+
+
+def weighted_loss(model: GPT2LMHeadModel, batch: Batch) -> Tensor:
+    """Mean cross-entropy in nats per unit of loss weight.
+
+    Only positions with weight are unembedded; most of the work would otherwise go
+    into words that nothing could have predicted.
+    """
+    hidden = model.transformer(batch.tokens).last_hidden_state[:, :-1]
+    weights = batch.weights[:, 1:]
+    counted = weights > 0
+    logits = model.lm_head(hidden[counted])
+    losses = nn.functional.cross_entropy(logits, batch.tokens[:, 1:][counted], reduction="none")
+    return (losses * weights[counted]).sum() / weights.sum()
+
+
+def make_optimizers(model: GPT2LMHeadModel) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices inside the blocks, AdamW for everything else.
+
+    Muon is made for hidden matrices only: it takes steps of equal size in every
+    direction, which embeddings and biases do not want. Its rate is rescaled to match
+    AdamW's, so that both follow one schedule.
+    """
+    inside = [weight for weight in model.transformer.h.parameters() if weight.ndim == 2]
+    known = {id(weight) for weight in inside}
+    others = [weight for weight in model.parameters() if id(weight) not in known]
+    return [
+        torch.optim.Muon(
+            inside,
+            lr=LEARNING_RATE,
+            weight_decay=WEIGHT_DECAY,
+            adjust_lr_fn="match_rms_adamw",
+        ),
+        torch.optim.AdamW(
+            others, lr=LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.0, fused=True
+        ),
+    ]
+
+
+def train(tokenizer: PreTrainedTokenizerFast, steps: int) -> GPT2LMHeadModel:
+    """Run `steps` updates with a progress bar and return the model ready for use."""
+    torch.manual_seed(SEED)
+    model = build_model(tokenizer)
+    model.train()
+    optimizers = make_optimizers(model)
+    schedules = [
+        torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate_factor(step, steps))
+        for optimizer in optimizers
+    ]
+    batches = training_batches(tokenizer, SEED, TOKENS_PER_BATCH)
+    bar = tqdm(range(steps), unit="step")
+    for step in bar:
+        loss = weighted_loss(model, next(batches))
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        for optimizer, schedule in zip(optimizers, schedules, strict=True):
+            optimizer.step()
+            schedule.step()
+        model.zero_grad(set_to_none=True)
+        if step % 20 == 0:
+            bar.set_postfix(loss=f"{loss.item():.3f}")
+    model.eval()
+    return model
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Train, save, measure and write the model card."""
+    parser = argparse.ArgumentParser(description="Train the bundled model.")
+    parser.add_argument("--output", type=Path, default=DIRECTORY, help="folder to write into")
+    parser.add_argument("--steps", type=int, default=STEPS, help="updates (default: %(default)s)")
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(2)
+    began = time.perf_counter()
+    tokenizer = train_tokenizer(SEED)
+    tokenizer.save_pretrained(options.output)
+    model = train(tokenizer, options.steps)
+    minutes = (time.perf_counter() - began) / 60
+    model.save_pretrained(options.output)
+    figures = measure(model, tokenizer)
+    write_card(options.output, model, figures, steps=options.steps, minutes=minutes)
+    print(figures)
+
+
+if __name__ == "__main__":
+    main()
