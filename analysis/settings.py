@@ -1,0 +1,41 @@
+"""Limits and locations, each with an environment variable that overrides it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from platformdirs import user_cache_dir
+
+
+def _integer(name: str, default: int) -> int:
+    return int(os.environ.get(name, default))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Read once per process by `settings()`; every size is in bytes, every time in seconds."""
+
+    cache_directory: Path = field(
+        default_factory=lambda: Path(os.environ.get("PATHSCOPE_CACHE_DIR") or user_cache_dir("pathscope"))
+    )
+    cache_bytes: int = field(default_factory=lambda: _integer("PATHSCOPE_CACHE_BYTES", 4 * 1024**3))
+    #: A value above this share of `cache_bytes` is shown but not stored.
+    largest_entry_share: float = 0.25
+    #: Memory that one sweep may use beyond the model.
+    sweep_bytes: int = field(default_factory=lambda: _integer("PATHSCOPE_SWEEP_BYTES", 1024**3))
+    #: How many models stay loaded; the least recently used leaves.
+    models_loaded: int = field(default_factory=lambda: _integer("PATHSCOPE_MODELS", 2))
+    #: Background sweeps at once, and how many may wait.
+    workers: int = field(default_factory=lambda: _integer("PATHSCOPE_WORKERS", 1))
+    queue_length: int = field(default_factory=lambda: _integer("PATHSCOPE_QUEUE", 16))
+    #: Seconds a sweep goes on after its last watcher left; negative: it always finishes.
+    grace_seconds: float = field(default_factory=lambda: float(os.environ.get("PATHSCOPE_GRACE", -1)))
+    #: Largest absolute difference in logits, relative to the largest logit, that the replay may show.
+    replay_tolerance: float = 1e-4
+
+
+def settings() -> Settings:
+    """The settings in force, read from the environment at each call."""
+    return Settings()
