@@ -1,0 +1,176 @@
+"""Patching metrics: callables from logits to one number, each declaring what it reads.
+
+Any callable ``logits [batch pos d_vocab] -> scalar`` is a metric for the engine. The classes here
+say in addition which position and which tokens they look at, so that only those are computed,
+and give one value per prompt. Each reduces to its mean over the batch when called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from analysis.errors import MetricError
+from analysis.requests import MetricName
+
+PatchingMetric = Callable[[Float[Tensor, "batch pos d_vocab"]], Tensor]
+
+
+class PromptPairTokens(Protocol):
+    """What `named_metric` needs of a prompt pair."""
+
+    @property
+    def answer(self) -> int: ...
+    @property
+    def foil(self) -> int: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Metric:
+    """A metric of the next-token logits at one position.
+
+    `position` counts from the end if negative. `tokens` names the vocabulary entries read, in
+    the order in which `per_prompt` receives them: [token], or [batch token] where they differ
+    between prompts; None reads the whole vocabulary.
+    """
+
+    position: int = -1
+
+    @property
+    def tokens(self) -> Int[Tensor, "*batch token"] | None:
+        return None
+
+    def per_prompt(self, logits: Float[Tensor, "batch *edge token"]) -> Float[Tensor, "batch *edge"]:
+        """The metric of each prompt (and edge) from the logits of `tokens` at `position`."""
+        raise NotImplementedError
+
+    def __call__(self, logits: Float[Tensor, "batch pos d_vocab"]) -> Float[Tensor, ""]:
+        n_positions = logits.shape[1]
+        if not -n_positions <= self.position < n_positions:
+            raise MetricError(
+                f"The metric reads position {self.position}, but the prompts have {n_positions} tokens; "
+                f"choose a position from {-n_positions} to {n_positions - 1}."
+            )
+        read = logits[:, self.position]
+        if self.tokens is not None:
+            read = read.gather(-1, self.tokens.to(read.device).expand(len(read), -1))
+        return self.per_prompt(read).mean()
+
+
+def _token_ids(tokens: int | list[int] | Tensor) -> Int[Tensor, "batch"]:
+    return torch.as_tensor(tokens, dtype=torch.long).reshape(-1)
+
+
+@dataclass(frozen=True, eq=False)
+class LogitDifference(Metric):
+    """``logit[answer] - logit[foil]``, in logits; positive when the model prefers the answer.
+
+    `answer` and `foil` are ids, one for all prompts or one each. Where they are equal it is 0.
+    """
+
+    answer: Int[Tensor, "batch"] | list[int] | int = 0
+    foil: Int[Tensor, "batch"] | list[int] | int = 0
+
+    @property
+    def tokens(self) -> Int[Tensor, "batch token"]:
+        return torch.stack(torch.broadcast_tensors(_token_ids(self.answer), _token_ids(self.foil)), dim=-1)
+
+    def per_prompt(self, logits: Float[Tensor, "batch *edge token"]) -> Float[Tensor, "batch *edge"]:
+        return logits[..., 0] - logits[..., 1]
+
+
+@dataclass(frozen=True, eq=False)
+class Recovery(LogitDifference):
+    """Logit difference on the scale 0 = corrupted run, 1 = clean run; no unit.
+
+    Affine in the logit difference. Both ends are means over the batch.
+    """
+
+    clean: float = 1.0
+    corrupted: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.clean == self.corrupted:
+            raise MetricError(
+                f"Recovery is undefined: the logit difference is {self.clean:.4g} on both runs. "
+                "Choose prompts that differ, or the logit difference as metric."
+            )
+
+    def per_prompt(self, logits: Float[Tensor, "batch *edge token"]) -> Float[Tensor, "batch *edge"]:
+        return (super().per_prompt(logits) - self.corrupted) / (self.clean - self.corrupted)
+
+
+@dataclass(frozen=True, eq=False)
+class AnswerLogProbability(Metric):
+    """``log softmax(logits)[answer]``, in nats; at most 0."""
+
+    answer: Int[Tensor, "batch"] | list[int] | int = 0
+
+    def per_prompt(self, logits: Float[Tensor, "batch *edge token"]) -> Float[Tensor, "batch *edge"]:
+        ids = _token_ids(self.answer).to(logits.device).expand(len(logits))
+        index = ids.view(-1, *(1,) * (logits.ndim - 1)).expand(*logits.shape[:-1], 1)
+        return logits.log_softmax(-1).gather(-1, index).squeeze(-1)
+
+
+@dataclass(frozen=True, eq=False)
+class AnswerProbability(AnswerLogProbability):
+    """``softmax(logits)[answer]``, between 0 and 1."""
+
+    def per_prompt(self, logits: Float[Tensor, "batch *edge token"]) -> Float[Tensor, "batch *edge"]:
+        return super().per_prompt(logits).exp()
+
+
+@dataclass(frozen=True, eq=False)
+class KLFromClean(Metric):
+    """``KL(clean || patched)`` of the next-token distributions, in nats; 0 when they agree.
+
+    `clean_logits` [batch d_vocab] are the clean run's at `position`.
+    """
+
+    clean_logits: Float[Tensor, "batch d_vocab"] | None = None
+
+    def per_prompt(self, logits: Float[Tensor, "batch *edge token"]) -> Float[Tensor, "batch *edge"]:
+        assert self.clean_logits is not None
+        clean = self.clean_logits.to(logits).log_softmax(-1)
+        clean = clean.view(len(clean), *(1,) * (logits.ndim - 2), -1)
+        return (clean.exp() * (clean - logits.log_softmax(-1))).sum(-1)
+
+
+def named_metric(
+    name: MetricName, pair: PromptPairTokens, clean_logits: Float[Tensor, "batch pos d_vocab"]
+) -> Metric:
+    """The metric called `name` for a prompt pair, read at the last position.
+
+    Raises `MetricError` for an unknown name.
+    """
+    metrics: dict[str, Callable[[], Metric]] = {
+        "logit_difference": lambda: LogitDifference(answer=pair.answer, foil=pair.foil),
+        "answer_log_probability": lambda: AnswerLogProbability(answer=pair.answer),
+        "answer_probability": lambda: AnswerProbability(answer=pair.answer),
+        "kl_from_clean": lambda: KLFromClean(clean_logits=clean_logits[:, -1]),
+    }
+    if name not in metrics:
+        raise MetricError(f"There is no metric called {name!r}; the metrics are {', '.join(metrics)}.")
+    return metrics[name]()
+
+
+def checked_scalar(metric: PatchingMetric, logits: Float[Tensor, "batch pos d_vocab"]) -> float:
+    """`metric(logits)` as a number; raises `MetricError` unless it is one finite scalar."""
+    value = torch.as_tensor(metric(logits))
+    if value.numel() != 1:
+        raise MetricError(
+            f"The patching metric returned shape {tuple(value.shape)}; it must return a single number, "
+            "for example the mean over the batch."
+        )
+    number = float(value)
+    if not torch.isfinite(torch.tensor(number)):
+        raise MetricError(
+            f"The patching metric returned {number}; it must be finite. Check the logits it reads and "
+            "any division or logarithm in it."
+        )
+    return number

@@ -1,0 +1,124 @@
+"""The sweep: what is asked for, which path computes it, and the pieces as they finish."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from analysis.errors import Cancelled, PathscopeError
+from analysis.metrics import PatchingMetric
+from analysis.requests import COMPONENTS, LAYER_NORM_MODES, Component, LayerNormMode
+from analysis.settings import settings
+from analysis.sweep.fast import FastPath
+from analysis.sweep.gate import Gate, open_gate
+from analysis.sweep.hooked import HookedPath
+from analysis.sweep.pieces import Edges, Piece, cut, edges_of, ordered
+
+
+class Sweep:
+    """Direct path patching over many edges, in pieces that can be stored, stopped and resumed.
+
+    `sources` limits the source heads (all if None), `positions` the token positions at which the
+    patch is applied, `order` [edge 4] names the edges (sl, sh, dl, dh) to take first. The caches
+    are any mappings with ``blocks.{l}.attn.hook_z`` of both runs and ``blocks.{l}.ln1.hook_scale``
+    of the corrupted one (and ``blocks.{l}.ln1_post.hook_scale`` of both on post-norm blocks).
+
+    `engine` tells which path computes: "replay", or "hooks" where the replay of this very prompt
+    is off by more than the tolerance (`replay_gap`, in logits) or does not know the architecture.
+    `baseline` is the metric of the corrupted run with nothing patched.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        corrupted_tokens: Int[Tensor, "batch pos"],
+        clean_cache: Mapping[str, Tensor],
+        corrupted_cache: Mapping[str, Tensor],
+        metric: PatchingMetric,
+        *,
+        component: Component = "q",
+        layer_norm: LayerNormMode = "frozen",
+        sources: Sequence[tuple[int, int]] | None = None,
+        order: Int[np.ndarray, "edge 4"] | None = None,
+        positions: Sequence[int] | None = None,
+        precision: Literal["float32"] = "float32",
+        memory_bytes: int | None = None,
+    ) -> None:
+        check_request(model, component, layer_norm, sources)
+        gate = open_gate(model, corrupted_tokens)
+        self.engine: Literal["replay", "hooks"] = gate.engine
+        self.replay_gap: float | None = gate.gap
+        budget = settings().sweep_bytes if memory_bytes is None else memory_bytes
+        path_type = FastPath if gate.engine == "replay" else HookedPath
+        self._path: FastPath | HookedPath = path_type(
+            gate, clean_cache, corrupted_cache, metric, component, layer_norm, positions, budget
+        )
+        self.baseline: float = self._path.baseline
+        edges = edges_of(model.cfg.n_layers, model.cfg.n_heads, sources)
+        edges = edges if order is None else ordered(edges, order)
+        self._pieces: tuple[Edges, ...] = cut(edges, self._path.edges_at_once())
+
+    @property
+    def n_edges(self) -> int:
+        """How many (source, destination) pairs the sweep measures."""
+        return sum(len(piece) for piece in self._pieces)
+
+    @property
+    def n_pieces(self) -> int:
+        return len(self._pieces)
+
+    def flops(self) -> float:
+        """Floating-point operations of the matrix products that the plan needs."""
+        return sum(self._path.flops(piece) for piece in self._pieces)
+
+    def run(
+        self, skip: Collection[int] = (), stop: Callable[[], bool] | None = None
+    ) -> Iterator[Piece]:
+        """Compute and yield the pieces, but for those whose index is in `skip`.
+
+        `stop` is asked between blocks; once it returns true `Cancelled` is raised and the piece
+        in work is lost. `MetricError` is raised for a metric that is not one finite number.
+        """
+
+        def check() -> None:
+            if stop is not None and stop():
+                raise Cancelled("The sweep was stopped; finished pieces are kept and are not computed again.")
+
+        for index, edges in enumerate(self._pieces):
+            if index in skip:
+                continue
+            check()
+            with torch.no_grad():
+                values, per_pair = self._path.measure(edges, check)
+            yield Piece(index, edges, values, per_pair)
+
+
+def check_request(
+    model: Any,
+    component: str,
+    layer_norm: str,
+    sources: Sequence[tuple[int, int]] | None,
+) -> None:
+    """Refuse what cannot be computed, before any work is done."""
+    if component not in COMPONENTS:
+        raise PathscopeError(f"component must be one of {COMPONENTS}, got {component!r}.")
+    if layer_norm not in LAYER_NORM_MODES:
+        raise PathscopeError(f"layer_norm must be one of {LAYER_NORM_MODES}, got {layer_norm!r}.")
+    n_layers, n_heads = model.cfg.n_layers, model.cfg.n_heads
+    for layer, head in sources or ():
+        if not (0 <= layer < n_layers and 0 <= head < n_heads):
+            raise PathscopeError(
+                f"There is no source head L{layer}H{head}: the model has layers 0 to {n_layers - 1} "
+                f"with heads 0 to {n_heads - 1}."
+            )
+    dtype = model.W_U.dtype
+    if dtype not in (torch.float32, torch.float64):
+        raise PathscopeError(
+            f"The model's weights are {str(dtype).removeprefix('torch.')}, in which most path effects are "
+            "smaller than the rounding. Convert it first: model.to(torch.float32)."
+        )

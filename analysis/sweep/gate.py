@@ -1,0 +1,82 @@
+"""The gate: replay the corrupted run and compare its logits with the model's own.
+
+Only when they agree does the fast path compute; a wrong fast number is never shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from analysis.errors import UnsupportedModelError
+from analysis.settings import settings
+from analysis.sweep.architecture import UnknownArchitecture, read_decoder
+from analysis.sweep.layers import Decoder
+from analysis.sweep.replay import CorruptedRun, replay_corrupted_run
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A model's own corrupted run, and its replay if that was close enough.
+
+    `gap` is the largest absolute difference in logits between the two, None where the
+    architecture has a part that the replay does not know.
+    """
+
+    model: Any
+    tokens: Int[Tensor, "batch pos"]
+    logits: Float[Tensor, "batch pos d_vocab"]
+    gap: float | None
+    decoder: Decoder | None
+    run: CorruptedRun | None
+
+    @property
+    def engine(self) -> Literal["replay", "hooks"]:
+        return "replay" if self.run is not None else "hooks"
+
+
+@torch.no_grad()
+def open_gate(model: Any, tokens: Int[Tensor, "batch pos"], tolerance: float | None = None) -> Gate:
+    """Run `model` on `tokens`, replay it, and decide.
+
+    The replay passes if its logits are within `tolerance` (a setting) times the largest absolute
+    logit. Raises `UnsupportedModelError` where not even the hooks of the general path exist.
+    """
+    tolerance = settings().replay_tolerance if tolerance is None else tolerance
+    logits, cache = model.run_with_cache(tokens, names_filter=_needed)
+    cache = dict(cache.items())
+    _require_hooks(model, cache)
+    try:
+        decoder = read_decoder(model, cache)
+        run = replay_corrupted_run(decoder, cache["blocks.0.hook_resid_pre"])
+    except (UnknownArchitecture, RuntimeError, IndexError):
+        # A part with a name we know and a shape we do not shows as one of the last two.
+        return Gate(model, tokens, logits, None, None, None)
+    gap = float((decoder.logits(run.resid_final) - logits).abs().max())
+    if not gap <= tolerance * float(logits.abs().max()):
+        return Gate(model, tokens, logits, gap, None, None)
+    return Gate(model, tokens, logits, gap, decoder, run)
+
+
+def _needed(name: str) -> bool:
+    return name == "blocks.0.hook_resid_pre" or name.endswith(
+        ("attn.hook_cos", "attn.hook_sin", "attn.hook_q", "attn.hook_z")
+    )
+
+
+def _require_hooks(model: Any, cache: Mapping[str, Tensor]) -> None:
+    missing = [
+        layer
+        for layer in range(model.cfg.n_layers)
+        if not {f"blocks.{layer}.attn.hook_q", f"blocks.{layer}.attn.hook_z"} <= set(cache)
+    ]
+    if missing:
+        raise UnsupportedModelError(
+            f"Layers {missing} of this model have no attention heads with hook_q and hook_z, so a path "
+            "between heads is not defined there. Choose a model of attention layers only."
+        )

@@ -1,0 +1,93 @@
+"""Cutting a sweep into pieces: batches of edges of one destination layer that fit in memory.
+
+The composition of the pieces depends on the arguments alone, so that a stored piece can be
+recognised by its index when a sweep is resumed, and recomputing it would give the same bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from analysis.errors import PathscopeError
+from analysis.results import causal_edges
+from analysis.sweep.layers import Decoder
+from analysis.sweep.replay import Suffix
+
+#: Token positions per matrix product: past this many, a product runs no faster, and the memory
+#: it touches leaves the processor's caches.
+POSITIONS_AT_ONCE = 2048
+
+Edges = Int[np.ndarray, "edge 4"]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A finished part of a sweep.
+
+    `values[e]` is the metric with the path of `edges[e]` (sl, sh, dl, dh) patched, averaged over
+    the prompts; `per_pair[e, b]` is the one of prompt pair b (absent for metrics that only give
+    one number for the batch).
+    """
+
+    index: int
+    edges: Edges
+    values: Float[np.ndarray, "edge"]
+    per_pair: Float[np.ndarray, "edge batch"] | None
+
+
+def edges_of(n_layers: int, n_heads: int, sources: Sequence[tuple[int, int]] | None) -> Edges:
+    """Every causal edge from `sources` (all heads if None), by destination layer, then source."""
+    edges = np.argwhere(causal_edges(n_layers, n_heads))
+    if sources is not None:
+        flat = [layer * n_heads + head for layer, head in sources]
+        edges = edges[np.isin(edges[:, 0] * n_heads + edges[:, 1], flat)]
+    return edges[np.lexsort((edges[:, 3], edges[:, 1], edges[:, 0], edges[:, 2]))]
+
+
+def ordered(edges: Edges, order: Edges) -> Edges:
+    """`edges` in the sequence of `order`; those that it does not name follow as they stood."""
+    rank = {tuple(edge): i for i, edge in enumerate(np.asarray(order).tolist())}
+    keys = [rank.get(tuple(edge), len(rank)) for edge in edges.tolist()]
+    return edges[np.argsort(keys, kind="stable")]
+
+
+def cut(edges: Edges, edges_at_once: dict[int, int]) -> tuple[Edges, ...]:
+    """Pieces of one destination layer each, in the sequence of their first edge in `edges`.
+
+    `edges_at_once[dl]` limits a piece; within a layer the pieces are as even as possible. Inside
+    a piece edges are sorted by destination head, then source, which groups the products.
+    """
+    pieces = []
+    for layer, limit in edges_at_once.items():
+        (where,) = np.nonzero(edges[:, 2] == layer)
+        if not len(where):
+            continue
+        for part in np.array_split(where, -(-len(where) // limit)):
+            chosen = edges[part]
+            sequence = np.lexsort((chosen[:, 1], chosen[:, 0], chosen[:, 3]))
+            pieces.append((part[0], chosen[sequence]))
+    return tuple(chosen for _, chosen in sorted(pieces, key=lambda piece: piece[0]))
+
+
+def bytes_per_edge(decoder: Decoder, suffix: Suffix, batch: int, itemsize: int, logits_width: int) -> int:
+    """Peak memory of one edge's rows: hidden layers, attention scores, residual streams, logits."""
+    block = decoder.blocks[0]
+    heads, d_model, d_head = block.attention.W_Q.shape
+    d_mlp = 0 if block.mlp is None else block.mlp.W_in.shape[1] * (2 if block.mlp.W_gate is None else 3)
+    scores = 3 * heads * suffix.n_positions
+    per_position = d_mlp + 5 * heads * d_head + 4 * d_model + scores
+    return itemsize * batch * (suffix.length * per_position + 2 * logits_width)
+
+
+def edges_at_once(memory_bytes: int, per_edge: int, positions_per_edge: int) -> int:
+    """How many edges one piece may hold. Raises `PathscopeError` if not even one fits."""
+    if per_edge > memory_bytes:
+        raise PathscopeError(
+            f"One patched row needs {per_edge / 2**20:.0f} MiB, more than the sweep's memory budget of "
+            f"{memory_bytes / 2**20:.0f} MiB. Raise PATHSCOPE_SWEEP_BYTES, or use shorter prompts."
+        )
+    return max(1, min(memory_bytes // per_edge, -(-POSITIONS_AT_ONCE // max(1, positions_per_edge))))

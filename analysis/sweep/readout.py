@@ -1,0 +1,101 @@
+"""From the final residual stream to the metric: reads only what the metric declares."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from analysis.errors import MetricError
+from analysis.metrics import Metric, PatchingMetric, checked_scalar
+from analysis.sweep.layers import Decoder, softcapped
+from analysis.sweep.replay import Check, CorruptedRun, Suffix
+
+Values = tuple[Float[np.ndarray, "edge"], Float[np.ndarray, "edge batch"] | None]
+
+
+class Readout:
+    """Applies one metric to patched rows, or to the corrupted run itself."""
+
+    def __init__(self, decoder: Decoder, run: CorruptedRun, metric: PatchingMetric) -> None:
+        self._decoder, self._run, self._metric = decoder, run, metric
+        self._declared = metric if isinstance(metric, Metric) else None
+        n_positions = run.resid_final.shape[1]
+        if self._declared is not None and not -n_positions <= self._declared.position < n_positions:
+            raise MetricError(
+                f"The metric reads position {self._declared.position}, but the prompts have {n_positions} "
+                f"tokens; choose a position from {-n_positions} to {n_positions - 1}."
+            )
+
+    @property
+    def position(self) -> int | None:
+        """The one position that is read, None if any may be."""
+        if self._declared is None:
+            return None
+        return self._declared.position % self._run.resid_final.shape[1]
+
+    def width(self, suffix: Suffix) -> int:
+        """How many logits one row needs at once."""
+        vocabulary = self._decoder.W_U.shape[1]
+        if self._declared is None:
+            return vocabulary * suffix.n_positions
+        return vocabulary if self._declared.tokens is None else self._declared.tokens.shape[-1]
+
+    def baseline(self) -> tuple[float, Float[np.ndarray, "batch"] | None]:
+        """The metric of the corrupted run, mean and per prompt."""
+        if self._declared is None:
+            return checked_scalar(self._metric, self._decoder.logits(self._run.resid_final)), None
+        values = self._per_prompt(self._run.resid_final[:, None, self.position, :])
+        return float(values.mean()), values[:, 0].cpu().double().numpy()
+
+    def measure(self, resid: Float[Tensor, "batch edge read d_model"], suffix: Suffix, check: Check) -> Values:
+        """The metric of every edge from its final residual stream."""
+        if self._declared is not None:
+            read = resid if resid.shape[2] == 1 else resid[:, :, [self.position - suffix.start]]
+            values = self._per_prompt(read[:, :, 0]).T.cpu().double().numpy()
+            return values.mean(axis=1), values
+        prefix = self._decoder.logits(self._run.resid_final[:, : suffix.start])
+        found = np.empty(resid.shape[1])
+        for edge in range(resid.shape[1]):
+            check()
+            logits = torch.cat([prefix, self._decoder.logits(resid[:, edge])], dim=1)
+            found[edge] = checked_scalar(self._metric, logits)
+        return found, None
+
+    def _per_prompt(self, resid: Float[Tensor, "batch edge d_model"]) -> Float[Tensor, "batch edge"]:
+        assert self._declared is not None
+        values = self._declared.per_prompt(self._logits(resid))
+        if not torch.isfinite(values).all():
+            raise MetricError(
+                f"The metric {type(self._declared).__name__} is not finite on every row; check the answer, "
+                "the foil and the prompts."
+            )
+        return values
+
+    def _logits(self, resid: Float[Tensor, "batch edge d_model"]) -> Float[Tensor, "batch edge token"]:
+        """Logits of the declared tokens, which may differ from prompt to prompt."""
+        assert self._declared is not None
+        tokens = self._declared.tokens
+        if tokens is None:
+            return self._decoder.logits(resid)
+        tokens = tokens.to(resid.device).expand(len(resid), -1)
+        decoder = self._decoder
+        normed = resid if decoder.final_norm is None else decoder.final_norm(resid)
+        columns = decoder.W_U[:, tokens].permute(1, 0, 2)
+        logits = normed @ columns
+        if decoder.b_U is not None:
+            logits = logits + decoder.b_U[tokens][:, None]
+        return logits if decoder.logit_softcap is None else softcapped(logits, decoder.logit_softcap)
+
+
+def measure_logits(metric: PatchingMetric, logits: Float[Tensor, "edge batch pos d_vocab"]) -> Values:
+    """The metric of every edge from full logits: mean over the prompts, and per prompt if declared."""
+    if not isinstance(metric, Metric):
+        return np.array([checked_scalar(metric, of_edge) for of_edge in logits]), None
+    read = logits[:, :, metric.position].transpose(0, 1)
+    if metric.tokens is not None:
+        tokens = metric.tokens.to(read.device).expand(len(read), -1)
+        read = read.gather(-1, tokens[:, None].expand(-1, read.shape[1], -1))
+    values = metric.per_prompt(read).T.cpu().double().numpy()
+    return values.mean(axis=1), values

@@ -1,0 +1,160 @@
+"""The corrupted run as the engine computes it, and the suffix of it that patched rows replay.
+
+Attention is causal, so a patch at position `start` or later leaves everything before it as it
+was. Patched rows therefore carry only positions `start:`, and read the keys and values of the
+prefix from the corrupted run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from analysis.sweep.layers import Attention, Block, Decoder
+
+Check = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class LayerRun:
+    """What one layer did in the corrupted run; q and k both as projected and as attended with."""
+
+    resid_pre: Float[Tensor, "batch pos d_model"]
+    q_projected: Float[Tensor, "batch pos head d_head"]
+    q: Float[Tensor, "batch pos head d_head"]
+    k_projected: Float[Tensor, "batch pos key_head d_head"]
+    k: Float[Tensor, "batch pos key_head d_head"]
+    v: Float[Tensor, "batch pos key_head d_head"]
+    z: Float[Tensor, "batch pos head d_head"]
+    attention_output: Float[Tensor, "batch pos d_model"]
+    mlp_write: Float[Tensor, "batch pos d_model"] | None
+
+
+@dataclass(frozen=True)
+class CorruptedRun:
+    """The whole corrupted run: each layer's `LayerRun`, and the residual stream after the last."""
+
+    layers: tuple[LayerRun, ...]
+    resid_final: Float[Tensor, "batch pos d_model"]
+
+
+def replay_corrupted_run(decoder: Decoder, embedded: Float[Tensor, "batch pos d_model"]) -> CorruptedRun:
+    """Run `decoder` from the residual stream that enters its first block."""
+    resid, layers = embedded, []
+    everywhere = slice(0, embedded.shape[1])
+    for block in decoder.blocks:
+        attention = block.attention
+        normalized = block.attention_norm(resid)
+        projected = {component: attention.project(normalized, component) for component in "qkv"}
+        q = attention.position(projected["q"], "q", everywhere)
+        k = attention.position(projected["k"], "k", everywhere)
+        z = _attend(attention, q, k, projected["v"], everywhere)
+        output = attention.output(z)
+        resid_mid = resid + block.attention_write(output)
+        write = block.mlp_write(resid, resid_mid)
+        layers.append(
+            LayerRun(resid, projected["q"], q, projected["k"], k, projected["v"], z, output, write)
+        )
+        resid = resid_mid if write is None else resid_mid + write
+    return CorruptedRun(tuple(layers), resid)
+
+
+def _attend(attention: Attention, q: Tensor, k: Tensor, v: Tensor, queries: slice) -> Tensor:
+    """z [batch query head d_head] of a plain forward pass, no patched rows."""
+    keys = k.repeat_interleave(attention.queries_per_key, dim=2)
+    values = v.repeat_interleave(attention.queries_per_key, dim=2)
+    scores = torch.einsum("bqhd,bkhd->bhqk", q, keys)
+    pattern = attention.pattern(scores, attention.visible(queries, k.shape[1]))
+    return torch.einsum("bhqk,bkhd->bqhd", pattern, values)
+
+
+@dataclass(frozen=True)
+class Suffix:
+    """Which positions patched rows carry, and which of them the metric reads after the last block."""
+
+    start: int
+    n_positions: int
+    read: int | None
+
+    @property
+    def positions(self) -> slice:
+        return slice(self.start, self.n_positions)
+
+    @property
+    def length(self) -> int:
+        return self.n_positions - self.start
+
+    def queries(self, block_is_last: bool) -> slice:
+        """Positions whose residual stream is still needed after this block's attention."""
+        if block_is_last and self.read is not None:
+            return slice(self.read, self.read + 1)
+        return self.positions
+
+
+@dataclass(frozen=True)
+class Replay:
+    """Replays patched rows through the blocks above their destination layer.
+
+    Rows have shape [batch edge pos d_model]: every edge once for each prompt of the batch.
+    `check` is called between blocks and may raise to stop.
+    """
+
+    decoder: Decoder
+    run: CorruptedRun
+    suffix: Suffix
+
+    def is_last(self, layer: int) -> bool:
+        return layer == len(self.decoder.blocks) - 1
+
+    def blocks_above(
+        self, rows: Float[Tensor, "batch edge pos d_model"], layer: int, check: Check
+    ) -> Float[Tensor, "batch edge read d_model"]:
+        """The final residual stream at the read positions, from the one after block `layer`."""
+        for above in range(layer + 1, len(self.decoder.blocks)):
+            check()
+            rows = self._block(rows, above)
+        return rows
+
+    def _block(self, resid: Tensor, layer: int) -> Tensor:
+        block, suffix = self.decoder.blocks[layer], self.suffix
+        queries = suffix.queries(self.is_last(layer))
+        normalized = block.attention_norm(resid)
+        kept = slice(queries.start - suffix.start, queries.stop - suffix.start)
+        partial = kept.stop - kept.start < resid.shape[2]
+        if partial:
+            resid = resid[:, :, kept]
+        z = self._attend_rows(block.attention, normalized, layer, queries, kept)
+        resid_mid = block.attention_write(block.attention.output(z)).add_(resid)
+        return after_mlp(block, resid, resid_mid)
+
+    def _attend_rows(
+        self, attention: Attention, normalized: Tensor, layer: int, queries: slice, kept: slice
+    ) -> Tensor:
+        """z of patched rows: keys of the prefix from the corrupted run, of the suffix from the row."""
+        corrupted, start = self.run.layers[layer], self.suffix.start
+        q = attention.position(attention.project(normalized[:, :, kept], "q"), "q", queries)
+        k = attention.position(attention.project(normalized, "k"), "k", self.suffix.positions)
+        v = attention.project(normalized, "v")
+        # [batch edge pos head d_head] -> [batch key_head edge (pos queries_per_key) d_head]
+        q = q.unflatten(3, (k.shape[3], -1)).permute(0, 3, 1, 2, 4, 5).flatten(3, 4)
+        prefix_k = corrupted.k[:, :start].permute(0, 2, 3, 1)
+        prefix_v = corrupted.v[:, :start].permute(0, 2, 1, 3)
+        k, v = k.permute(0, 3, 1, 4, 2), v.permute(0, 3, 1, 2, 4)
+        scores = torch.cat([(q.flatten(2, 3) @ prefix_k).unflatten(2, q.shape[2:4]), q @ k], dim=-1)
+        visible = attention.visible(queries, self.suffix.n_positions)
+        pattern = attention.pattern(scores, visible.repeat_interleave(attention.queries_per_key, 0))
+        on_prefix, on_suffix = pattern[..., :start], pattern[..., start:]
+        z = on_suffix @ v
+        z += (on_prefix.flatten(2, 3) @ prefix_v).unflatten(2, z.shape[2:4])
+        z = z.unflatten(3, (-1, attention.queries_per_key)).permute(0, 2, 3, 1, 4, 5)
+        return z.flatten(3, 4)
+
+
+def after_mlp(block: Block, resid_pre: Tensor, resid_mid: Tensor) -> Tensor:
+    """The residual stream after a block's MLP; reuses the memory of `resid_mid`."""
+    write = block.mlp_write(resid_pre, resid_mid)
+    return resid_mid if write is None else resid_mid.add_(write)
