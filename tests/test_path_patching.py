@@ -1,0 +1,416 @@
+"""The two public sweeps: identities, then TransformerLens and the slow reference as oracles."""
+
+from __future__ import annotations
+
+import inspect
+import random
+from functools import lru_cache, partial
+
+import pytest
+import torch
+from transformer_lens import patching
+
+from analysis import get_act_patch_direct_path, get_act_patch_direct_path_all_sources
+from analysis.errors import MetricError, PathscopeError
+from analysis.requests import COMPONENTS, LAYER_NORM_MODES
+from tests.families import FAMILIES
+from tests.reference import (
+    FLOAT64_TOLERANCE,
+    Edge,
+    Runs,
+    computed_in_float64,
+    family_model,
+    family_runs,
+    last_logit_difference,
+    patched_logits,
+)
+
+#: Families of which TransformerLens's own exact function answers for q, k and v.
+ORACLE_FAMILIES = ("gpt2", "pythia", "llama")
+
+
+@lru_cache(maxsize=32)
+def all_sources(runs: Runs, component: str, layer_norm: str) -> torch.Tensor:
+    return get_act_patch_direct_path_all_sources(
+        *runs.arguments, last_logit_difference, component, verbose=False, layer_norm=layer_norm
+    )
+
+
+def baseline(runs: Runs, metric=last_logit_difference) -> float:
+    with torch.no_grad():
+        return float(metric(runs.model(runs.corrupted_tokens)))
+
+
+def causal(runs: Runs) -> torch.Tensor:
+    n_layers, n_heads = runs.model.cfg.n_layers, runs.model.cfg.n_heads
+    layer = torch.arange(n_layers)
+    later = layer[:, None, None, None] < layer[None, None, :, None]
+    return later.expand(n_layers, n_heads, n_layers, n_heads)
+
+
+def sampled_edges(runs: Runs, seed: str, number: int = 6) -> list[Edge]:
+    """Random causal edges, the longest and the last-but-one-to-last always among them."""
+    n_layers, n_heads = runs.model.cfg.n_layers, runs.model.cfg.n_heads
+    edges = [Edge(0, 1, n_layers - 1, 2), Edge(n_layers - 2, n_heads - 1, n_layers - 1, 0)]
+    rest = [Edge(*edge) for edge in causal(runs).nonzero().tolist() if Edge(*edge) not in edges]
+    return edges + random.Random(seed).sample(rest, number - len(edges))
+
+
+def n_hooks(model: torch.nn.Module) -> int:
+    """Hooks of torch's and of TransformerLens's own kind on every module of `model`."""
+    kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "fwd_hooks", "bwd_hooks")
+    return sum(len(getattr(module, kind, ())) for module in model.modules() for kind in kinds)
+
+
+# Signatures, shapes and types
+
+
+def test_the_signatures_are_the_documented_ones():
+    leading = ["model", "corrupted_tokens", "clean_cache", "corrupted_cache", "patching_metric"]
+    single = inspect.signature(get_act_patch_direct_path).parameters
+    every = inspect.signature(get_act_patch_direct_path_all_sources).parameters
+    assert list(single) == [*leading, "src_layer", "src_head", "component", "verbose", "layer_norm"]
+    assert list(every) == [*leading, "component", "verbose", "layer_norm"]
+    for parameters in (single, every):
+        defaults = {name: p.default for name, p in parameters.items() if p.default is not p.empty}
+        assert defaults == {"component": "q", "verbose": True, "layer_norm": "frozen"}
+        kinds = {name for name, p in parameters.items() if p.kind is p.KEYWORD_ONLY}
+        assert kinds == {"layer_norm"}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_results_have_the_models_shape_and_dtype(dtype):
+    runs = family_runs("gpt2", dtype)
+    n_layers, n_heads = runs.model.cfg.n_layers, runs.model.cfg.n_heads
+    one = get_act_patch_direct_path(*runs.arguments, last_logit_difference, 0, 0, verbose=False)
+    every = all_sources(runs, "q", "frozen")
+    assert (one.shape, one.dtype) == ((n_layers, n_heads), dtype)
+    assert (every.shape, every.dtype) == ((n_layers, n_heads, n_layers, n_heads), dtype)
+    assert not one.requires_grad and not every.requires_grad
+
+
+def test_a_cell_without_a_causal_path_is_zero_and_every_other_is_measured():
+    runs = family_runs("gpt2")
+    values = all_sources(runs, "v", "frozen")
+    assert torch.equal(values != 0.0, causal(runs))
+
+
+def test_positional_arguments_mean_what_the_specification_says():
+    runs = family_runs("gpt2")
+    named = get_act_patch_direct_path(
+        *runs.arguments, last_logit_difference, src_layer=0, src_head=1, component="k", verbose=False
+    )
+    assert torch.equal(
+        get_act_patch_direct_path(*runs.arguments, last_logit_difference, 0, 1, "k", False), named
+    )
+    assert torch.equal(
+        get_act_patch_direct_path_all_sources(*runs.arguments, last_logit_difference, "k", False)[0, 1], named
+    )
+
+
+@pytest.mark.parametrize("verbose", [True, False])
+def test_a_progress_bar_is_drawn_only_when_verbose(capsys, verbose):
+    runs = family_runs("gpt2")
+    get_act_patch_direct_path(*runs.arguments, last_logit_difference, 1, 0, verbose=verbose)
+    get_act_patch_direct_path_all_sources(*runs.arguments, last_logit_difference, verbose=verbose)
+    assert capsys.readouterr().err.count("100%") == (2 if verbose else 0)
+
+
+# Identities
+
+
+@pytest.mark.parametrize("layer_norm", LAYER_NORM_MODES)
+@pytest.mark.parametrize("component", COMPONENTS)
+@pytest.mark.parametrize("family", ["gpt2", "gemma2", "phi"])
+def test_patching_a_run_into_itself_leaves_the_baseline(family, component, layer_norm):
+    runs = family_runs(family)
+    same = Runs(
+        runs.model, runs.corrupted_tokens, runs.corrupted_tokens, runs.corrupted_cache, runs.corrupted_cache
+    )
+    values = all_sources(same, component, layer_norm)[causal(runs)]
+    floor = 1e-12 if family == "gpt2" else 1e-6
+    assert torch.allclose(values, torch.tensor(baseline(runs), dtype=values.dtype), rtol=0, atol=floor)
+
+
+@pytest.mark.parametrize("component", COMPONENTS)
+def test_each_source_of_the_full_sweep_equals_its_single_source_sweep(component):
+    runs = family_runs("gpt2")
+    every = all_sources(runs, component, "exact")
+    for layer in range(runs.model.cfg.n_layers):
+        for head in range(runs.model.cfg.n_heads):
+            one = get_act_patch_direct_path(
+                *runs.arguments,
+                last_logit_difference,
+                layer,
+                head,
+                component,
+                verbose=False,
+                layer_norm="exact",
+            )
+            assert torch.allclose(every[layer, head], one, rtol=0, atol=1e-13)
+
+
+def test_a_source_in_the_last_layer_has_no_causal_cell():
+    runs = family_runs("gpt2")
+    last = runs.model.cfg.n_layers - 1
+    values = get_act_patch_direct_path(*runs.arguments, last_logit_difference, last, 0, verbose=False)
+    assert torch.equal(values, torch.zeros_like(values))
+
+
+def test_a_token_that_comes_after_what_the_metric_reads_changes_nothing():
+    runs = family_runs("gpt2", differences=(6,))
+
+    def earlier(logits):
+        return logits[:, 5, 7].mean()
+
+    values = get_act_patch_direct_path_all_sources(*runs.arguments, earlier, "v", verbose=False)
+    assert torch.allclose(
+        values[causal(runs)], torch.tensor(baseline(runs, earlier), dtype=values.dtype), rtol=0, atol=1e-13
+    )
+
+
+def test_nothing_stays_hooked_after_a_metric_fails():
+    runs = family_runs("gpt2")
+    before = n_hooks(runs.model)
+    calls = []
+
+    def failing(logits):
+        calls.append(logits.shape)
+        if len(calls) > 1:
+            raise RuntimeError("the metric gave up")
+        return logits[:, -1, 0].mean()
+
+    with pytest.raises(RuntimeError, match="gave up"):
+        get_act_patch_direct_path_all_sources(*runs.arguments, failing, verbose=False)
+    assert n_hooks(runs.model) == before
+    all_sources.cache_clear()
+    again = all_sources(runs, "q", "frozen")
+    assert torch.allclose(
+        again[0, 1, 2, 2],
+        last_logit_difference(patched_logits(runs, Edge(0, 1, 2, 2), "q", "frozen")),
+        rtol=0,
+        atol=1e-12,
+    )
+
+
+def test_the_count_of_hooks_sees_a_hook_that_stays():
+    model = family_model("gpt2")
+    before = n_hooks(model)
+    model.add_hook("blocks.0.attn.hook_z", lambda value, hook: value)
+    try:
+        assert n_hooks(model) > before
+    finally:
+        model.reset_hooks()
+    assert n_hooks(model) == before
+
+
+def test_caches_and_tokens_are_left_as_they_were():
+    runs = family_runs("gpt2")
+    tensors = [runs.corrupted_tokens, *runs.clean_cache.values(), *runs.corrupted_cache.values()]
+    before = [tensor.clone() for tensor in tensors]
+    get_act_patch_direct_path_all_sources(*runs.arguments, last_logit_difference, "v", verbose=False)
+    assert all(torch.equal(old, new) for old, new in zip(before, tensors, strict=True))
+
+
+def test_only_the_documented_cache_entries_are_needed():
+    runs = family_runs("gpt2")
+    layers = range(runs.model.cfg.n_layers)
+    z = [f"blocks.{layer}.attn.hook_z" for layer in layers]
+    scales = [f"blocks.{layer}.ln1.hook_scale" for layer in layers]
+    clean = {name: runs.clean_cache[name] for name in z}
+    corrupted = {name: runs.corrupted_cache[name] for name in z + scales}
+    for layer_norm in LAYER_NORM_MODES:
+        values = get_act_patch_direct_path_all_sources(
+            runs.model,
+            runs.corrupted_tokens,
+            clean,
+            corrupted,
+            last_logit_difference,
+            verbose=False,
+            layer_norm=layer_norm,
+        )
+        assert torch.equal(values, all_sources(runs, "q", layer_norm))
+
+
+# Oracles
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("component", COMPONENTS)
+@pytest.mark.parametrize("family", ORACLE_FAMILIES)
+def test_exact_mode_agrees_with_transformer_lens(family, component, batch):
+    runs = family_runs(family, torch.float64, batch=batch)
+    oracle = patching.get_act_patch_direct_path_all_sources(
+        *runs.arguments, last_logit_difference, component, verbose=False
+    ).double()
+    ours = all_sources(runs, component, "exact")
+    effect = (oracle - baseline(runs))[causal(runs)].abs().max()
+    assert (ours - oracle).abs().max() <= 1e-4 * effect
+
+
+@pytest.mark.parametrize("component", COMPONENTS)
+@pytest.mark.parametrize("family", ORACLE_FAMILIES)
+def test_exact_mode_agrees_with_transformer_lens_in_float32(family, component):
+    runs = family_runs(family, torch.float32)
+    oracle = patching.get_act_patch_direct_path_all_sources(
+        *runs.arguments, last_logit_difference, component, verbose=False
+    )
+    assert (all_sources(runs, component, "exact") - oracle).abs().max() <= 1e-5
+
+
+@pytest.mark.parametrize("component", COMPONENTS)
+@pytest.mark.parametrize("family", [*ORACLE_FAMILIES, "phi", "qwen2"])
+def test_the_reference_itself_agrees_with_transformer_lens(family, component):
+    """TransformerLens refuses k and v where keys are shared, and rounds its results to float32."""
+    runs = family_runs(family)
+    if family == "qwen2" and component != "q":
+        with pytest.raises(ValueError, match="n_key_value_heads"):
+            patching.get_act_patch_direct_path(
+                *runs.arguments, last_logit_difference, 0, 1, component, verbose=False
+            )
+        return
+    oracle = patching.get_act_patch_direct_path(
+        *runs.arguments, last_logit_difference, 0, 1, component, verbose=False
+    )
+    for edge in (Edge(0, 1, 1, 3), Edge(0, 1, 2, 0)):
+        reference = last_logit_difference(patched_logits(runs, edge, component, "exact"))
+        assert abs(float(oracle[edge.dl, edge.dh]) - float(reference)) <= 1e-6
+
+
+@pytest.mark.parametrize("layer_norm", LAYER_NORM_MODES)
+@pytest.mark.parametrize("component", COMPONENTS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_component_and_mode_agrees_with_the_slow_reference(family, component, layer_norm):
+    runs = computed_in_float64(family)
+    ours = all_sources(runs, component, layer_norm)
+    effect = (ours - baseline(runs))[causal(runs)].abs().max()
+    for edge in sampled_edges(runs, family + component + layer_norm):
+        reference = last_logit_difference(patched_logits(runs, edge, component, layer_norm))
+        assert abs(ours[edge] - reference) <= FLOAT64_TOLERANCE * effect, edge
+
+
+@pytest.mark.parametrize("component", COMPONENTS)
+@pytest.mark.parametrize("family", ["gpt2", "opt", "llama-grouped", "gemma2"])
+def test_exact_mode_applies_the_norms_own_weights_where_they_are_not_folded(family, component):
+    runs = family_runs(family, folded=False)
+    ours = all_sources(runs, component, "exact")
+    for edge in sampled_edges(runs, family + component, 4):
+        reference = last_logit_difference(patched_logits(runs, edge, component, "exact"))
+        assert abs(ours[edge] - reference) <= 2e-6, edge
+
+
+def test_frozen_mode_warns_where_the_norm_is_not_folded():
+    runs = family_runs("gpt2", folded=False)
+    with pytest.warns(UserWarning, match=r"(?i)fold"):
+        ours = get_act_patch_direct_path(*runs.arguments, last_logit_difference, 0, 1, verbose=False)
+    for dh in range(runs.model.cfg.n_heads):
+        reference = last_logit_difference(patched_logits(runs, Edge(0, 1, 2, dh), "q", "frozen"))
+        assert abs(ours[2, dh] - reference) <= 1e-10
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_folded_model_brings_no_warning(family, recwarn):
+    runs = family_runs(family)
+    get_act_patch_direct_path(*runs.arguments, last_logit_difference, 1, 0, verbose=False)
+    assert not recwarn.list
+
+
+# Metrics
+
+
+def test_a_metric_may_read_every_position_of_the_full_logits():
+    runs = family_runs("gpt2")
+
+    def spread(logits):
+        return logits.log_softmax(-1).std() + logits[:, 2:, 5].sum()
+
+    ours = get_act_patch_direct_path_all_sources(*runs.arguments, spread, "v", verbose=False)
+    for edge in sampled_edges(runs, "spread", 4):
+        assert abs(ours[edge] - spread(patched_logits(runs, edge, "v", "frozen"))) <= 1e-10
+
+
+def test_a_metric_may_treat_the_prompts_of_a_batch_differently():
+    runs = family_runs("gpt2", batch=3)
+    weights = torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64)
+
+    def weighted(logits):
+        return (logits[:, -1, 7] * weights).sum()
+
+    ours = get_act_patch_direct_path_all_sources(*runs.arguments, weighted, "k", verbose=False)
+    for edge in sampled_edges(runs, "weighted", 4):
+        assert abs(ours[edge] - weighted(patched_logits(runs, edge, "k", "frozen"))) <= 1e-10
+
+
+def test_a_metric_sees_the_models_own_shape_of_logits():
+    runs = family_runs("gpt2", batch=3)
+    shapes = set()
+
+    def recording(logits):
+        shapes.add(tuple(logits.shape))
+        return logits[:, -1, 7].mean()
+
+    get_act_patch_direct_path(*runs.arguments, recording, 1, 0, verbose=False)
+    assert shapes == {(3, 9, runs.model.cfg.d_vocab)}
+
+
+@pytest.mark.parametrize(
+    ("metric", "says"),
+    [
+        (lambda logits: logits[:, -1, 0], "scalar|one number|shape"),
+        (lambda logits: logits[:, -1, 0].mean() * float("nan"), "(?i)nan|finite"),
+        (lambda logits: logits[:, -1, 0].mean() * float("inf"), "(?i)inf|finite"),
+    ],
+    ids=["vector", "nan", "infinite"],
+)
+def test_a_metric_that_is_not_one_finite_number_is_refused(metric, says):
+    runs = family_runs("gpt2")
+    with pytest.raises(MetricError, match=says):
+        get_act_patch_direct_path(*runs.arguments, metric, 0, 0, verbose=False)
+
+
+# Errors
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"component": "z"}, ["z", "q", "k", "v"]),
+        ({"layer_norm": "linear"}, ["linear", "frozen", "exact"]),
+        ({"src_layer": 3}, ["3", "2"]),
+        ({"src_layer": -1}, ["-1"]),
+        ({"src_head": 4}, ["4", "3"]),
+        ({"src_head": -1}, ["-1"]),
+    ],
+    ids=str,
+)
+def test_a_wrong_argument_is_named_with_its_limit(wrong, says):
+    runs = family_runs("gpt2")
+    arguments = {"src_layer": 0, "src_head": 0, "verbose": False} | wrong
+    with pytest.raises(PathscopeError) as error:
+        get_act_patch_direct_path(*runs.arguments, last_logit_difference, **arguments)
+    assert all(word in str(error.value) for word in says), str(error.value)
+
+
+@pytest.mark.parametrize(
+    "sweep", [partial(get_act_patch_direct_path, src_layer=0, src_head=0), get_act_patch_direct_path_all_sources]
+)
+def test_prompts_of_different_lengths_are_refused(sweep):
+    runs, longer = family_runs("gpt2"), family_runs("gpt2", n_tokens=11)
+    with pytest.raises(PathscopeError, match="11"):
+        sweep(
+            runs.model,
+            runs.corrupted_tokens,
+            longer.clean_cache,
+            runs.corrupted_cache,
+            last_logit_difference,
+            verbose=False,
+        )
+
+
+def test_a_cache_without_the_head_outputs_names_the_missing_entry():
+    runs = family_runs("gpt2")
+    clean = {name: value for name, value in runs.clean_cache.items() if name != "blocks.1.attn.hook_z"}
+    with pytest.raises(PathscopeError, match=r"blocks\.1\.attn\.hook_z"):
+        get_act_patch_direct_path_all_sources(
+            runs.model, runs.corrupted_tokens, clean, runs.corrupted_cache, last_logit_difference, verbose=False
+        )
