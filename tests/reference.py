@@ -9,133 +9,21 @@ with `analysis`: arithmetic, weights and hooks are the model's own.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
-from transformer_lens.model_bridge import TransformerBridge
 
-from tests.families import VOCABULARY_SIZE, write_family
-
-# The test models are far too small to share between threads; waiting for each other is all
-# that threads would do, above all while other programs use the cores.
-torch.set_num_threads(1)
+from tests.runs import Edge, Runs
 
 #: Largest difference from the reference, as a share of the largest effect, of a float64 model
-#: that computes in float64 throughout (see `computed_in_float64`).
+#: that computes in float64 throughout (see `tests.runs.computed_in_float64`).
 FLOAT64_TOLERANCE = 1e-9
-#: The same for a float64 model of a family whose own norms, softmax or rotary tables are
-#: computed in float32: noise of 6e-8 per operation, some tens of operations deep.
+#: Largest absolute difference, in logits, of a float64 model of a family whose own norms, scores
+#: or softmax are computed in float32: noise of 6e-8 per operation, some tens of operations deep.
 FLOAT32_INSIDE_TOLERANCE = 2e-6
-
-Metric = Callable[[Float[Tensor, "batch pos d_vocab"]], Tensor]
-
-
-class Edge(NamedTuple):
-    """A direct path: source layer and head, destination layer and head."""
-
-    sl: int
-    sh: int
-    dl: int
-    dh: int
-
-
-@dataclass(frozen=True, eq=False)
-class Runs:
-    """A model with the clean and the corrupted run that a sweep starts from."""
-
-    model: Any
-    clean_tokens: Int[Tensor, "batch pos"]
-    corrupted_tokens: Int[Tensor, "batch pos"]
-    clean_cache: Mapping[str, Tensor]
-    corrupted_cache: Mapping[str, Tensor]
-
-    @property
-    def arguments(self) -> tuple[Any, Int[Tensor, "batch pos"], Any, Any]:
-        """The four arguments that every sweep begins with."""
-        return self.model, self.corrupted_tokens, self.clean_cache, self.corrupted_cache
-
-
-def run_pair(model: Any, clean_tokens: Tensor, corrupted_tokens: Tensor) -> Runs:
-    """Both prompts run through `model`, everything cached."""
-    with torch.no_grad():
-        _, clean_cache = model.run_with_cache(clean_tokens)
-        _, corrupted_cache = model.run_with_cache(corrupted_tokens)
-    return Runs(model, clean_tokens, corrupted_tokens, clean_cache, corrupted_cache)
-
-
-@lru_cache(maxsize=64)
-def family_model(family: str, dtype: torch.dtype = torch.float64, folded: bool = True) -> TransformerBridge:
-    """A random model of `family`, in compatibility mode; `folded=False` keeps norm weights apart."""
-    with tempfile.TemporaryDirectory() as directory:
-        write_family(family, Path(directory))
-        model = TransformerBridge.boot_transformers(directory, device="cpu", dtype=dtype)
-    model.enable_compatibility_mode(disable_warnings=True, no_processing=not folded)
-    model.requires_grad_(False)
-    return model.eval()
-
-
-@lru_cache(maxsize=64)
-def family_runs(
-    family: str,
-    dtype: torch.dtype = torch.float64,
-    *,
-    batch: int = 2,
-    differences: tuple[int, ...] = (4, 6),
-    n_tokens: int = 9,
-    folded: bool = True,
-) -> Runs:
-    """Random prompts whose tokens differ at the positions `differences` and nowhere else."""
-    generator = torch.Generator().manual_seed(1)
-    clean = torch.randint(1, VOCABULARY_SIZE, (batch, n_tokens), generator=generator)
-    corrupted = clean.clone()
-    for position in differences:
-        corrupted[:, position] = 1 + (clean[:, position] + 60) % (VOCABULARY_SIZE - 1)
-    return run_pair(family_model(family, dtype, folded), clean, corrupted)
-
-
-@lru_cache(maxsize=16)
-def computed_in_float64(family: str) -> Runs:
-    """`family_runs` of a model that keeps float64 where its own code would drop to float32.
-
-    Norms, attention scores and softmax then hide no error between 1e-15 and 1e-7.
-    """
-    runs = family_runs(family)
-    model = family_model.__wrapped__(family)
-    forward = model.forward
-
-    def forward_in_float64(*arguments: Any, **options: Any) -> Any:
-        with _KeepFloat64():
-            return forward(*arguments, **options)
-
-    model.forward = forward_in_float64
-    return run_pair(model, runs.clean_tokens, runs.corrupted_tokens)
-
-
-class _KeepFloat64(TorchFunctionMode):
-    """Inside this context a float64 tensor is never converted to float32."""
-
-    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = dict(kwargs or {})
-        if args and isinstance(args[0], Tensor) and args[0].dtype == torch.float64:
-            if function is Tensor.float:
-                return args[0]
-            args = tuple(torch.float64 if value is torch.float32 else value for value in args)
-            if kwargs.get("dtype") is torch.float32:
-                kwargs["dtype"] = torch.float64
-        return function(*args, **kwargs)
-
-
-def last_logit_difference(logits: Float[Tensor, "batch pos d_vocab"]) -> Float[Tensor, ""]:
-    """Token 7 against token 11 at the last position, averaged over the batch."""
-    return (logits[:, -1, 7] - logits[:, -1, 11]).mean()
 
 
 def patched_logits(
@@ -226,5 +114,5 @@ def _ln1(runs: Runs, layer: int, resid: Float[Tensor, "batch pos d_model"]) -> T
     return normalised if bias is None else normalised + bias
 
 
-def _epsilon(norm: torch.nn.Module) -> float:
+def _epsilon(norm: Any) -> float:
     return float(getattr(norm, "eps", None) or norm.variance_epsilon)
