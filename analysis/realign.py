@@ -63,8 +63,8 @@ def _reworded(experiment: Experiment, field: str, other: str) -> Iterator[tuple[
         if kind == "delete" and before + after != other:
             yield f"Remove {_shortened(stretch)} from the {field} prompt", field, before + after
         if kind == "replace" and words[start].istitle():
-            for name in (*answers, *_NAMES):
-                if name not in words and before + name + after != other:
+            for name in (*answers, *(name for name in _NAMES if name not in words)):
+                if before + name + after != other:
                     label = f"Write {name} for {_shortened(stretch)} in the {field} prompt"
                     yield label, field, before + name + after
 
