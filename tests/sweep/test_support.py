@@ -1,0 +1,94 @@
+"""Every family, component and LayerNorm mode against the slow reference."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from analysis.errors import UnsupportedModelError
+from analysis.requests import COMPONENTS, LAYER_NORM_MODES
+from analysis.sweep import Sweep
+from tests import families
+from tests.families import FAMILIES
+from tests.reference import FLOAT32_INSIDE_TOLERANCE, FLOAT64_TOLERANCE
+from tests.runs import computed_in_float64, family_runs, last_logit_difference
+from tests.sweep.support import measure, table, transformer_lens_answers
+
+_SIZES = families._ROPE_SIZES
+#: Families that are not on the list of supported ones: what the replay does not know must go to
+#: the general path and be right, or be refused.
+OTHERS = {
+    "bloom": ("bloom", {"hidden_size": 32, "n_layer": 3, "n_head": 4}),
+    "cohere": ("cohere", _SIZES | {"num_key_value_heads": 2}),
+    "mixtral": (
+        "mixtral",
+        _SIZES | {"num_key_value_heads": 2, "num_local_experts": 4, "num_experts_per_tok": 2},
+    ),
+    "mpt": ("mpt", {"d_model": 32, "n_heads": 4, "n_layers": 3, "max_seq_len": 64}),
+    "stablelm": ("stablelm", _SIZES | {"num_key_value_heads": 2}),
+}
+
+
+@pytest.mark.parametrize("layer_norm", LAYER_NORM_MODES)
+@pytest.mark.parametrize("component", COMPONENTS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_replay_agrees_with_the_slow_reference_in_float64(family, component, layer_norm):
+    support = measure(computed_in_float64(family), component, layer_norm)
+    assert support.engine == "replay"
+    assert support.effect > 1e-4
+    assert support.share <= FLOAT64_TOLERANCE
+
+
+@pytest.mark.parametrize("component", COMPONENTS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_replay_agrees_with_the_reference_on_the_models_own_arithmetic(family, component):
+    support = measure(family_runs(family), component, "exact", edges=3)
+    assert support.engine == "replay"
+    assert support.difference <= FLOAT32_INSIDE_TOLERANCE
+
+
+@pytest.mark.parametrize("component", COMPONENTS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_replay_agrees_with_the_reference_in_float32(family, component):
+    support = measure(family_runs(family, torch.float32), component, "frozen", edges=3)
+    assert support.engine == "replay"
+    assert support.difference <= 5e-6
+
+
+@pytest.mark.parametrize("component", COMPONENTS)
+@pytest.mark.parametrize("family", OTHERS)
+def test_a_family_that_the_replay_does_not_know_takes_the_general_path(family, component, monkeypatch):
+    monkeypatch.setitem(FAMILIES, family, OTHERS[family])
+    support = measure(family_runs(family, torch.float32), component, "exact", edges=3)
+    assert support.engine == "hooks"
+    assert support.difference <= 5e-6
+
+
+def test_a_model_without_attention_heads_is_refused_in_a_sentence(monkeypatch):
+    state_space = {"hidden_size": 32, "num_hidden_layers": 3, "state_size": 8}
+    monkeypatch.setitem(FAMILIES, "mamba", ("mamba", state_space))
+    runs = family_runs("mamba", torch.float32)
+    with pytest.raises(UnsupportedModelError, match="no attention heads"):
+        Sweep(*runs.arguments, last_logit_difference)
+
+
+def test_a_model_that_scales_what_a_head_writes_is_refused_or_scaled(monkeypatch):
+    """Granite adds `residual_multiplier` times the attention output to the residual stream."""
+    sizes = _SIZES | {"num_key_value_heads": 2}
+    monkeypatch.setitem(FAMILIES, "scaled", ("granite", sizes | {"residual_multiplier": 0.5}))
+    runs = family_runs("scaled", torch.float32)
+    with pytest.raises(UnsupportedModelError, match="residual"):
+        Sweep(*runs.arguments, last_logit_difference)
+
+
+def test_transformer_lens_answers_where_it_is_used_as_an_oracle_and_refuses_elsewhere():
+    assert all(transformer_lens_answers(family_runs("gpt2"), component) for component in COMPONENTS)
+    assert [c for c in COMPONENTS if transformer_lens_answers(family_runs("qwen2"), c)] == ["q"]
+    assert not transformer_lens_answers(family_runs("gemma2"), "q")
+
+
+def test_the_support_table_lists_every_family_and_no_failure():
+    head, _, *rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table().splitlines()]
+    assert head[:5] == ["Family", "q", "k", "v", "Engine"]
+    assert [row[0] for row in rows] == list(FAMILIES)
+    assert all(row[1:5] == ["yes", "yes", "yes", "replay"] for row in rows)
