@@ -27,17 +27,22 @@ from transformer_lens.model_bridge import TransformerBridge
 from analysis.errors import AnswerError, PathscopeError, PromptError, UnsupportedModelError
 from analysis.prompts import AnswerRole, single_token, tokenize
 from analysis.requests import UNITS, Unit
-from analysis.residual import Positions, as_slice, at_positions, decompose, final_residual, narrowed, needed
+from analysis.residual import (
+    Positions,
+    as_slice,
+    at_positions,
+    decompose,
+    final_residual,
+    narrowed,
+    needed,
+    tolerance,
+)
 
 Prompts: TypeAlias = str | Sequence[str] | Int[Tensor, "*batch pos"]
 Tokens: TypeAlias = str | int | Int[Tensor, "*tokens"]
 
 #: Block parts whose write is neither attention nor MLP, as `TransformerBridge.layer_types` names them.
 _HYBRID_PARTS = frozenset({"mamba", "ssm", "mixer", "linear_attn"})
-
-#: Largest distance between the logit read off the residual stream and the model's own, as a share
-#: of the largest logit: far above rounding, far below what skipping a step of the readout costs.
-_READOUT_TOLERANCE = 0.02
 
 
 @dataclass
@@ -230,7 +235,7 @@ def _require_plain_readout(
             read = cap * torch.tanh(read / cap)
         own = logits.gather(-1, ids.expand(logits.shape[:-1])[..., None])[..., 0]
         gap = float((read - own).abs().max())
-        if not gap <= _READOUT_TOLERANCE * float(logits.abs().max()):
+        if not gap <= tolerance(logits) * float(logits.abs().max()):
             raise UnsupportedModelError(
                 f"This model's logits differ by up to {gap:.3g} from what its final norm and unembedding "
                 "make of the residual stream, so it reads them in another way and attributions would not "

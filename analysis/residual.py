@@ -24,10 +24,6 @@ Positions: TypeAlias = int | tuple[int, ...] | list[int] | Tensor | np.ndarray |
 #: Present in some architectures only; `decompose` notices where a needed one is missing.
 _OPTIONAL = frozenset({"hook_pos_embed"})
 
-#: Largest distance between the parts' sum and the final residual stream, as a share of its norm:
-#: far above rounding, far below what a forgotten part is worth.
-_SUM_TOLERANCE = 0.02
-
 
 def needed(model: Any, unit: Unit) -> set[str]:
     """Names of the activations from which `decompose` splits the stream by `unit`."""
@@ -61,7 +57,7 @@ def as_slice(pos: Positions) -> Slice:
         flat = False
     if not flat:
         raise PathscopeError(
-            f"pos is {pos!r}. Give an index, a tuple for a slice, indices as a list, tensor or array, or None."
+            f"pos is {pos!r}. Give an index, a tuple for a slice, a list, tensor or array, or None."
         )
     return positions
 
@@ -101,6 +97,11 @@ def at_positions(activation: Tensor, positions: Slice, axis: int) -> Tensor:
     return chosen
 
 
+def tolerance(values: Tensor) -> float:
+    """The share of `values` that rounding explains in their precision, and a forgotten part does not."""
+    return max(1e-3, torch.finfo(values.dtype).eps ** 0.5)
+
+
 def decompose(
     model: Any, cache: ActivationCache, unit: Unit
 ) -> tuple[Float[Tensor, "component *batch pos d_model"], list[str]]:
@@ -116,10 +117,10 @@ def decompose(
     stack, labels = cache.decompose_resid(return_labels=True)
     final = final_residual(cache)
     missing = torch.linalg.vector_norm(stack.sum(dim=0) - final) / torch.linalg.vector_norm(final)
-    if not missing <= _SUM_TOLERANCE:
+    if not missing <= tolerance(final):
         raise UnsupportedModelError(
             f"Embeddings, attention and MLP outputs of {type(model).__name__} "
-            f"{getattr(model.cfg, 'model_name', '')!r} miss {missing:.0%} of the final residual stream, so "
+            f"{getattr(model.cfg, 'model_name', '')!r} miss {missing:.1%} of the final residual stream, so "
             "their attributions would not add up to the logit. Use unit 'layer' or 'head'."
         )
     return stack, labels

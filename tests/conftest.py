@@ -1,0 +1,29 @@
+"""What every test stands on: a store of its own, no network, and small models kept for the session."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+# Read when huggingface_hub and analysis.settings are first imported, hence before any test module.
+_SESSION = tempfile.mkdtemp(prefix="pathscope-tests-")
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_HOME"] = str(Path(_SESSION) / "huggingface")
+os.environ["PATHSCOPE_CACHE_DIR"] = str(Path(_SESSION) / "store")
+
+
+@pytest.fixture(scope="session")
+def family_directory(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Family name -> a Hugging Face folder with a random model of it; not to be changed."""
+    from tests.families import write_family
+
+    @cache
+    def directory(family: str) -> Path:
+        return write_family(family, tmp_path_factory.mktemp(family))
+
+    return directory
