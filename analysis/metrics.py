@@ -25,9 +25,12 @@ class PromptPairTokens(Protocol):
     """What `named_metric` needs of a prompt pair."""
 
     @property
-    def answer(self) -> int: ...
+    def answer(self) -> int:
+        """Id of the token that the clean prompt should bring."""
+
     @property
-    def foil(self) -> int: ...
+    def foil(self) -> int:
+        """Id of the token that the corrupted prompt should bring."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +46,7 @@ class Metric:
 
     @property
     def tokens(self) -> Int[Tensor, "*batch token"] | None:
+        """The vocabulary entries that are read, None for all."""
         return None
 
     def per_prompt(self, logits: Float[Tensor, "batch *edge token"]) -> Float[Tensor, "batch *edge"]:
@@ -50,6 +54,7 @@ class Metric:
         raise NotImplementedError
 
     def __call__(self, logits: Float[Tensor, "batch pos d_vocab"]) -> Float[Tensor, ""]:
+        """Mean over the batch, from full logits. Raises `MetricError` for a missing position."""
         n_positions = logits.shape[1]
         if not -n_positions <= self.position < n_positions:
             raise MetricError(
@@ -78,9 +83,11 @@ class LogitDifference(Metric):
 
     @property
     def tokens(self) -> Int[Tensor, "batch token"]:
+        """Answer, then foil."""
         return torch.stack(torch.broadcast_tensors(_token_ids(self.answer), _token_ids(self.foil)), dim=-1)
 
     def per_prompt(self, logits: Float[Tensor, "batch *edge token"]) -> Float[Tensor, "batch *edge"]:
+        """Answer minus foil."""
         return logits[..., 0] - logits[..., 1]
 
 
@@ -102,6 +109,7 @@ class Recovery(LogitDifference):
             )
 
     def per_prompt(self, logits: Float[Tensor, "batch *edge token"]) -> Float[Tensor, "batch *edge"]:
+        """0 at `corrupted`, 1 at `clean`."""
         return (super().per_prompt(logits) - self.corrupted) / (self.clean - self.corrupted)
 
 
@@ -112,6 +120,7 @@ class AnswerLogProbability(Metric):
     answer: Int[Tensor, "batch"] | list[int] | int = 0
 
     def per_prompt(self, logits: Float[Tensor, "batch *edge token"]) -> Float[Tensor, "batch *edge"]:
+        """Log-softmax over the whole vocabulary, at the answer."""
         ids = _token_ids(self.answer).to(logits.device).expand(len(logits))
         index = ids.view(-1, *(1,) * (logits.ndim - 1)).expand(*logits.shape[:-1], 1)
         return logits.log_softmax(-1).gather(-1, index).squeeze(-1)
@@ -122,6 +131,7 @@ class AnswerProbability(AnswerLogProbability):
     """``softmax(logits)[answer]``, between 0 and 1."""
 
     def per_prompt(self, logits: Float[Tensor, "batch *edge token"]) -> Float[Tensor, "batch *edge"]:
+        """Softmax over the whole vocabulary, at the answer."""
         return super().per_prompt(logits).exp()
 
 
@@ -135,6 +145,7 @@ class KLFromClean(Metric):
     clean_logits: Float[Tensor, "batch d_vocab"] | None = None
 
     def per_prompt(self, logits: Float[Tensor, "batch *edge token"]) -> Float[Tensor, "batch *edge"]:
+        """Sum over the vocabulary of ``p_clean * log(p_clean / p_patched)``."""
         assert self.clean_logits is not None
         clean = self.clean_logits.to(logits).log_softmax(-1)
         clean = clean.view(len(clean), *(1,) * (logits.ndim - 2), -1)

@@ -104,8 +104,6 @@ def _sweep(
     layer_norm: LayerNormMode,
     progress: str | None,
 ) -> Float[Tensor, "n_layers n_heads n_layers n_heads"]:
-    if layer_norm == "frozen":
-        _warn_if_norm_is_not_folded(model)
     sweep = Sweep(
         model,
         corrupted_tokens,
@@ -116,10 +114,10 @@ def _sweep(
         layer_norm=layer_norm,
         sources=sources,
     )
+    if layer_norm == "frozen":
+        _warn_if_norm_is_not_folded(model)
     n_layers, n_heads = model.cfg.n_layers, model.cfg.n_heads
-    found = torch.zeros(
-        n_layers, n_heads, n_layers, n_heads, dtype=model.W_U.dtype, device=model.W_U.device
-    )
+    found = torch.zeros(n_layers, n_heads, n_layers, n_heads, dtype=model.W_U.dtype, device=model.W_U.device)
     with tqdm(total=sweep.n_edges, desc=progress, unit="path", disable=progress is None) as bar:
         for piece in sweep.run():
             where = torch.as_tensor(piece.edges, device=found.device)

@@ -99,9 +99,7 @@ class Result:
     def from_parts(cls, arrays: dict[str, np.ndarray], values: dict[str, Any]) -> Self:
         """The inverse of `parts`; lists that JSON made of tuples become tuples again."""
         plain = {
-            name: _tuples(value)
-            for name, value in values.items()
-            if name not in {"request", "provenance"}
+            name: _tuples(value) for name, value in values.items() if name not in {"request", "provenance"}
         }
         return cls(
             request=request_from_json(values["request"]),
@@ -269,8 +267,7 @@ class AllSourcesResult(PatchingResult):
     def single_source(self, layer: int, head: int) -> PathResult:
         """The row of one source head, as the single-source request would have measured it."""
         fields_of_request = {
-            name: getattr(self.request, name)
-            for name in ("experiment", "component", "layer_norm", "metric")
+            name: getattr(self.request, name) for name in ("experiment", "component", "layer_norm", "metric")
         }
         return PathResult(
             request=PathRequest(source_layer=layer, source_head=head, **fields_of_request),
@@ -299,7 +296,8 @@ class AllSourcesResult(PatchingResult):
 @dataclass(frozen=True, eq=False)
 class SanityResult(Result):
     """Identities and parity checks: `(name, statement, measured, limit)`, each passed if
-    `measured <= limit`. All are absolute differences in logits unless the statement says so."""
+    `measured <= limit`. All are absolute differences in logits unless the statement says so.
+    """
 
     request: SanityRequest
     checks: tuple[tuple[str, str, float, float], ...]

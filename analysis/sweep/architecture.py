@@ -8,25 +8,13 @@ replayed logits with the model's own; a part that has no name here raises `Unkno
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
-import torch
-import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor
 
-from analysis.sweep.layers import Activation, Attention, Block, Decoder, Mlp, Norm, Rotary
-
-_tanh_gelu = partial(F.gelu, approximate="tanh")
-ACTIVATIONS: dict[str, Activation] = {
-    "gelu": F.gelu,
-    "gelu_new": _tanh_gelu,
-    "gelu_fast": _tanh_gelu,
-    "gelu_pytorch_tanh": _tanh_gelu,
-    "relu": F.relu,
-    "silu": F.silu,
-    "swish": F.silu,
-}
+from analysis.sweep.layers import Attention, Block, Decoder, Mlp, Norm, Rotary
+from analysis.sweep.products import ACTIVATIONS
 
 
 class UnknownArchitecture(Exception):
@@ -51,7 +39,7 @@ def read_decoder(model: Any, cache: Mapping[str, Tensor]) -> Decoder:
             logit_softcap=_positive(getattr(cfg, "output_logits_soft_cap", None)),
         )
     except (AttributeError, TypeError) as error:
-        raise UnknownArchitecture(f"a part of {type(model).__name__} is not where it should be: {error}")
+        raise UnknownArchitecture(f"{type(model).__name__} lacks a part: {error}") from error
 
 
 def read_post_norms(model: Any) -> tuple[Norm | None, ...]:
@@ -114,8 +102,14 @@ def _read_attention(model: Any, layer: int, cache: Mapping[str, Tensor]) -> Atte
     if module.W_Q.ndim != 3 or module.W_Q.shape[0] != cfg.n_heads:
         raise UnknownArchitecture(f"W_Q of block {layer} has shape {tuple(module.W_Q.shape)}")
     return Attention(
-        **{name: getattr(module, name).detach() for name in ("W_Q", "W_K", "W_V", "W_O")},
-        **{name: _detached(getattr(module, name, None)) for name in ("b_Q", "b_K", "b_V", "b_O")},
+        W_Q=module.W_Q.detach(),
+        W_K=module.W_K.detach(),
+        W_V=module.W_V.detach(),
+        W_O=module.W_O.detach(),
+        b_Q=_detached(getattr(module, "b_Q", None)),
+        b_K=_detached(getattr(module, "b_K", None)),
+        b_V=_detached(getattr(module, "b_V", None)),
+        b_O=_detached(getattr(module, "b_O", None)),
         scale=_attention_scale(module),
         softcap=_positive(getattr(cfg, "attn_scores_soft_cap", None)),
         window=_window(module, cfg, layer),
@@ -169,18 +163,16 @@ def _read_rotary(module: Any, cfg: Any, layer: int, cache: Mapping[str, Tensor])
     adjacent = bool(getattr(cfg, "rotary_adjacent_pairs", False))
     if getattr(module, "rotary_cos", None) is not None:
         return Rotary(module.rotary_cos[:n_positions], module.rotary_sin[:n_positions], adjacent)
-    if isinstance(getattr(getattr(module, "original_component", None), "pos_embd_dim", None), int):
-        return _gpt_j_rotary(module, cfg, n_positions)
+    own_table = getattr(getattr(module, "original_component", None), "embed_positions", None)
+    if isinstance(own_table, Tensor):
+        return _gpt_j_rotary(own_table[:n_positions].to(module.W_Q))
     raise UnknownArchitecture(f"block {layer} uses rotary embeddings but shows no tables")
 
 
-def _gpt_j_rotary(module: Any, cfg: Any, n_positions: int) -> Rotary:
-    """GPT-J's tables: frequency ``10000 ** (-2 i / d_rotary)`` for the i-th adjacent pair."""
-    d_rotary = int(cfg.rotary_dim or cfg.d_head)
-    exponent = torch.arange(0, d_rotary, 2, dtype=torch.float64) / d_rotary
-    angle = torch.arange(n_positions, dtype=torch.float64)[:, None] * 10000.0**-exponent
-    angle = angle.repeat_interleave(2, dim=-1).to(module.W_Q.device)
-    return Rotary(angle.cos().to(module.W_Q.dtype), angle.sin().to(module.W_Q.dtype), adjacent=True)
+def _gpt_j_rotary(table: Float[Tensor, "pos d_rotary"]) -> Rotary:
+    """GPT-J's buffer holds the sines of all pairs, then their cosines; a pair is adjacent."""
+    sin, cos = (half.repeat_interleave(2, dim=-1) for half in table.chunk(2, dim=-1))
+    return Rotary(cos, sin, adjacent=True)
 
 
 def _detached(tensor: Tensor | None) -> Tensor | None:

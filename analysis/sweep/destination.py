@@ -10,6 +10,7 @@ from torch import Tensor
 
 from analysis.requests import Component, LayerNormMode
 from analysis.sweep.layers import Block, Norm
+from analysis.sweep.products import Activation, affine
 from analysis.sweep.replay import LayerRun, Suffix, after_mlp
 
 
@@ -74,7 +75,7 @@ class Destination:
         """This head's own q, k or v, before q/k norm and rotary."""
         weight, bias = self.block.attention.weights(self.component)
         own = head if self.component == "q" else head // self.block.attention.queries_per_key
-        product = inputs @ weight[own]
+        product = affine(inputs, weight[own], None)
         if self.layer_norm == "exact":
             return product if bias is None else product + bias[own]
         projected = {"q": self.run.q_projected, "k": self.run.k_projected, "v": self.run.v}
@@ -103,7 +104,7 @@ class Destination:
         W_O = self.block.attention.W_O
         output = delta_z.new_empty(*delta_z.shape[:3], W_O.shape[-1])
         for head, edges in heads:
-            output[:, edges] = delta_z[:, edges] @ W_O[head]
+            output[:, edges] = affine(delta_z[:, edges], W_O[head], None)
         output += self.run.attention_output[:, None, self.queries]
         return self.block.attention_write(output)
 
@@ -117,8 +118,8 @@ class Destination:
             return resid_mid if unchanged is None else resid_mid.add_(unchanged[:, None, self.queries])
         if self.folded is None or self.block.mlp is None:
             return after_mlp(self.block, resid_pre, resid_mid)
-        preactivation = self.folded.preactivation(resid_mid, delta_z, heads)
-        return resid_mid.add_(self.block.mlp.from_preactivation(preactivation))
+        hidden = self.folded.hidden(resid_mid, delta_z, heads)
+        return resid_mid.add_(self.block.mlp.write(hidden))
 
 
 @dataclass(frozen=True)
@@ -134,20 +135,24 @@ class FoldedEntry:
     head_matrix: Float[Tensor, "head d_head d_mlp"]
     shared: Float[Tensor, "column d_mlp"]
     norm: Norm
+    activation: Activation
 
     @classmethod
-    def of(cls, block: Block, resid_mid: Float[Tensor, "batch query d_model"], head_matrix: Tensor) -> FoldedEntry:
+    def of(
+        cls, block: Block, resid_mid: Float[Tensor, "batch query d_model"], head_matrix: Tensor
+    ) -> FoldedEntry:
         """Fold for the corrupted residual streams `resid_mid`; `head_matrix` from `folded_heads`."""
         assert block.mlp is not None and block.mlp_norm is not None
         weight, bias = normed_entry(block)
         rows = resid_mid.flatten(0, 1) @ weight
         shared = torch.cat([rows, -weight.sum(0, keepdim=True), bias[None]])
-        return cls(head_matrix, shared, block.mlp_norm)
+        return cls(head_matrix, shared, block.mlp_norm, block.mlp.activation)
 
-    def preactivation(
+    def hidden(
         self, resid_mid: Tensor, delta_z: Tensor, heads: list[tuple[int, slice]]
     ) -> Float[Tensor, "batch edge query d_mlp"]:
-        batch, n_edges, n_queries, d_head = delta_z.shape
+        """The MLP's hidden layer after its nonlinearity."""
+        batch, n_edges, n_queries, _ = delta_z.shape
         inverse_scale = 1.0 / self.norm.scale(resid_mid)
         mean = resid_mid.mean(-1, keepdim=True) if self.norm.centred else torch.zeros_like(inverse_scale)
         own_row = torch.eye(batch * n_queries, dtype=delta_z.dtype, device=delta_z.device)
@@ -163,7 +168,7 @@ class FoldedEntry:
         found = delta_z.new_empty(batch, n_edges, n_queries, self.shared.shape[-1])
         for head, edges in heads:
             matrix = torch.cat([self.head_matrix[head], self.shared])
-            found[:, edges] = columns[:, edges] @ matrix
+            found[:, edges] = affine(columns[:, edges], matrix, None, self.activation)
         return found
 
 
@@ -186,4 +191,7 @@ def can_fold(block: Block, n_rows: int) -> bool:
     """Whether entering the MLP from the head's change is defined here and at least halves its cost."""
     if block.mlp is None or block.parallel or block.attention_post_norm is not None:
         return False
-    return block.mlp.W_gate is None and 2 * (block.attention.W_O.shape[1] + n_rows + 2) <= block.mlp.W_in.shape[0]
+    return (
+        block.mlp.W_gate is None
+        and 2 * (block.attention.W_O.shape[1] + n_rows + 2) <= block.mlp.W_in.shape[0]
+    )

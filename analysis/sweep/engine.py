@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor
 
 from analysis.errors import Cancelled, PathscopeError
@@ -15,7 +15,7 @@ from analysis.metrics import PatchingMetric
 from analysis.requests import COMPONENTS, LAYER_NORM_MODES, Component, LayerNormMode
 from analysis.settings import settings
 from analysis.sweep.fast import FastPath
-from analysis.sweep.gate import Gate, open_gate
+from analysis.sweep.gate import open_gate
 from analysis.sweep.hooked import HookedPath
 from analysis.sweep.pieces import Edges, Piece, cut, edges_of, ordered
 
@@ -70,15 +70,14 @@ class Sweep:
 
     @property
     def n_pieces(self) -> int:
+        """How many pieces `run` yields if none is skipped."""
         return len(self._pieces)
 
     def flops(self) -> float:
         """Floating-point operations of the matrix products that the plan needs."""
         return sum(self._path.flops(piece) for piece in self._pieces)
 
-    def run(
-        self, skip: Collection[int] = (), stop: Callable[[], bool] | None = None
-    ) -> Iterator[Piece]:
+    def run(self, skip: Collection[int] = (), stop: Callable[[], bool] | None = None) -> Iterator[Piece]:
         """Compute and yield the pieces, but for those whose index is in `skip`.
 
         `stop` is asked between blocks; once it returns true `Cancelled` is raised and the piece

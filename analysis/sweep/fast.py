@@ -66,7 +66,7 @@ class FastPath:
             self._decoder, self._suffix, self._batch, itemsize, self._readout.width(self._suffix)
         )
         limit = edges_at_once(self._memory_bytes, per_edge, self._batch * self._suffix.length)
-        return {layer: limit for layer in range(1, len(self._decoder.blocks))}
+        return dict.fromkeys(range(1, len(self._decoder.blocks)), limit)
 
     def measure(
         self, edges: Edges, check: Check
@@ -89,9 +89,7 @@ class FastPath:
         suffix = self._suffix
         if suffix.length == 0 or (suffix.read is not None and suffix.read < suffix.start):
             return np.zeros(len(edges), dtype=bool)
-        silent = {
-            source: self._writes.silent(*source) for source in {(int(e[0]), int(e[1])) for e in edges}
-        }
+        silent = {source: self._writes.silent(*source) for source in {(int(e[0]), int(e[1])) for e in edges}}
         return np.array([not silent[int(e[0]), int(e[1])] for e in edges])
 
     def _final_residual(self, edges: Edges, check: Check) -> Float[Tensor, "batch edge read d_model"]:

@@ -28,7 +28,7 @@ def piece_flops(decoder: Decoder, suffix: Suffix, batch: int, edges: Edges) -> f
 
 def _destination(block: Block, queries: int, suffix: Suffix, batch: int) -> float:
     """Multiply-adds of one row in its destination block."""
-    heads, d_model, d_head = block.attention.W_Q.shape
+    _, d_model, d_head = block.attention.W_Q.shape
     own_head = 2 * queries * d_model * d_head + 2 * queries * suffix.n_positions * d_head
     if block.mlp is None or block.parallel:
         return own_head

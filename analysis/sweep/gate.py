@@ -37,6 +37,7 @@ class Gate:
 
     @property
     def engine(self) -> Literal["replay", "hooks"]:
+        """Which path may compute."""
         return "replay" if self.run is not None else "hooks"
 
 
@@ -65,18 +66,21 @@ def open_gate(model: Any, tokens: Int[Tensor, "batch pos"], tolerance: float | N
 
 def _needed(name: str) -> bool:
     return name == "blocks.0.hook_resid_pre" or name.endswith(
-        ("attn.hook_cos", "attn.hook_sin", "attn.hook_q", "attn.hook_z")
+        ("attn.hook_cos", "attn.hook_sin", "attn.hook_q", "attn.hook_z", "ln1.hook_scale")
     )
 
 
 def _require_hooks(model: Any, cache: Mapping[str, Tensor]) -> None:
+    names = ("attn.hook_q", "attn.hook_z", "ln1.hook_scale")
     missing = [
-        layer
+        f"blocks.{layer}.{name}"
         for layer in range(model.cfg.n_layers)
-        if not {f"blocks.{layer}.attn.hook_q", f"blocks.{layer}.attn.hook_z"} <= set(cache)
+        for name in names
+        if f"blocks.{layer}.{name}" not in cache
     ]
     if missing:
+        kind = getattr(model.cfg, "architecture", None) or "this model"
         raise UnsupportedModelError(
-            f"Layers {missing} of this model have no attention heads with hook_q and hook_z, so a path "
-            "between heads is not defined there. Choose a model of attention layers only."
+            f"Direct paths between heads are not defined for {kind}: it has no {missing[0]}. Choose a model "
+            "whose every layer normalises its input (ln1) and attends to it."
         )

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from analysis.errors import UnsupportedModelError
 from analysis.metrics import PatchingMetric
 from analysis.requests import Component, LayerNormMode
 from analysis.sweep.architecture import read_post_norms
@@ -44,6 +45,7 @@ class HookedPath:
         self._writes = source_writes(
             W_O, read_post_norms(gate.model), clean_cache, corrupted_cache, positions
         )
+        _require_plain_writes(gate, W_O)
         self._everywhere = Suffix(0, gate.tokens.shape[1], None)
         baseline, _ = measure_logits(metric, gate.logits[None])
         self.baseline = float(baseline[0])
@@ -54,7 +56,7 @@ class HookedPath:
         hidden = 3 * (getattr(cfg, "d_mlp", None) or 0) + 12 * cfg.d_model + 3 * cfg.n_heads * n_positions
         per_edge = 4 * batch * n_positions * (hidden + 2 * cfg.d_vocab)
         limit = edges_at_once(self._memory_bytes, per_edge, batch * n_positions)
-        return {layer: limit for layer in range(1, cfg.n_layers)}
+        return dict.fromkeys(range(1, cfg.n_layers), limit)
 
     def flops(self, edges: Edges) -> float:
         """Unknown for a model whose forward is not read; the roofline is the replay's claim only."""
@@ -140,3 +142,29 @@ class HookedPath:
         name = f"blocks.{layer}.hook_resid_pre"
         _, cache = self._model.run_with_cache(self._tokens, names_filter=name)
         return cache[name]
+
+
+def _require_plain_writes(gate: Gate, W_O: tuple[Tensor, ...]) -> None:
+    """Refuse models that add something other than their heads' writes, such as a scaled share.
+
+    Compared on the corrupted run: ``sum over heads of z @ W_O + b_O``, through the post-norm where
+    there is one, against what the attention layer adds to the residual stream.
+    """
+    model, blocks = gate.model, range(len(W_O))
+    _, cache = model.run_with_cache(gate.tokens)
+    for layer in blocks:
+        prefix = f"blocks.{layer}"
+        write = cache[f"{prefix}.attn.hook_z"].flatten(2) @ W_O[layer].flatten(0, 1)
+        bias = getattr(model.blocks[layer].attn, "b_O", None)
+        write = write if bias is None else write + bias
+        if (post_norm := getattr(model.blocks[layer], "ln1_post", None)) is not None:
+            write = post_norm(write)
+        added = cache[f"{prefix}.hook_attn_out"]
+        if f"{prefix}.hook_resid_mid" in cache and not getattr(model.cfg, "parallel_attn_mlp", False):
+            added = cache[f"{prefix}.hook_resid_mid"] - cache[f"{prefix}.hook_resid_pre"]
+        gap, size = float((write - added).abs().max()), float(added.abs().max())
+        if gap > 1e-3 * size:
+            raise UnsupportedModelError(
+                f"Block {layer} does not add its heads' writes as they are (off by {gap:.2g} of {size:.2g}), "
+                "so the patch of a path is not defined. Choose a model without scaled residual streams."
+            )

@@ -6,7 +6,6 @@ prompt, a batch, or thousands of patched rows. Weights are views of the model's 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -14,7 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-Activation = Callable[[Tensor], Tensor]
+from analysis.sweep.products import Activation, affine
 
 
 @dataclass(frozen=True)
@@ -27,6 +26,7 @@ class Norm:
     bias: Float[Tensor, "d_model"] | None = None
 
     def __call__(self, x: Float[Tensor, "*rows d_model"]) -> Float[Tensor, "*rows d_model"]:
+        """x normalised over its last axis, weight and bias applied."""
         shape = x.shape[-1:]
         if self.centred:
             return F.layer_norm(x, shape, self.weight, self.bias, self.eps)
@@ -54,6 +54,7 @@ class Rotary:
     def __call__(
         self, x: Float[Tensor, "*rows pos head d_head"], positions: slice
     ) -> Float[Tensor, "*rows pos head d_head"]:
+        """q or k turned by the angles of `positions`."""
         cos, sin = self.cos[positions, None], self.sin[positions, None]
         turned, rest = x[..., : cos.shape[-1]], x[..., cos.shape[-1] :]
         rotated = turned * cos + self._quarter_turn(turned) * sin
@@ -87,6 +88,7 @@ class Attention:
 
     @property
     def queries_per_key(self) -> int:
+        """How many query heads share one key head; 1 without grouping."""
         return self.W_Q.shape[0] // self.W_K.shape[0]
 
     def weights(self, component: str) -> tuple[Tensor, Tensor | None]:
@@ -148,14 +150,15 @@ class Mlp:
     W_gate: Float[Tensor, "d_model d_mlp"] | None = None
 
     def __call__(self, x: Float[Tensor, "*rows d_model"]) -> Float[Tensor, "*rows d_model"]:
+        """The MLP's output for its normed input."""
         if self.W_gate is None:
-            return self.from_preactivation(affine(x, self.W_in, self.b_in))
-        gate = self.activation(affine(x, self.W_gate, None))
-        return affine(gate * affine(x, self.W_in, self.b_in), self.W_out, self.b_out)
+            return self.write(affine(x, self.W_in, self.b_in, self.activation))
+        hidden = affine(x, self.W_gate, None, self.activation)
+        return self.write(hidden.mul_(affine(x, self.W_in, self.b_in)))
 
-    def from_preactivation(self, pre: Float[Tensor, "*rows d_mlp"]) -> Float[Tensor, "*rows d_model"]:
-        """The rest of an ungated MLP, from the hidden layer before its nonlinearity."""
-        return affine(self.activation(pre), self.W_out, self.b_out)
+    def write(self, hidden: Float[Tensor, "*rows d_mlp"]) -> Float[Tensor, "*rows d_model"]:
+        """The MLP's output, from its hidden layer after the nonlinearity."""
+        return affine(hidden, self.W_out, self.b_out)
 
 
 @dataclass(frozen=True)
@@ -208,10 +211,3 @@ class Decoder:
 def softcapped(x: Tensor, cap: float) -> Tensor:
     """``cap * tanh(x / cap)``: the identity for small x, bounded by cap."""
     return cap * torch.tanh(x / cap)
-
-
-def affine(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """``x @ weight + bias`` as one matrix product over all leading axes."""
-    rows = x.reshape(-1, x.shape[-1])
-    product = rows @ weight if bias is None else torch.addmm(bias, rows, weight)
-    return product.view(*x.shape[:-1], weight.shape[-1])

@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from analysis.errors import PathscopeError
 from analysis.sweep.layers import Norm
 from analysis.sweep.replay import Suffix
 
@@ -26,12 +27,12 @@ class SourceWrites:
     #: Set in post-norm blocks, where each run's write passes a norm with its own scale.
     post_normed: tuple[Float[Tensor, "batch pos head d_model"] | None, ...]
 
-    def delta(self, sources: Int[Tensor, "source 2"], suffix: Suffix) -> Float[Tensor, "batch source pos d_model"]:
+    def delta(
+        self, sources: Int[Tensor, "source 2"], suffix: Suffix
+    ) -> Float[Tensor, "batch source pos d_model"]:
         """The patches of `sources` (layer, head) at the positions of the suffix, in residual units."""
         first = self.delta_z[0]
-        found = first.new_empty(
-            first.shape[0], len(sources), suffix.length, self.W_O[0].shape[-1]
-        )
+        found = first.new_empty(first.shape[0], len(sources), suffix.length, self.W_O[0].shape[-1])
         for layer in sources[:, 0].unique().tolist():
             (rows,) = torch.where(sources[:, 0] == layer)
             heads = sources[rows, 1]
@@ -59,32 +60,64 @@ def source_writes(
 
     Differences within rounding of the layer's largest z are set to zero: two runs of equal
     prefixes may differ in the last bit, and treating that as a change would widen the suffix
-    for nothing. `positions` restricts the patch to some token positions.
+    for nothing. `positions` restricts the patch to some token positions. Raises `PathscopeError`
+    for a missing entry, or runs of different shapes.
     """
-    deltas, normed = [], []
-    for layer, weight in enumerate(W_O):
-        name = f"blocks.{layer}.attn.hook_z"
-        clean, corrupted = clean_cache[name], corrupted_cache[name]
+    deltas: list[Tensor] = []
+    normed: list[Tensor | None] = []
+    for layer, (weight, post_norm) in enumerate(zip(W_O, post_norms, strict=True)):
+        clean, corrupted = pair_of(clean_cache, corrupted_cache, f"blocks.{layer}.attn.hook_z")
         difference = clean - corrupted
         noise = 8 * torch.finfo(clean.dtype).eps * corrupted.abs().max()
         changed = difference.abs().amax(dim=(2, 3), keepdim=True) > noise
-        if positions is not None:
-            chosen = torch.zeros(clean.shape[1], dtype=torch.bool, device=clean.device)
-            chosen[list(positions)] = True
-            changed = changed & chosen[None, :, None, None]
+        changed = changed & _chosen(positions, clean.shape[1]).to(changed.device)[None, :, None, None]
         deltas.append(difference * changed)
-        post_norm = post_norms[layer]
-        if post_norm is None:
-            normed.append(None)
-            continue
-        scale_name = f"blocks.{layer}.ln1_post.hook_scale"
-        write = [
-            (cache[name] / cache[scale_name][..., None]).transpose(1, 2) @ weight
-            for cache in (clean_cache, corrupted_cache)
-        ]
-        gain = 1.0 if post_norm.weight is None else post_norm.weight
-        normed.append(((write[0] - write[1]).transpose(1, 2) * gain) * changed)
+        normed.append(None)
+        if post_norm is not None:
+            scales = pair_of(clean_cache, corrupted_cache, f"blocks.{layer}.ln1_post.hook_scale")
+            write = [
+                (z / scale[..., None]).transpose(1, 2) @ weight
+                for z, scale in zip((clean, corrupted), scales, strict=True)
+            ]
+            gain = 1.0 if post_norm.weight is None else post_norm.weight
+            normed[-1] = (write[0] - write[1]).transpose(1, 2) * gain * changed
     return SourceWrites(W_O, tuple(deltas), tuple(normed))
+
+
+def pair_of(
+    clean_cache: Mapping[str, Tensor], corrupted_cache: Mapping[str, Tensor], name: str
+) -> tuple[Tensor, Tensor]:
+    """The same activation of both runs, which must have the same shape."""
+    found = []
+    for run, cache in (("clean", clean_cache), ("corrupted", corrupted_cache)):
+        if name not in cache:
+            raise PathscopeError(
+                f"The {run} cache has no {name}; make it with model.run_with_cache(tokens), without a "
+                "names_filter that leaves it out."
+            )
+        found.append(cache[name])
+    clean, corrupted = found
+    if clean.shape != corrupted.shape:
+        raise PathscopeError(
+            f"The clean run has {tuple(clean.shape[:2])} prompts and tokens, the corrupted run "
+            f"{tuple(corrupted.shape[:2])}; path patching compares them token by token, so use prompts "
+            "of equal length."
+        )
+    return clean, corrupted
+
+
+def _chosen(positions: Sequence[int] | None, n_positions: int) -> Bool[Tensor, "pos"]:
+    if positions is None:
+        return torch.ones(n_positions, dtype=torch.bool)
+    outside = [position for position in positions if not -n_positions <= position < n_positions]
+    if outside:
+        raise PathscopeError(
+            f"positions {outside} lie outside the prompts of {n_positions} tokens; choose from "
+            f"{-n_positions} to {n_positions - 1}."
+        )
+    chosen = torch.zeros(n_positions, dtype=torch.bool)
+    chosen[list(positions)] = True
+    return chosen
 
 
 def first_changed_position(writes: SourceWrites) -> int:

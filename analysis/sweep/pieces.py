@@ -40,12 +40,15 @@ class Piece:
 
 
 def edges_of(n_layers: int, n_heads: int, sources: Sequence[tuple[int, int]] | None) -> Edges:
-    """Every causal edge from `sources` (all heads if None), by destination layer, then source."""
+    """Every causal edge from `sources` (all heads if None), by destination head, then source.
+
+    All sources of one destination head together make the largest matrix products.
+    """
     edges = np.argwhere(causal_edges(n_layers, n_heads))
     if sources is not None:
         flat = [layer * n_heads + head for layer, head in sources]
         edges = edges[np.isin(edges[:, 0] * n_heads + edges[:, 1], flat)]
-    return edges[np.lexsort((edges[:, 3], edges[:, 1], edges[:, 0], edges[:, 2]))]
+    return edges[np.lexsort((edges[:, 1], edges[:, 0], edges[:, 3], edges[:, 2]))]
 
 
 def ordered(edges: Edges, order: Edges) -> Edges:

@@ -49,9 +49,11 @@ class Readout:
         values = self._per_prompt(self._run.resid_final[:, None, self.position, :])
         return float(values.mean()), values[:, 0].cpu().double().numpy()
 
-    def measure(self, resid: Float[Tensor, "batch edge read d_model"], suffix: Suffix, check: Check) -> Values:
+    def measure(
+        self, resid: Float[Tensor, "batch edge read d_model"], suffix: Suffix, check: Check
+    ) -> Values:
         """The metric of every edge from its final residual stream."""
-        if self._declared is not None:
+        if self._declared is not None and self.position is not None:
             read = resid if resid.shape[2] == 1 else resid[:, :, [self.position - suffix.start]]
             values = self._per_prompt(read[:, :, 0]).T.cpu().double().numpy()
             return values.mean(axis=1), values

@@ -56,9 +56,7 @@ def replay_corrupted_run(decoder: Decoder, embedded: Float[Tensor, "batch pos d_
         output = attention.output(z)
         resid_mid = resid + block.attention_write(output)
         write = block.mlp_write(resid, resid_mid)
-        layers.append(
-            LayerRun(resid, projected["q"], q, projected["k"], k, projected["v"], z, output, write)
-        )
+        layers.append(LayerRun(resid, projected["q"], q, projected["k"], k, projected["v"], z, output, write))
         resid = resid_mid if write is None else resid_mid + write
     return CorruptedRun(tuple(layers), resid)
 
@@ -82,10 +80,12 @@ class Suffix:
 
     @property
     def positions(self) -> slice:
+        """The positions that rows carry."""
         return slice(self.start, self.n_positions)
 
     @property
     def length(self) -> int:
+        """How many positions rows carry."""
         return self.n_positions - self.start
 
     def queries(self, block_is_last: bool) -> slice:
@@ -108,6 +108,7 @@ class Replay:
     suffix: Suffix
 
     def is_last(self, layer: int) -> bool:
+        """Whether no block follows `layer`."""
         return layer == len(self.decoder.blocks) - 1
 
     def blocks_above(
