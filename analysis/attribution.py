@@ -39,7 +39,7 @@ from analysis.residual import (
 )
 
 Prompts: TypeAlias = str | Sequence[str] | Int[Tensor, "*batch pos"]
-Tokens: TypeAlias = str | int | Int[Tensor, "*tokens"]
+Tokens: TypeAlias = str | int | np.integer | Int[Tensor, "*tokens"]
 
 #: Block parts whose write is neither attention nor MLP, as `TransformerBridge.layer_types` names them.
 _HYBRID_PARTS = frozenset({"mamba", "ssm", "mixer", "linear_attn"})

@@ -202,16 +202,18 @@ def _bridge(name: str, files: ModelFiles, model: Any, tokenizer: Any) -> Transfo
             dtype=model.dtype,
             device=model.device,
         )
-        bridge.enable_compatibility_mode(disable_warnings=True)
+        causal = hasattr(bridge, "blocks") and bridge.cfg.attention_dir == "causal"
+        if causal:
+            bridge.enable_compatibility_mode(disable_warnings=True)
     except (*_MISFITS, NotImplementedError) as error:
         raise UnsupportedModelError(
             f"TransformerLens cannot open {name!r} ({architecture}) for reading: {_first_sentence(error)}. "
             "Decoder-only language models such as GPT-2, Pythia, Llama, Qwen and Gemma 2 work."
         ) from error
-    if not hasattr(bridge, "blocks") or bridge.cfg.attention_dir != "causal":
+    if not causal:
         raise UnsupportedModelError(
-            f"{name!r} ({architecture}) is not a decoder-only language model: "
-            "path patching and logit attribution need causal attention blocks."
+            f"{name!r} ({architecture}) is not a decoder-only language model, and path patching and logit "
+            "attribution need causal attention blocks. GPT-2, Pythia, Llama, Qwen and Gemma 2 work."
         )
     return bridge
 

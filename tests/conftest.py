@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Callable
 from functools import cache
@@ -27,3 +28,9 @@ def family_directory(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str]
         return write_family(family, tmp_path_factory.mktemp(family))
 
     return directory
+
+
+@pytest.fixture
+def folder(family_directory: Callable[[str], Path], tmp_path: Path) -> Path:
+    """A copy of a GPT-2 folder that a test may spoil."""
+    return Path(shutil.copytree(family_directory("gpt2"), tmp_path / "model"))

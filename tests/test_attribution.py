@@ -116,9 +116,10 @@ ANSWERED = [
 @pytest.mark.parametrize("pos", [-1, None], ids=["last", "all"])
 @pytest.mark.parametrize(("family", "unit"), ANSWERED)
 def test_it_agrees_with_transformer_lens(family: str, unit: Unit, pos: int | None):
-    arguments, options = (model_of(family), TOKENS, ANSWER, INCORRECT), {"unit": unit, "pos": pos}
-    theirs = oracle.direct_logit_attribution(*arguments, **options)
-    ours = direct_logit_attribution(*arguments, **options)
+    theirs, ours = (
+        attribute(model_of(family), TOKENS, ANSWER, INCORRECT, unit=unit, pos=pos)
+        for attribute in (oracle.direct_logit_attribution, direct_logit_attribution)
+    )
     assert ours.labels == theirs.labels
     assert ours.unit == theirs.unit
     torch.testing.assert_close(ours.attribution, theirs.attribution, atol=TOLERANCE, rtol=0)
