@@ -1,0 +1,100 @@
+"""Every check with one command: ``python3 -m tests``.
+
+Needs Python 3.11 and nothing else: environments with the pinned packages are made on the first
+run, and Chromium is installed where the machine allows it. ``--quick`` leaves out the browser and
+the older TransformerLens; everything else on the command line goes to pytest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+TESTS = ROOT / "tests"
+
+
+def main(arguments: list[str]) -> int:
+    """Run every leg in turn, the main one last; the status of the first that fails."""
+    if sys.version_info < (3, 11):
+        print(f"Pathscope needs Python 3.11 or newer, and this is {sys.version.split()[0]}.")
+        return 2
+    quick = "--quick" in arguments
+    to_pytest = [argument for argument in arguments if argument != "--quick"]
+    try:
+        python = environment(".venv-tests", TESTS / "requirements.txt")
+        run(python, "ruff", "check", ".")
+        run(python, "ruff", "format", "--check", ".")
+        run(python, "mypy")
+        if quick:
+            run(python, "pytest", "-m", "not browser", *to_pytest)
+            return 0
+        with_browser = chromium()
+        older = environment(".venv-tests-3.9", TESTS / "compat" / "requirements.txt")
+        run(older, "pytest", "-o", "addopts=--strict-markers -ra", "tests/compat")
+        run(python, "pytest", *([] if with_browser else ["-m", "not browser"]), *to_pytest)
+    except subprocess.CalledProcessError as error:
+        return error.returncode or 1
+    return 0
+
+
+def environment(name: str, requirements: Path) -> Path:
+    """The interpreter of an environment with exactly `requirements`, made anew when they change."""
+    directory = ROOT / name
+    python = directory / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    stamp = directory / "requirements.sha256"
+    wanted = digest(requirements)
+    if not stamp.exists() or stamp.read_text() != wanted:
+        say(f"installing {requirements.relative_to(ROOT)} into {name}")
+        venv.create(directory, clear=True, with_pip=True)
+        run(python, "pip", "install", "--quiet", "--disable-pip-version-check", "-r", str(requirements))
+        stamp.write_text(wanted)
+    return python
+
+
+def digest(requirements: Path) -> str:
+    """What an environment is made from: the interpreter, the requirements and what they include."""
+    texts = [sys.version, requirements.read_text()]
+    for line in requirements.read_text().splitlines():
+        if line.startswith("-r "):
+            texts.append((requirements.parent / line[3:].strip()).read_text())
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()
+
+
+def chromium() -> bool:
+    """Whether there is a Chromium, after an attempt to install it; without one, CI fails."""
+    if shutil.which("chromium"):
+        return True
+    apt = shutil.which("apt-get")
+    prefix = [] if hasattr(os, "geteuid") and os.geteuid() == 0 else ["sudo", "-n"]
+    if apt and (not prefix or shutil.which("sudo")):
+        say("installing chromium")
+        for command in (["update", "-q"], ["install", "-q", "-y", "--no-install-recommends", "chromium"]):
+            subprocess.run([*prefix, apt, *command], check=False, stdout=subprocess.DEVNULL)
+    if shutil.which("chromium"):
+        return True
+    if os.environ.get("CI"):
+        say("there is no chromium and it cannot be installed: the browser tests cannot run")
+        raise subprocess.CalledProcessError(1, "chromium")
+    say("no chromium here, so the browser tests are left out (install it to run them)")
+    return False
+
+
+def run(python: Path, module: str, *arguments: str) -> None:
+    """Run ``python -m module`` in the repository; raises `CalledProcessError` where it fails."""
+    say(f"{module} {' '.join(arguments)}".strip())
+    subprocess.run([str(python), "-m", module, *arguments], cwd=ROOT, check=True)
+
+
+def say(what: str) -> None:
+    """Announce a step, in order with the output of what it starts."""
+    print(f"== {what}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
