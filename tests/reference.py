@@ -115,4 +115,4 @@ def _ln1(runs: Runs, layer: int, resid: Float[Tensor, "batch pos d_model"]) -> T
 
 
 def _epsilon(norm: Any) -> float:
-    return float(getattr(norm, "eps", None) or getattr(norm, "variance_epsilon", 1e-5))
+    return float(getattr(norm, "eps", getattr(norm, "variance_epsilon", 1e-5)))

@@ -21,7 +21,7 @@ from analysis import (
     get_act_patch_direct_path_all_sources,
 )
 from analysis.errors import UnsupportedModelError
-from analysis.requests import COMPONENTS, LAYER_NORM_MODES
+from analysis.requests import COMPONENTS, LAYER_NORM_MODES, Component
 from analysis.sweep import Sweep
 from tests.reference import patched_logits
 from tests.runs import Runs, baseline, causal, family_runs, last_logit_difference, run_pair, sampled_edges
@@ -84,7 +84,7 @@ def hooked_runs(name: str, dtype: torch.dtype = torch.float64, **changes: Any) -
     return run_pair(model.requires_grad_(False).eval(), clean, corrupted)
 
 
-def assert_equal_to_the_oracle(runs: Runs, component: str) -> None:
+def assert_equal_to_the_oracle(runs: Runs, component: Component) -> None:
     oracle = transformer_lens_analysis.get_act_patch_direct_path_all_sources(
         *runs.arguments, last_logit_difference, component, verbose=False
     ).double()
@@ -145,7 +145,7 @@ def test_every_hooked_transformer_agrees_with_the_slow_reference(name, component
 def test_the_replay_knows_the_hooked_transformer(name):
     sweep = Sweep(*hooked_runs(name).arguments, last_logit_difference)
     assert sweep.engine == "replay"
-    assert sweep.replay_gap <= 1e-12
+    assert sweep.replay_gap is not None and sweep.replay_gap <= 1e-12
 
 
 def test_an_attention_only_model_is_replayed_without_mlps():

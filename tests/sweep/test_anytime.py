@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
@@ -57,7 +58,7 @@ def test_a_source_in_the_last_layer_leaves_nothing_to_do():
 @pytest.mark.parametrize("family", ["gpt2", "llama-grouped", "gemma2"])
 def test_a_resumed_sweep_equals_an_uninterrupted_one_bit_for_bit(family, metric):
     runs = family_runs(family, torch.float32)
-    options = {"component": "k", "memory_bytes": TIGHT}
+    options: dict[str, Any] = {"component": "k", "memory_bytes": TIGHT}
     whole = {piece.index: piece for piece in Sweep(*runs.arguments, metric, **options).run()}
     assert len(whole) >= 4
     first = Sweep(*runs.arguments, metric, **options).run()
@@ -81,7 +82,7 @@ def test_a_piece_computed_alone_equals_itself_in_the_whole_sweep():
 
 def test_pieces_that_are_skipped_are_not_computed():
     runs = family_runs("gpt2")
-    calls = []
+    calls: list[None] = []
 
     def counting(logits):
         calls.append(None)
@@ -162,7 +163,7 @@ def test_a_stop_between_pieces_keeps_what_was_yielded():
 def test_a_stop_is_asked_for_within_a_piece_too(metric):
     """A piece of a large model takes seconds; waiting for its end would not be stopping."""
     sweep = Sweep(*family_runs("gpt2").arguments, metric, memory_bytes=2**30)
-    asked = []
+    asked: list[None] = []
 
     def count() -> bool:
         asked.append(None)
@@ -177,5 +178,5 @@ def test_a_sweep_that_is_dropped_leaves_no_hook_behind():
     hooks = [len(module._forward_hooks) for module in runs.model.modules()]
     pieces = Sweep(*runs.arguments, METRIC, memory_bytes=TIGHT).run()
     next(pieces)
-    pieces.close()
+    del pieces
     assert [len(module._forward_hooks) for module in runs.model.modules()] == hooks

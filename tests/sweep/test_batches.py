@@ -49,11 +49,13 @@ def test_per_pair_values_are_those_of_each_pair_alone_and_average_to_the_value(f
         alone = run_pair(runs.model, runs.clean_tokens[[index]], runs.corrupted_tokens[[index]])
         found = swept(alone, METRIC, component=component)
         for piece in pieces:
+            assert piece.per_pair is not None
             assert piece.per_pair.shape == (len(piece.edges), 3)
             expected = [found[tuple(edge)] for edge in piece.edges.tolist()]
             assert np.allclose(piece.per_pair[:, index], expected, rtol=0, atol=2e-6)
     for piece in pieces:
         assert piece.values.shape == (len(piece.edges),)
+        assert piece.per_pair is not None
         assert np.allclose(piece.per_pair.mean(axis=1), piece.values, rtol=0, atol=1e-13)
 
 

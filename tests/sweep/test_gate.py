@@ -47,9 +47,9 @@ def test_a_model_that_is_not_its_weights_takes_the_general_path_and_gets_right_n
     assert support.difference <= limit
 
 
-def test_the_gap_says_how_far_the_replay_was_off(broken):
+def test_the_gap_says_how_far_the_replay_was_off(broken: Runs):
     sweep = Sweep(*broken.arguments, last_logit_difference)
-    assert sweep.replay_gap > 1e-3
+    assert sweep.replay_gap is not None and sweep.replay_gap > 1e-3
     assert sweep.baseline == pytest.approx(baseline(broken), abs=1e-9)
 
 
@@ -70,6 +70,7 @@ def test_the_gate_stays_open_for_the_model_as_it_is_and_closes_for_a_small_chang
     runs = run_pair(model, runs.clean_tokens, runs.corrupted_tokens)
     sweep = Sweep(*runs.arguments, last_logit_difference)
     assert sweep.engine == ("replay" if factor == 1.0 else "hooks")
+    assert sweep.replay_gap is not None
     assert (sweep.replay_gap <= 1e-4) == (factor == 1.0)
 
 
@@ -82,7 +83,7 @@ def test_a_wrong_replay_is_caught_whatever_is_wrong_in_it(monkeypatch):
     monkeypatch.setattr(type(model.blocks[1].mlp), "W_in", property(lambda mlp: 1.01 * own.fget(mlp)))
     sweep = Sweep(*runs.arguments, last_logit_difference)
     assert sweep.engine == "hooks"
-    assert sweep.replay_gap > 1e-4
+    assert sweep.replay_gap is not None and sweep.replay_gap > 1e-4
 
 
 def test_the_public_sweep_of_a_broken_model_equals_the_reference_everywhere():

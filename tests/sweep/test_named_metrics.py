@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -106,8 +108,8 @@ def test_divergence_is_zero_on_the_clean_run_and_recovery_one():
     runs = family_runs("gpt2")
     logits = clean_logits(runs)
     difference = LogitDifference(answer=ANSWER, foil=FOIL)
-    ends = {"clean": float(difference(logits)), "corrupted": baseline(runs, difference)}
-    recovery = Recovery(answer=ANSWER, foil=FOIL, **ends)
+    clean, corrupted = float(difference(logits)), baseline(runs, difference)
+    recovery = Recovery(answer=ANSWER, foil=FOIL, clean=clean, corrupted=corrupted)
     assert float(recovery(logits)) == pytest.approx(1.0, abs=1e-12)
     assert baseline(runs, recovery) == pytest.approx(0.0, abs=1e-12)
     assert float(KLFromClean(clean_logits=logits[:, -1])(logits)) == pytest.approx(0.0, abs=1e-12)
@@ -162,7 +164,7 @@ def test_a_metric_that_reads_what_is_not_there_is_refused(metric, says):
 
 def test_a_metric_that_fails_only_on_a_patched_run_is_refused_too():
     runs = family_runs("gpt2")
-    calls = []
+    calls: list[None] = []
 
     def late(logits):
         calls.append(None)
@@ -174,7 +176,11 @@ def test_a_metric_that_fails_only_on_a_patched_run_is_refused_too():
 
 def test_a_metric_may_return_a_plain_number():
     runs = family_runs("gpt2")
+
+    def plain_number(logits) -> Any:
+        return float(logits[:, -1, ANSWER].mean())
+
     tensor = Sweep(*runs.arguments, lambda logits: logits[:, -1, ANSWER].mean())
-    number = Sweep(*runs.arguments, lambda logits: float(logits[:, -1, ANSWER].mean()))
+    number = Sweep(*runs.arguments, plain_number)
     for one, other in zip(tensor.run(), number.run(), strict=True):
         assert np.array_equal(one.values, other.values)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -13,7 +16,6 @@ from analysis.sweep import Sweep
 from tests.families import FAMILIES
 from tests.reference import patched_logits
 from tests.runs import (
-    Runs,
     family_model,
     family_runs,
     last_logit_difference,
@@ -21,7 +23,7 @@ from tests.runs import (
     sampled_edges,
 )
 
-SINGLE_SOURCE = {"src_layer": 0, "src_head": 1, "verbose": False}
+SINGLE_SOURCE: dict[str, Any] = {"src_layer": 0, "src_head": 1, "verbose": False}
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
@@ -69,15 +71,15 @@ def test_an_unknown_precision_is_refused_by_name(precision):
 def test_a_model_in_training_mode_is_refused():
     """Dropout would add noise to each patched run and none to the replay."""
     runs = family_runs("gpt2", torch.float32)
-    model = family_model.__wrapped__("gpt2", torch.float32).train()
+    training = replace(runs, model=family_model.__wrapped__("gpt2", torch.float32).train())
     with pytest.raises(PathscopeError, match=r"eval\(\)"):
-        Sweep(model, *runs.arguments[1:], last_logit_difference)
+        Sweep(*training.arguments, last_logit_difference)
 
 
 def test_a_model_with_gradients_on_gives_the_same_numbers_and_keeps_no_graph():
     runs = family_runs("gpt2")
     model = family_model.__wrapped__("gpt2").requires_grad_(True)
-    tracked = Runs(model, *runs.arguments[1:2], *runs.arguments[1:])
+    tracked = replace(runs, model=model)
     sweep = Sweep(*tracked.arguments, last_logit_difference)
     plain = Sweep(*runs.arguments, last_logit_difference)
     for one, other in zip(sweep.run(), plain.run(), strict=True):
