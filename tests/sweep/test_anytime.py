@@ -124,6 +124,21 @@ def test_an_order_of_a_few_edges_leaves_the_rest_for_later():
     assert first[1] in edges_of(pieces[:2])
 
 
+def test_an_order_of_every_edge_serves_a_sweep_of_some_sources_too():
+    runs = family_runs("gpt2")
+    order = np.array(sorted(all_edges(runs), reverse=True))
+    sweep = Sweep(*runs.arguments, METRIC, sources=[(0, 2)], order=order)
+    assert sorted(edges_of(sweep.run())) == [edge for edge in sorted(all_edges(runs)) if edge[:2] == (0, 2)]
+
+
+def test_an_edge_or_a_source_that_is_named_twice_is_measured_once():
+    runs = family_runs("gpt2")
+    order = np.array([(1, 3, 2, 1), (1, 3, 2, 1), (0, 0, 1, 0)])
+    edges = edges_of(Sweep(*runs.arguments, METRIC, order=order).run())
+    assert len(edges) == len(set(edges)) == len(all_edges(runs))
+    assert Sweep(*runs.arguments, METRIC, sources=[(1, 3), (1, 3)]).n_edges == 4
+
+
 def test_the_same_arguments_cut_the_same_pieces():
     runs = family_runs("gpt2")
     order = np.array(sorted(all_edges(runs), key=lambda edge: (edge[3], edge[0])))

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
 from analysis import get_act_patch_direct_path_all_sources
+from analysis.errors import MetricError
+from analysis.metrics import AnswerProbability, KLFromClean, LogitDifference
 from analysis.requests import COMPONENTS, LAYER_NORM_MODES
 from analysis.sweep import Sweep
 from tests.reference import FLOAT32_INSIDE_TOLERANCE, FLOAT64_TOLERANCE, patched_logits
 from tests.runs import (
+    Edge,
     Runs,
     baseline,
     causal,
@@ -102,3 +106,23 @@ def test_pieces_of_the_general_path_may_be_skipped_and_ordered_too():
     again = list(sweep.run(skip={pieces[0].index}))
     assert [piece.index for piece in again] == [piece.index for piece in pieces[1:]]
     assert all((old.values == new.values).all() for old, new in zip(pieces[1:], again, strict=True))
+
+
+@pytest.mark.parametrize("engine", ["replay", "hooks"])
+def test_a_named_metric_that_is_not_a_number_is_refused_on_either_path(engine):
+    runs = family_runs("gpt2") if engine == "replay" else broken_runs("gpt2")
+    nowhere = torch.full((2, runs.model.cfg.d_vocab), float("nan"), dtype=torch.float64)
+    with pytest.raises(MetricError, match=r"(?i)nan|finite"):
+        list(Sweep(*runs.arguments, KLFromClean(clean_logits=nowhere)).run())
+
+
+@pytest.mark.parametrize("metric", [LogitDifference(answer=7, foil=11), AnswerProbability(answer=7)], ids=str)
+def test_named_metrics_read_the_same_on_either_path(metric):
+    runs = broken_runs("gpt2")
+    sweep = Sweep(*runs.arguments, metric, component="k")
+    assert sweep.engine == "hooks"
+    for piece in sweep.run():
+        assert piece.per_pair is not None
+        assert np.allclose(piece.per_pair.mean(axis=1), piece.values, rtol=0, atol=1e-13)
+        for edge, value in list(zip(piece.edges.tolist(), piece.values, strict=True))[:3]:
+            assert abs(float(metric(patched_logits(runs, Edge(*edge), "k", "frozen"))) - value) <= 1e-12

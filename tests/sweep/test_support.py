@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -10,8 +12,8 @@ from analysis.requests import COMPONENTS, LAYER_NORM_MODES
 from analysis.sweep import Sweep
 from tests import families
 from tests.families import FAMILIES
-from tests.reference import FLOAT32_INSIDE_TOLERANCE, FLOAT64_TOLERANCE
-from tests.runs import computed_in_float64, family_runs, last_logit_difference
+from tests.reference import FLOAT32_INSIDE_TOLERANCE, FLOAT64_TOLERANCE, patched_logits
+from tests.runs import Edge, computed_in_float64, family_runs, last_logit_difference
 from tests.sweep.support import measure, table, transformer_lens_answers
 
 _SIZES = families._ROPE_SIZES
@@ -79,6 +81,28 @@ def test_a_model_that_scales_what_a_head_writes_is_refused_or_scaled(monkeypatch
     runs = family_runs("scaled", torch.float32)
     with pytest.raises(UnsupportedModelError, match="residual"):
         Sweep(*runs.arguments, last_logit_difference)
+
+
+@pytest.mark.parametrize("layer_norm", LAYER_NORM_MODES)
+def test_a_head_with_the_same_output_still_writes_otherwise_under_another_post_norm_scale(layer_norm):
+    """Other heads of its layer changed, and with them the scale that its share is divided by."""
+    runs = computed_in_float64("gemma2")
+    name = "blocks.0.attn.hook_z"
+    z = runs.clean_cache[name].clone()
+    z[:, :, 1] = runs.corrupted_cache[name][:, :, 1]
+    runs = replace(runs, clean_cache={**runs.clean_cache, name: z})
+    edge = Edge(0, 1, 2, 0)
+    sweep = Sweep(
+        *runs.arguments, last_logit_difference, component="v", layer_norm=layer_norm, sources=[(0, 1)]
+    )
+    found = {
+        tuple(row): value
+        for piece in sweep.run()
+        for row, value in zip(piece.edges.tolist(), piece.values, strict=True)
+    }
+    reference = float(last_logit_difference(patched_logits(runs, edge, "v", layer_norm)))
+    assert abs(reference - sweep.baseline) > 1e-5
+    assert abs(found[edge] - reference) <= 1e-12
 
 
 def test_transformer_lens_answers_where_it_is_used_as_an_oracle_and_refuses_elsewhere():
