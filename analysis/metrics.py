@@ -55,16 +55,36 @@ class Metric:
 
     def __call__(self, logits: Float[Tensor, "batch pos d_vocab"]) -> Float[Tensor, ""]:
         """Mean over the batch, from full logits. Raises `MetricError` for a missing position."""
-        n_positions = logits.shape[1]
+        self.check_position(logits.shape[1])
+        self.check(len(logits), logits.shape[-1])
+        read = logits[:, self.position]
+        if self.tokens is not None:
+            read = read.gather(-1, self.tokens.to(read.device).expand(len(read), -1))
+        return self.per_prompt(read).mean()
+
+    def check_position(self, n_positions: int) -> None:
+        """Raise `MetricError` if `position` lies outside prompts of `n_positions` tokens."""
         if not -n_positions <= self.position < n_positions:
             raise MetricError(
                 f"The metric reads position {self.position}, but the prompts have {n_positions} tokens; "
                 f"choose a position from {-n_positions} to {n_positions - 1}."
             )
-        read = logits[:, self.position]
-        if self.tokens is not None:
-            read = read.gather(-1, self.tokens.to(read.device).expand(len(read), -1))
-        return self.per_prompt(read).mean()
+
+    def check(self, batch: int, d_vocab: int) -> None:
+        """Raise `MetricError` if token ids fall outside the vocabulary or do not fit the batch."""
+        for name in ("answer", "foil"):
+            ids = _token_ids(getattr(self, name, 0))
+            outside = ids[(ids < 0) | (ids >= d_vocab)].tolist()
+            if outside:
+                raise MetricError(
+                    f"The {name} has token ids {outside}, but the vocabulary has ids 0 to {d_vocab - 1}; "
+                    "look the token up with model.to_single_token."
+                )
+            if len(ids) not in (1, batch):
+                raise MetricError(
+                    f"The {name} has {len(ids)} token ids for {batch} prompts; give one id for all "
+                    "prompts or one for each."
+                )
 
 
 def _token_ids(tokens: int | list[int] | Tensor) -> Int[Tensor, "batch"]:
@@ -172,7 +192,9 @@ def named_metric(
 
 def checked_scalar(metric: PatchingMetric, logits: Float[Tensor, "batch pos d_vocab"]) -> float:
     """`metric(logits)` as a number; raises `MetricError` unless it is one finite scalar."""
-    value = torch.as_tensor(metric(logits))
+    value = metric(logits)
+    # A plain number is already float64; as_tensor would round it to float32.
+    value = value if isinstance(value, Tensor) else torch.as_tensor(value, dtype=torch.float64)
     if value.numel() != 1:
         raise MetricError(
             f"The patching metric returned shape {tuple(value.shape)}; it must return a single number, "

@@ -10,10 +10,11 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from analysis.errors import Cancelled, PathscopeError
+from analysis.errors import Cancelled
 from analysis.metrics import PatchingMetric
 from analysis.requests import COMPONENTS, LAYER_NORM_MODES, Component, LayerNormMode
 from analysis.settings import settings
+from analysis.sweep.checks import PRECISIONS, check_choice, check_model, check_sources
 from analysis.sweep.fast import FastPath
 from analysis.sweep.gate import open_gate
 from analysis.sweep.hooked import HookedPath
@@ -49,7 +50,11 @@ class Sweep:
         precision: Literal["float32"] = "float32",
         memory_bytes: int | None = None,
     ) -> None:
-        check_request(model, component, layer_norm, sources)
+        check_model(model)
+        check_choice("component", component, COMPONENTS)
+        check_choice("layer_norm", layer_norm, LAYER_NORM_MODES)
+        check_choice("precision", precision, PRECISIONS)
+        check_sources(model, sources or ())
         gate = open_gate(model, corrupted_tokens)
         self.engine: Literal["replay", "hooks"] = gate.engine
         self.replay_gap: float | None = gate.gap
@@ -73,9 +78,10 @@ class Sweep:
         """How many pieces `run` yields if none is skipped."""
         return len(self._pieces)
 
-    def flops(self) -> float:
-        """Floating-point operations of the matrix products that the plan needs."""
-        return sum(self._path.flops(piece) for piece in self._pieces)
+    def flops(self, index: int | None = None) -> float:
+        """Operations of the matrix products that the plan needs, of one piece or of all."""
+        pieces = self._pieces if index is None else (self._pieces[index],)
+        return sum(self._path.flops(piece) for piece in pieces)
 
     def run(self, skip: Collection[int] = (), stop: Callable[[], bool] | None = None) -> Iterator[Piece]:
         """Compute and yield the pieces, but for those whose index is in `skip`.
@@ -95,29 +101,3 @@ class Sweep:
             with torch.no_grad():
                 values, per_pair = self._path.measure(edges, check)
             yield Piece(index, edges, values, per_pair)
-
-
-def check_request(
-    model: Any,
-    component: str,
-    layer_norm: str,
-    sources: Sequence[tuple[int, int]] | None,
-) -> None:
-    """Refuse what cannot be computed, before any work is done."""
-    if component not in COMPONENTS:
-        raise PathscopeError(f"component must be one of {COMPONENTS}, got {component!r}.")
-    if layer_norm not in LAYER_NORM_MODES:
-        raise PathscopeError(f"layer_norm must be one of {LAYER_NORM_MODES}, got {layer_norm!r}.")
-    n_layers, n_heads = model.cfg.n_layers, model.cfg.n_heads
-    for layer, head in sources or ():
-        if not (0 <= layer < n_layers and 0 <= head < n_heads):
-            raise PathscopeError(
-                f"There is no source head L{layer}H{head}: the model has layers 0 to {n_layers - 1} "
-                f"with heads 0 to {n_heads - 1}."
-            )
-    dtype = model.W_U.dtype
-    if dtype not in (torch.float32, torch.float64):
-        raise PathscopeError(
-            f"The model's weights are {str(dtype).removeprefix('torch.')}, in which most path effects are "
-            "smaller than the rounding. Convert it first: model.to(torch.float32)."
-        )

@@ -17,7 +17,8 @@ from torch import Tensor
 
 from analysis.errors import UnsupportedModelError
 from analysis.metrics import PatchingMetric
-from analysis.requests import COMPONENTS, Component, LayerNormMode
+from analysis.requests import COMPONENTS, LAYER_NORM_MODES, Component, LayerNormMode
+from analysis.sweep.checks import check_choice, check_model
 from analysis.sweep.gate import open_gate
 from analysis.sweep.layers import Attention, Block, Decoder
 from analysis.sweep.patches import SourceWrites, source_writes
@@ -65,6 +66,10 @@ def edge_attributions(
     layer_norm: LayerNormMode = "frozen",
 ) -> dict[Component, Edges4]:
     """`edge_attribution` of several components from the same forward and backward pass."""
+    check_model(model)
+    check_choice("layer_norm", layer_norm, LAYER_NORM_MODES)
+    for component in components:
+        check_choice("component", component, COMPONENTS)
     gate = open_gate(model, corrupted_tokens)
     if gate.decoder is None or gate.run is None:
         raise UnsupportedModelError(

@@ -46,7 +46,8 @@ class SourceWrites:
 
     def silent(self, layer: int, head: int) -> bool:
         """Whether this head writes the same in both runs at every patched position."""
-        return not bool(self.delta_z[layer][:, :, head].any())
+        normed = self.post_normed[layer]
+        return not bool((self.delta_z[layer] if normed is None else normed)[:, :, head].any())
 
 
 def source_writes(

@@ -90,7 +90,7 @@ def edges_at_once(memory_bytes: int, per_edge: int, positions_per_edge: int) -> 
     """How many edges one piece may hold. Raises `PathscopeError` if not even one fits."""
     if per_edge > memory_bytes:
         raise PathscopeError(
-            f"One patched row needs {per_edge / 2**20:.0f} MiB, more than the sweep's memory budget of "
-            f"{memory_bytes / 2**20:.0f} MiB. Raise PATHSCOPE_SWEEP_BYTES, or use shorter prompts."
+            f"One patched row needs {per_edge / 2**20:.3g} MiB, more than the sweep's memory budget of "
+            f"{memory_bytes / 2**20:.3g} MiB. Raise PATHSCOPE_SWEEP_BYTES, or use shorter prompts."
         )
     return max(1, min(memory_bytes // per_edge, -(-POSITIONS_AT_ONCE // max(1, positions_per_edge))))

@@ -21,12 +21,9 @@ class Readout:
     def __init__(self, decoder: Decoder, run: CorruptedRun, metric: PatchingMetric) -> None:
         self._decoder, self._run, self._metric = decoder, run, metric
         self._declared = metric if isinstance(metric, Metric) else None
-        n_positions = run.resid_final.shape[1]
-        if self._declared is not None and not -n_positions <= self._declared.position < n_positions:
-            raise MetricError(
-                f"The metric reads position {self._declared.position}, but the prompts have {n_positions} "
-                f"tokens; choose a position from {-n_positions} to {n_positions - 1}."
-            )
+        if self._declared is not None:
+            self._declared.check_position(run.resid_final.shape[1])
+            self._declared.check(len(run.resid_final), decoder.W_U.shape[1])
 
     @property
     def position(self) -> int | None:
@@ -67,13 +64,7 @@ class Readout:
 
     def _per_prompt(self, resid: Float[Tensor, "batch edge d_model"]) -> Float[Tensor, "batch edge"]:
         assert self._declared is not None
-        values = self._declared.per_prompt(self._logits(resid))
-        if not torch.isfinite(values).all():
-            raise MetricError(
-                f"The metric {type(self._declared).__name__} is not finite on every row; check the answer, "
-                "the foil and the prompts."
-            )
-        return values
+        return _finite(self._declared, self._declared.per_prompt(self._logits(resid)))
 
     def _logits(self, resid: Float[Tensor, "batch edge d_model"]) -> Float[Tensor, "batch edge token"]:
         """Logits of the declared tokens, which may differ from prompt to prompt."""
@@ -99,5 +90,14 @@ def measure_logits(metric: PatchingMetric, logits: Float[Tensor, "edge batch pos
     if metric.tokens is not None:
         tokens = metric.tokens.to(read.device).expand(len(read), -1)
         read = read.gather(-1, tokens[:, None].expand(-1, read.shape[1], -1))
-    values = metric.per_prompt(read).T.cpu().double().numpy()
+    values = _finite(metric, metric.per_prompt(read)).T.cpu().double().numpy()
     return values.mean(axis=1), values
+
+
+def _finite(metric: Metric, values: Tensor) -> Tensor:
+    if not torch.isfinite(values).all():
+        raise MetricError(
+            f"The metric {type(metric).__name__} is not finite on every row; check the answer, the foil "
+            "and the prompts."
+        )
+    return values
