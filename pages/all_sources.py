@@ -1,0 +1,89 @@
+"""Every source head to every later head: which head told which."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from analysis import cached, jobs
+from analysis.errors import PathscopeError
+from analysis.requests import AllSourcesRequest, OverviewRequest
+from analysis.results import AllSourcesResult, OverviewResult
+from pages.shared.cards import answer_or_stop, error_card, identical_note, note_card, provenance_panel
+from pages.shared.experiment import experiment_sidebar
+from pages.shared.keys import Key
+from pages.shared.patching import baselines, patching_controls
+from pages.shared.sweeps import is_small, job_panel, sweep_view
+
+
+def show(result: AllSourcesResult, from_store: bool) -> None:
+    """A finished sweep."""
+    baselines(result)
+    sweep_view(result, st.session_state[Key.SCALE])
+    provenance_panel(result, from_store)
+
+
+def start(request: AllSourcesRequest) -> jobs.Job:
+    """The job for `request`, new or running; an error is drawn as a card and ends the page's run."""
+    try:
+        return jobs.submit(request)
+    except PathscopeError as error:
+        error_card(str(error), error.remedies)
+        st.stop()
+
+
+@st.fragment(run_every=0.5)
+def follow(job: jobs.Job) -> None:
+    """The sweep while it runs: estimates first, exact cells as they arrive."""
+    job.watch()
+    snapshot = job.snapshot()
+    if snapshot.finished:
+        st.rerun()
+    job_panel(job, snapshot)
+    if snapshot.result is not None:
+        baselines(snapshot.result)
+        sweep_view(snapshot.result, st.session_state[Key.SCALE])
+
+
+experiment = experiment_sidebar()
+st.title("All sources")
+st.caption(
+    "Every direct path from an attention head to a later one, patched alone. A strong cell says: the source "
+    "told the destination something that the metric depends on."
+)
+choices = patching_controls()
+request = AllSourcesRequest(experiment, **choices)
+stored = cached.stored(request)
+if stored is not None:
+    show(stored.result, stored.from_store)
+    st.stop()
+
+overview: OverviewResult = answer_or_stop(
+    OverviewRequest(experiment), "Loading the model and running both prompts"
+).result
+identical_note(overview)
+job = jobs.find(request)
+if job is None:
+    small = is_small(request, overview.n_layers, overview.n_heads)
+    if not small:
+        st.caption(
+            "This model has many paths; the sweep runs in the background and can be stopped and resumed."
+        )
+    if not (small or st.button("Measure every path", key=Key.START_SWEEP, type="primary")):
+        st.stop()
+    job = start(request)
+snapshot = job.snapshot()
+if not snapshot.finished:
+    follow(job)
+elif snapshot.state == "failed":
+    error_card(snapshot.error or "The sweep failed.", snapshot.remedies)
+elif snapshot.state == "cancelled":
+    note_card("The sweep was stopped. What it had measured is kept and is not measured again.")
+    if st.button("Go on", key=Key.START_SWEEP, type="primary", icon=":material/play_arrow:"):
+        jobs.submit(request)
+        st.rerun()
+    if snapshot.result is not None:
+        sweep_view(snapshot.result, st.session_state[Key.SCALE])
+else:
+    if snapshot.note:
+        note_card(snapshot.note)
+    show(snapshot.result, snapshot.from_store)

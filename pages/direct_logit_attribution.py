@@ -1,0 +1,96 @@
+"""Which component wrote the answer: direct logit attribution."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from analysis.charts import attribution_chart, shown_token
+from analysis.requests import UNITS, AttributionRequest, Run
+from analysis.results import AttributionResult
+from pages.shared.cards import answer_or_stop, downloads, provenance_panel
+from pages.shared.experiment import experiment_sidebar
+from pages.shared.keys import URL, Key
+from pages.shared.theme import current_theme
+
+RUNS: tuple[Run, ...] = ("clean", "corrupted")
+MEANINGS = {
+    "component": "The embedding and each layer's attention and MLP, by what each writes along answer minus foil.",
+    "layer": "The residual stream after each sublayer, read as if it were the last: the logit-lens trajectory.",
+    "head": "Each attention head by what it writes along answer minus foil; MLPs and embedding are left out.",
+}
+LAST, EVERY = "last", "all"
+
+
+def request_controls() -> tuple[str, str]:
+    """Unit and run."""
+    with st.container(horizontal=True, gap="medium"):
+        unit = st.segmented_control(
+            "Unit", UNITS, default="component", format_func=str.title, key=Key.UNIT, bind=URL, required=True
+        )
+        run = st.segmented_control(
+            "Prompt", RUNS, default="clean", format_func=str.title, key=Key.RUN, bind=URL, required=True
+        )
+    return unit, run
+
+
+def chosen_position(tokens: tuple[str, ...]) -> int | None:
+    """The position to show, None for all of them."""
+    names = {LAST: f"Last: {shown_token(tokens[-1])}", EVERY: "All positions"}
+    names |= {str(position): f"{position}: {shown_token(token)}" for position, token in enumerate(tokens)}
+    choice = st.selectbox(
+        "Position", [*names], format_func=names.__getitem__, key=Key.POSITION, bind=URL, width=260
+    )
+    return None if choice == EVERY else len(tokens) - 1 if choice == LAST else int(choice)
+
+
+def sum_of_parts(result: AttributionResult, position: int) -> None:
+    """The sum of the parts beside the model's own logit difference, and the gap between them."""
+    with st.container(horizontal=True, gap="large"):
+        parts = result.reconstructed[position] - result.bias_difference
+        st.metric("Sum of the parts", f"{parts:+.4f}", width="content")
+        st.metric("Unembedding bias", f"{result.bias_difference:+.4f}", width="content")
+        st.metric("Model's logit difference", f"{result.logit_difference[position]:+.4f}", width="content")
+        st.metric(
+            "Gap",
+            f"{result.gap[position]:+.1e}",
+            width="content",
+            help="Parts plus bias, minus the model's own logit difference: only rounding may be left.",
+        )
+
+
+def top_table(result: AttributionResult, position: int | None) -> pd.DataFrame:
+    """Components by absolute attribution; the mean over positions is never taken."""
+    table = result.table(position)
+    order = np.argsort(-table["attribution"].abs().to_numpy(), kind="stable")
+    return table.iloc[order].reset_index(drop=True)
+
+
+experiment = experiment_sidebar()
+st.title("Direct logit attribution")
+unit, run = request_controls()
+st.caption(f"{MEANINGS[unit]} In logits; positive pushes towards the answer, negative towards the foil.")
+found = answer_or_stop(AttributionRequest(experiment, unit, run), "Attributing the logit difference")
+result: AttributionResult = found.result
+position = chosen_position(result.tokens)
+sum_of_parts(result, len(result.tokens) - 1 if position is None else position)
+
+chart = attribution_chart(result, position, current_theme())
+left, right = st.columns([3, 1], gap="large")
+with left:
+    st.altair_chart(chart, width="stretch")
+with right:
+    st.subheader("Largest")
+    table = top_table(result, position)
+    columns = (
+        ["component", "attribution"] if position is not None else ["component", "position", "attribution"]
+    )
+    st.dataframe(
+        table[columns].head(20),
+        hide_index=True,
+        width="stretch",
+        column_config={"attribution": st.column_config.NumberColumn("logits", format="%+.3f")},
+    )
+downloads(f"attribution_{unit}", result, table, chart)
+provenance_panel(result, found.from_store)

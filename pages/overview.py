@@ -1,0 +1,74 @@
+"""The experiment at a glance: do the prompts align, what does the model say, where to look next."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from analysis.charts import predictions_chart
+from analysis.requests import OverviewRequest
+from analysis.results import OverviewResult
+from pages.shared.cards import aligned_prompts, answer_or_stop, downloads, identical_note, provenance_panel
+from pages.shared.experiment import experiment_sidebar
+from pages.shared.patching import METRIC_TITLES, METRIC_UNITS
+from pages.shared.theme import current_theme
+
+
+def metrics_table(result: OverviewResult) -> pd.DataFrame:
+    """Every metric on both runs; their difference is what patching can move."""
+    return pd.DataFrame(
+        [
+            {
+                "metric": METRIC_TITLES[name],
+                "clean": clean,
+                "corrupted": corrupted,
+                "clean - corrupted": clean - corrupted,
+                "unit": METRIC_UNITS[name],
+            }
+            for name, (clean, corrupted) in result.metrics.items()
+        ]
+    )
+
+
+experiment = experiment_sidebar()
+st.title("Overview")
+st.caption(
+    "Two prompts that differ in a few tokens, and the two answers they should bring. Every page asks what "
+    "in the model makes that difference."
+)
+found = answer_or_stop(OverviewRequest(experiment), "Loading the model and running both prompts")
+result: OverviewResult = found.result
+identical_note(result)
+
+st.subheader("The prompt pair")
+aligned_prompts(result)
+
+left, right = st.columns([3, 2], gap="large")
+with left:
+    st.subheader("Most probable next tokens")
+    chart = predictions_chart(result, current_theme())
+    st.altair_chart(chart, width="stretch")
+with right:
+    st.subheader("The metrics on both runs")
+    table = metrics_table(result)
+    numbers = st.column_config.NumberColumn(format="%+.3f")
+    st.dataframe(
+        table,
+        hide_index=True,
+        width="stretch",
+        column_config=dict.fromkeys(("clean", "corrupted", "clean - corrupted"), numbers),
+    )
+    st.caption("The logit difference is answer minus foil: positive where the model prefers the answer.")
+    st.subheader("Where to look next")
+    st.page_link(
+        "pages/direct_logit_attribution.py",
+        label="Which component wrote the answer",
+        icon=":material/bar_chart:",
+    )
+    st.page_link("pages/all_sources.py", label="Which head told which later head", icon=":material/grid_on:")
+    st.page_link(
+        "pages/sanity_checks.py", label="Whether these numbers can be trusted", icon=":material/verified:"
+    )
+
+downloads("overview", result, table, chart)
+provenance_panel(result, found.from_store)

@@ -1,0 +1,74 @@
+"""One source head to every later head: direct path patching."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+from analysis.charts import path_chart
+from analysis.requests import OverviewRequest, PathRequest
+from analysis.results import OverviewResult, PathResult, head_label
+from pages.shared.cards import answer_or_stop, downloads, identical_note, note_card, provenance_panel
+from pages.shared.experiment import experiment_sidebar
+from pages.shared.keys import URL, Key
+from pages.shared.patching import METRIC_UNITS, baselines, patching_controls
+from pages.shared.theme import current_theme
+
+
+def source_controls(overview: OverviewResult) -> tuple[int, int]:
+    """Layer and head of the source."""
+    with st.container(horizontal=True, gap="medium"):
+        layer = st.number_input(
+            "Source layer", 0, overview.n_layers - 1, 0, key=Key.SOURCE_LAYER, bind=URL, width=150
+        )
+        head = st.number_input(
+            "Source head", 0, overview.n_heads - 1, 0, key=Key.SOURCE_HEAD, bind=URL, width=150
+        )
+    return int(layer), int(head)
+
+
+experiment = experiment_sidebar()
+st.title("Path patching")
+st.caption(
+    "What changes if one later head sees the source head's clean output in its query, key or value, while "
+    "everything else still sees the corrupted run. Positive effects move the metric up."
+)
+overview: OverviewResult = answer_or_stop(
+    OverviewRequest(experiment), "Loading the model and running both prompts"
+).result
+identical_note(overview)
+layer, head = source_controls(overview)
+choices = patching_controls()
+found = answer_or_stop(PathRequest(experiment, layer, head, **choices), "Patching every path")
+result: PathResult = found.result
+scale = st.session_state[Key.SCALE]
+baselines(result)
+
+table = result.table()
+if table.empty:
+    note_card(f"{head_label(layer, head)} is in the last layer, so there is no later head to tell anything.")
+    st.stop()
+unit = "recovery" if scale == "recovery" else METRIC_UNITS[choices["metric"]]
+if scale == "recovery" and np.isnan(table["recovery"]).all():
+    note_card("The metric is the same on both runs, so recovery is not defined; the effect is.")
+chart = path_chart(result, scale, current_theme())
+left, right = st.columns([3, 2], gap="large")
+with left:
+    st.altair_chart(chart, width="stretch", key=Key.PATH_CHART)
+    st.caption("Grey cells have no causal path from the source: they are no measurement, not zero.")
+with right:
+    st.subheader(f"Strongest destinations of {head_label(layer, head)}")
+    numbers = {
+        "effect": st.column_config.NumberColumn(
+            f"effect ({METRIC_UNITS[choices['metric']]})", format="%+.4f"
+        ),
+        "recovery": st.column_config.NumberColumn(format="%+.3f"),
+    }
+    st.dataframe(
+        table[["destination", "effect", "recovery"]].head(15),
+        hide_index=True,
+        width="stretch",
+        column_config=numbers,
+    )
+downloads(f"paths_from_{head_label(layer, head)}_{choices['component']}", result, table, chart)
+provenance_panel(result, found.from_store)

@@ -1,0 +1,50 @@
+"""Live proof that the numbers can be trusted: identities and parity checks on this experiment."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from analysis.requests import SanityRequest
+from analysis.results import SanityResult
+from pages.shared.cards import answer_or_stop, csv_with_provenance, provenance_panel
+from pages.shared.experiment import experiment_sidebar
+
+
+def checks_table(result: SanityResult) -> pd.DataFrame:
+    """One row per check, with what was measured and what it may be at most."""
+    return pd.DataFrame(
+        [
+            {
+                "passed": "✓ pass" if measured <= limit else "✗ FAIL",
+                "check": name,
+                "what must hold": statement,
+                "measured": f"{measured:.2e}",
+                "limit": f"{limit:.0e}",
+            }
+            for name, statement, measured, limit in result.checks
+        ]
+    )
+
+
+experiment = experiment_sidebar()
+st.title("Sanity checks")
+st.caption(
+    "What must hold for any model and any prompts, measured now on this very experiment. A check passes if "
+    "what is measured is at most the limit."
+)
+found = answer_or_stop(SanityRequest(experiment), "Measuring the identities on this experiment")
+result: SanityResult = found.result
+table = checks_table(result)
+failed = int(table["passed"].str.startswith("✗").sum())
+st.metric("Checks that hold", f"{len(table) - failed} of {len(table)}", width="content")
+st.dataframe(table, hide_index=True, width="stretch", row_height=40)
+st.download_button(
+    "CSV",
+    data=lambda: csv_with_provenance(result, table),
+    file_name="sanity_checks.csv",
+    mime="text/csv",
+    icon=":material/download:",
+    on_click="ignore",
+)
+provenance_panel(result, found.from_store)

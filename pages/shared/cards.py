@@ -1,0 +1,121 @@
+"""Cards that several pages show: errors, notes, provenance, downloads, the aligned prompt pair."""
+
+from __future__ import annotations
+
+import json
+
+import altair as alt
+import pandas as pd
+import streamlit as st
+
+from analysis.cached import Answer, answer
+from analysis.charts import chart_png, chart_svg, shown_token
+from analysis.errors import PathscopeError, Remedy
+from analysis.requests import Request
+from analysis.results import OverviewResult, Provenance, Result
+from pages.shared.theme import current_theme
+
+
+def answer_or_stop(request: Request, waiting: str) -> Answer:
+    """The answer to `request`; an error is drawn as a card and ends the page's run."""
+    try:
+        with st.spinner(waiting, show_time=True):
+            found = answer(request)
+    except PathscopeError as error:
+        error_card(str(error), error.remedies)
+        st.stop()
+    if found.note:
+        note_card(found.note)
+    return found
+
+
+def error_card(message: str, remedies: tuple[Remedy, ...] = ()) -> None:
+    """What is wrong, as plain text, and one button for each way out."""
+    with st.container(border=True, key="error_card"):
+        st.markdown(":material/error: **This experiment cannot be computed as it stands**")
+        st.text(message)
+        for index, remedy in enumerate(remedies):
+            st.button(
+                _escaped(remedy.label),
+                key=f"remedy_{index}",
+                on_click=_apply,
+                args=(remedy,),
+                icon=":material/build:",
+            )
+
+
+def note_card(message: str) -> None:
+    """A sentence that does not stop anything, as plain text."""
+    with st.container(border=True, horizontal=True, key="note_card"):
+        st.markdown(":material/info:", width="content")
+        st.text(message)
+
+
+def identical_note(result: OverviewResult) -> None:
+    """Say so when the two prompts are the same: there is nothing to patch."""
+    if not result.differences:
+        note_card("The two prompts are identical, so every path effect is zero by definition.")
+
+
+def _apply(remedy: Remedy) -> None:
+    st.session_state[remedy.field] = remedy.value
+
+
+def _escaped(text: str) -> str:
+    """Button labels are markdown; a backslash before each mark keeps user text as it is."""
+    return "".join(f"\\{mark}" if mark in r"\`*_{}[]()<>#+-.!|~:$" else mark for mark in text)
+
+
+def aligned_prompts(result: OverviewResult) -> None:
+    """Both prompts token by token, with a mark under each position where they differ."""
+    differences = set(result.differences)
+    table = pd.DataFrame(
+        [
+            [shown_token(token) for token in result.clean_tokens],
+            [shown_token(token) for token in result.corrupted_tokens],
+            ["≠" if position in differences else "" for position in range(len(result.clean_tokens))],
+        ],
+        index=["clean", "corrupted", "differs"],
+        columns=[str(position) for position in range(len(result.clean_tokens))],
+    )
+    mark = "background-color: rgba(224, 123, 57, 0.25); font-weight: 600"
+    styles = pd.DataFrame("", index=table.index, columns=table.columns)
+    styles.iloc[:, sorted(differences)] = mark
+    st.dataframe(table.style.apply(lambda _: styles, axis=None), width="stretch")
+
+
+def provenance_panel(result: Result, from_store: bool) -> None:
+    """Where the numbers on this page come from."""
+    provenance: Provenance = result.provenance
+    origin = "from the store" if from_store else "computed now"
+    with st.expander(f"Where these numbers come from ({origin})", icon=":material/fingerprint:"):
+        rows = provenance.rows().items()
+        st.dataframe(pd.DataFrame(rows, columns=["what", "value"]), hide_index=True, width="stretch")
+
+
+def downloads(name: str, result: Result, table: pd.DataFrame, chart: alt.Chart | alt.LayerChart) -> None:
+    """Buttons for the table as CSV and the chart as PNG and SVG, each made when it is asked for."""
+    theme = current_theme()
+    with st.container(horizontal=True):
+        _download("CSV", f"{name}.csv", "text/csv", lambda: csv_with_provenance(result, table))
+        _download("PNG", f"{name}.png", "image/png", lambda: chart_png(chart, theme))
+        _download("SVG", f"{name}.svg", "image/svg+xml", lambda: chart_svg(chart, theme))
+
+
+def _download(label: str, file_name: str, mime: str, data: object) -> None:
+    st.download_button(
+        label,
+        data=data,
+        file_name=file_name,
+        mime=mime,
+        icon=":material/download:",
+        key=f"download_{file_name}",
+        on_click="ignore",
+    )
+
+
+def csv_with_provenance(result: Result, table: pd.DataFrame) -> str:
+    """The table with its provenance and request in comment lines before the header."""
+    provenance = result.provenance.rows() | {"request": json.dumps(result.parts()[1]["request"])}
+    header = "".join(f"# {label}: {text}\n" for label, text in provenance.items())
+    return header + table.to_csv(index=False)

@@ -1,0 +1,87 @@
+"""The experiment sidebar that every page shares."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from analysis.demo_model.examples import EXAMPLES
+from analysis.models import catalogue
+from analysis.requests import Experiment
+from pages.shared.keys import URL, Key
+
+_PROMPT_KEYS = (Key.CLEAN, Key.CORRUPTED, Key.ANSWER, Key.FOIL)
+
+
+def experiment_sidebar() -> Experiment:
+    """Draw the sidebar and return the experiment that it describes."""
+    _fill_in_defaults()
+    with st.sidebar:
+        model = st.selectbox(
+            "Model",
+            [entry.name for entry in catalogue()],
+            key=Key.MODEL,
+            bind=URL,
+            accept_new_options=True,
+            help="Choose one, or type a Hugging Face id or the path of a local model folder.",
+        )
+        _model_note(model)
+        st.selectbox(
+            "Ready example",
+            range(len(EXAMPLES)),
+            format_func=lambda index: EXAMPLES[index].title,
+            key=Key.EXAMPLE,
+            index=None,
+            placeholder="Choose to fill in the fields below",
+            on_change=_take_example,
+        )
+        st.text_area("Clean prompt", key=Key.CLEAN, bind=URL, height=85)
+        st.text_area(
+            "Corrupted prompt",
+            key=Key.CORRUPTED,
+            bind=URL,
+            height=85,
+            help="Token by token as long as the clean prompt; what differs is what gets patched.",
+        )
+        left, right = st.columns(2)
+        left.text_input(
+            "Answer", key=Key.ANSWER, bind=URL, help="One token, mostly with a leading space: ' Mary'."
+        )
+        right.text_input("Foil", key=Key.FOIL, bind=URL, help="The token the corrupted prompt should bring.")
+        st.button(
+            "Swap clean and corrupted",
+            key=Key.SWAP,
+            icon=":material/swap_vert:",
+            on_click=_swap,
+            width="stretch",
+            help="Exchanges the two prompts, and answer with foil.",
+        )
+    prompts = {key.value: str(st.session_state[key] or "") for key in _PROMPT_KEYS}
+    return Experiment(model=model or "", **prompts)
+
+
+def _fill_in_defaults() -> None:
+    """The first example, wherever neither the session nor the URL says otherwise."""
+    first = EXAMPLES[0]
+    for key in _PROMPT_KEYS:
+        if key not in st.session_state and key not in st.query_params:
+            st.session_state[key] = getattr(first, key)
+
+
+def _take_example() -> None:
+    index = st.session_state[Key.EXAMPLE]
+    if index is not None:
+        for key in _PROMPT_KEYS:
+            st.session_state[key] = getattr(EXAMPLES[index], key)
+
+
+def _swap() -> None:
+    state = st.session_state
+    state[Key.CLEAN], state[Key.CORRUPTED] = state[Key.CORRUPTED], state[Key.CLEAN]
+    state[Key.ANSWER], state[Key.FOIL] = state[Key.FOIL], state[Key.ANSWER]
+    state[Key.EXAMPLE] = None
+
+
+def _model_note(model: str | None) -> None:
+    for entry in catalogue():
+        if entry.name == model:
+            st.caption(entry.description)

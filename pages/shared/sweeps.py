@@ -1,0 +1,84 @@
+"""The panel of a background sweep, and opening one of its edges on the path-patching page."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from analysis.charts import Scale, all_sources_chart
+from analysis.jobs import Job, JobSnapshot
+from analysis.requests import AllSourcesRequest
+from analysis.results import AllSourcesResult
+from pages.shared.cards import downloads
+from pages.shared.keys import Key
+from pages.shared.patching import METRIC_UNITS
+from pages.shared.theme import current_theme
+
+#: Rows of the edge table; the download has all of them.
+MOST_EDGES = 100
+
+
+def job_panel(job: Job, snapshot: JobSnapshot) -> None:
+    """Bar, pairs done and left, seconds left, place in the queue, and a button to cancel."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        if snapshot.state == "queued":
+            st.progress(0.0, text=f"Waiting: {snapshot.queue_position} sweeps before this one")
+        elif snapshot.state == "estimating":
+            st.progress(0.0, text="Estimating every path at once")
+        else:
+            total = max(1, snapshot.pairs_total)
+            left = "" if snapshot.seconds_left is None else f", about {snapshot.seconds_left:.0f} s left"
+            text = f"{snapshot.pairs_done:,} of {snapshot.pairs_total:,} paths measured{left}"
+            st.progress(min(1.0, snapshot.pairs_done / total), text=text)
+        st.button("Cancel", key=Key.CANCEL_SWEEP, icon=":material/stop_circle:", on_click=job.cancel)
+
+
+def sweep_view(result: AllSourcesResult, scale: Scale) -> None:
+    """Heat map and strongest edges; a click on either opens the edge."""
+    chart = all_sources_chart(result, scale, current_theme())
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        event = st.altair_chart(chart, width="stretch", key=Key.EDGE_CHART, on_select="rerun")
+        st.caption(
+            "Rows are sources, columns destinations; grey has no causal path and is no measurement. "
+            "Click a cell to open its source."
+        )
+    with right:
+        st.subheader("Strongest paths")
+        table = result.table()
+        chosen = _edge_table(table, METRIC_UNITS[result.request.metric])
+    downloads(f"all_sources_{result.request.component}", result, table, chart)
+    picked = event.selection.get("edge") or []
+    if picked:
+        _open(int(picked[0]["sl"]), int(picked[0]["sh"]))
+    elif chosen is not None:
+        _open(int(table["sl"].iloc[chosen]), int(table["sh"].iloc[chosen]))
+
+
+def _edge_table(table: pd.DataFrame, unit: str) -> int | None:
+    """Draw the strongest edges; the number of the row that was picked."""
+    shown = table.head(MOST_EDGES).assign(how=table["exact"].map({True: "exact", False: "estimate"}))
+    event = st.dataframe(
+        shown[["source", "destination", "effect", "recovery", "how"]],
+        hide_index=True,
+        width="stretch",
+        key=Key.EDGE_TABLE,
+        on_select="rerun",
+        selection_mode="single-row",
+        column_config={
+            "effect": st.column_config.NumberColumn(f"effect ({unit})", format="%+.4f"),
+            "recovery": st.column_config.NumberColumn(format="%+.3f"),
+        },
+    )
+    rows = event.selection.rows
+    return int(rows[0]) if rows else None
+
+
+def _open(layer: int, head: int) -> None:
+    st.session_state[Key.SOURCE_LAYER], st.session_state[Key.SOURCE_HEAD] = layer, head
+    st.switch_page("pages/path_patching.py")
+
+
+def is_small(request: AllSourcesRequest, n_layers: int, n_heads: int) -> bool:
+    """Whether a sweep may start by itself: up to about GPT-2 small, seconds to a quarter minute."""
+    return n_heads**2 * n_layers * (n_layers - 1) // 2 <= 10_000

@@ -1,0 +1,12 @@
+"""Which theme the visitor sees, for colours that Streamlit does not set itself."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from analysis.charts import Theme
+
+
+def current_theme() -> Theme:
+    """The browser's theme; light until it is known."""
+    return "dark" if st.context.theme.type == "dark" else "light"
