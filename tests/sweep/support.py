@@ -2,15 +2,18 @@
 
 Every family's random model is swept for q, k and v in both LayerNorm modes and compared with the
 slow reference on sampled edges. Differences are shares of the largest effect, on a model that
-computes in float64 throughout.
+computes in float64 throughout. Under TransformerLens 3.9 the models are `HookedTransformer`s.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 
-from transformer_lens import patching
+import transformer_lens
+from transformer_lens.tools.analysis import get_act_patch_direct_path
 
 from analysis.requests import COMPONENTS, LAYER_NORM_MODES, Component, LayerNormMode
 from analysis.sweep import Sweep
@@ -62,7 +65,7 @@ def measure(runs: Runs, component: Component, layer_norm: LayerNormMode, *, edge
 def transformer_lens_answers(runs: Runs, component: Component) -> bool:
     """Whether TransformerLens's own direct path patching takes this model and component."""
     try:
-        patching.get_act_patch_direct_path(
+        get_act_patch_direct_path(
             *runs.arguments,
             last_logit_difference,
             runs.model.cfg.n_layers - 2,
@@ -70,32 +73,40 @@ def transformer_lens_answers(runs: Runs, component: Component) -> bool:
             component,
             verbose=False,
         )
-    except (NotImplementedError, ValueError):
+    except (IndexError, NotImplementedError, ValueError):
         return False
     return True
 
 
-def table() -> str:
-    """The support table of every family in Markdown."""
+def table(models: Mapping[str, Callable[[], Runs]]) -> str:
+    """The support table of `models` (name -> runs in float64) in Markdown."""
+    release = f"TransformerLens {version('transformer_lens')}"
     lines = [
-        "| Family | q | k | v | Engine | Largest difference | TransformerLens "
-        f"{version('transformer_lens')} answers |",
+        f"| Family | q | k | v | Engine | Largest difference | {release} answers |",
         "|---|---|---|---|---|---|---|",
     ]
-    for family in FAMILIES:
-        runs = computed_in_float64(family)
+    for name, make in models.items():
+        runs = make()
         measured = {c: [measure(runs, c, mode) for mode in LAYER_NORM_MODES] for c in COMPONENTS}
-        every = [support for supports in measured.values() for support in supports]
-        marks = [
-            "yes" if max(s.share for s in measured[c]) <= FLOAT64_TOLERANCE else "**no**" for c in COMPONENTS
-        ]
+        largest = {c: max(support.share for support in measured[c]) for c in COMPONENTS}
+        marks = ["yes" if largest[c] <= FLOAT64_TOLERANCE else "**no**" for c in COMPONENTS]
+        engines = sorted({support.engine for supports in measured.values() for support in supports})
         own = [c for c in COMPONENTS if transformer_lens_answers(runs, c)]
         lines.append(
-            f"| {family} | {' | '.join(marks)} | {', '.join(sorted({s.engine for s in every}))} "
-            f"| {max(s.share for s in every):.0e} | {', '.join(own) or 'no'} |"
+            f"| {name} | {' | '.join(marks)} | {', '.join(engines)} "
+            f"| {max(largest.values()):.0e} | {', '.join(own) or 'no'} |"
         )
     return "\n".join(lines)
 
 
+def models_of_this_release() -> dict[str, Callable[[], Runs]]:
+    """Every family in a bridge or, where the release has it, every shape of `HookedTransformer`."""
+    if "HookedTransformer" not in dir(transformer_lens):
+        return {family: partial(computed_in_float64, family) for family in FAMILIES}
+    from tests.compat.hooked_transformers import HOOKED, hooked_runs
+
+    return {f"HookedTransformer, {name}": partial(hooked_runs, name) for name in HOOKED}
+
+
 if __name__ == "__main__":
-    print(table())
+    print(table(models_of_this_release()))
