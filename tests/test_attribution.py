@@ -237,14 +237,15 @@ def test_incorrect_tokens_are_broadcast_to_the_answers():
     torch.testing.assert_close(one, two)
 
 
+@pytest.mark.parametrize("pos", [-1, None], ids=["last", "all"])
 @pytest.mark.parametrize("family", ["gpt2", "pythia", "gemma2"])
 @pytest.mark.parametrize("unit", UNITS)
-def test_a_cache_stands_for_the_run_and_stays_as_it_was(family: str, unit: Unit):
+def test_a_cache_stands_for_the_run_and_stays_as_it_was(family: str, unit: Unit, pos: int | None):
     model = model_of(family)
     _, cache = model.run_with_cache(TOKENS)
     before = {name: activation.clone() for name, activation in cache.items()}
-    result = direct_logit_attribution(model, None, ANSWER, INCORRECT, unit=unit, cache=cache)
-    fresh = direct_logit_attribution(model, TOKENS, ANSWER, INCORRECT, unit=unit)
+    result = direct_logit_attribution(model, None, ANSWER, INCORRECT, unit=unit, pos=pos, cache=cache)
+    fresh = direct_logit_attribution(model, TOKENS, ANSWER, INCORRECT, unit=unit, pos=pos)
     torch.testing.assert_close(result.attribution, fresh.attribution)
     assert set(cache.keys()) == set(before)
     assert all(torch.equal(cache[name], activation) for name, activation in before.items())
@@ -348,6 +349,16 @@ def test_a_bridge_outside_compatibility_mode_is_refused(family_directory):
 def test_a_final_norm_that_is_not_folded_is_refused(family: str):
     with pytest.raises(ValueError, match=r"not folded into W_U and b_U.*fold_ln=True"):
         direct_logit_attribution(family_model(family, torch.float32, folded=False), TOKENS, ANSWER)
+
+
+def test_a_final_norm_with_a_bias_of_its_own_is_refused():
+    model = model_of("gpt2")
+    model.ln_final.bias[3] = 0.5
+    try:
+        with pytest.raises(ValueError, match="not folded into W_U and b_U"):
+            direct_logit_attribution(model, TOKENS, ANSWER)
+    finally:
+        model.ln_final.bias[3] = 0.0
 
 
 def test_a_model_in_training_mode_is_refused():

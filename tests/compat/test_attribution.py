@@ -6,6 +6,7 @@ from functools import cache
 from importlib.metadata import version
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -155,6 +156,14 @@ def test_an_answer_per_prompt_attributes_each_prompt_to_its_own(pos: int | None)
     for row in range(2):
         alone = direct_logit_attribution(hooked("gpt2"), TOKENS[row], int(answers[row]), pos=pos)
         torch.testing.assert_close(result.attribution[:, row], alone.attribution[:, 0], atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("pos", [np.int64(2), torch.tensor(2), np.array(2)], ids=repr)
+def test_an_index_may_be_of_any_integer_type(pos: Any):
+    reference = direct_logit_attribution(hooked("gpt2"), TOKENS, ANSWER, pos=2).attribution
+    torch.testing.assert_close(
+        direct_logit_attribution(hooked("gpt2"), TOKENS, ANSWER, pos=pos).attribution, reference
+    )
 
 
 def test_text_works_on_the_bridge():
