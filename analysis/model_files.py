@@ -158,6 +158,12 @@ def read_json(path: Path, name: str) -> dict[str, Any]:
     return value
 
 
+def compute_dtype(config: dict[str, Any]) -> str:
+    """float64 stays; all else becomes float32, in which small differences of logits still mean something."""
+    stated = config.get("dtype", config.get("torch_dtype"))
+    return "float64" if stated == "float64" else "float32"
+
+
 def check_weights(files: ModelFiles, name: str) -> None:
     """Raise `ModelError` where a weight file is cut off or no safetensors file at all."""
     for path in files.weights:

@@ -22,7 +22,6 @@ from analysis.model_files import DEMO, ModelFiles
 from analysis.settings import settings
 
 if TYPE_CHECKING:
-    import torch
     from transformer_lens.model_bridge import TransformerBridge
 
 __all__ = ["DEMO", "CatalogueEntry", "LoadedModel", "catalogue", "fingerprint", "is_here", "load"]
@@ -148,6 +147,7 @@ def _load(name: str, files: ModelFiles, key: str) -> LoadedModel:
 
 def _read(name: str, files: ModelFiles, config: dict[str, Any]) -> tuple[Any, Any]:
     """The Hugging Face model and tokenizer in `files`."""
+    import torch
     from transformer_lens.utilities import get_device
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -158,7 +158,7 @@ def _read(name: str, files: ModelFiles, config: dict[str, Any]) -> tuple[Any, An
         model, report = AutoModelForCausalLM.from_pretrained(
             files.directory,
             use_safetensors=True,
-            dtype=_dtype(config),
+            dtype=getattr(torch, model_files.compute_dtype(config)),
             attn_implementation="eager",
             output_loading_info=True,
             **safely,
@@ -180,14 +180,6 @@ def _read(name: str, files: ModelFiles, config: dict[str, Any]) -> tuple[Any, An
             "first). Its config and weights belong to different models; download or save it again."
         )
     return model, tokenizer
-
-
-def _dtype(config: dict[str, Any]) -> torch.dtype:
-    """float64 stays; all else becomes float32, in which small differences of logits still mean something."""
-    import torch
-
-    stated = config.get("dtype", config.get("torch_dtype"))
-    return torch.float64 if stated == "float64" else torch.float32
 
 
 def _bridge(name: str, files: ModelFiles, model: Any, tokenizer: Any) -> TransformerBridge:
