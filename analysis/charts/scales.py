@@ -1,0 +1,53 @@
+"""What every signed chart shares: units, a scale symmetric about zero, numbers fit for a browser."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import altair as alt
+import numpy as np
+from jaxtyping import Float
+
+from analysis.charts.themes import Palette
+from analysis.requests import MetricName
+
+Scale = Literal["effect", "recovery"]
+
+METRIC_UNITS: dict[MetricName, str] = {
+    "logit_difference": "logits",
+    "answer_log_probability": "nats",
+    "answer_probability": "probability",
+    "kl_from_clean": "nats",
+}
+
+
+def rounded(values: Float[np.ndarray, "n"]) -> list[float]:
+    """`values` to five significant digits: all that a picture can show, in few characters."""
+    return [float(f"{value:.5g}") for value in values]
+
+
+def reach(values: Float[np.ndarray, "..."]) -> float:
+    """The largest absolute finite value, the end of a symmetric scale; 1 where all are zero."""
+    finite = np.abs(values[np.isfinite(values)])
+    return float(f"{finite.max():.5g}") if finite.size and finite.max() > 0 else 1.0
+
+
+def diverging(field: str, title: str, end: float, palette: Palette, **legend: Any) -> alt.Color:
+    """Colour of a signed quantity: blue below zero, orange above, equal strength for equal size."""
+    return alt.Color(
+        f"{field}:Q",
+        scale=alt.Scale(
+            domain=[-end, end],
+            domainMid=0,
+            range=[palette.negative, palette.neutral, palette.positive],
+            interpolate="lab",
+        ),
+        legend=alt.Legend(title=title, format="+.3~g", gradientLength=180, **legend),
+    )
+
+
+def signed_colour(field: str, palette: Palette) -> alt.When:
+    """The colour of a bar or point by the sign of `field`."""
+    return alt.when(alt.datum[field] < 0).then(alt.value(palette.negative)).otherwise(
+        alt.value(palette.positive)
+    )

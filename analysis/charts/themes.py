@@ -1,0 +1,78 @@
+"""Colours for the light and the dark theme, and the configuration that every chart shares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import altair as alt
+
+Theme = Literal["light", "dark"]
+
+FONT = "Inter, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+
+
+@dataclass(frozen=True)
+class Palette:
+    """Colours of one theme.
+
+    `negative`, `neutral` and `positive` are the ends and the middle of the diverging scale: blue
+    and orange stay apart under every common colour-vision deficiency, and the middle recedes
+    into the background. `masked` is what has no causal path, told from zero by its grey.
+    """
+
+    background: str
+    text: str
+    muted: str
+    line: str
+    negative: str
+    neutral: str
+    positive: str
+    masked: str
+
+
+PALETTES: dict[Theme, Palette] = {
+    "light": Palette(
+        background="#ffffff",
+        text="#1d2733",
+        muted="#56616f",
+        line="#cfd6df",
+        negative="#1f5fa8",
+        neutral="#f6f6f3",
+        positive="#c65a00",
+        masked="#c9ced6",
+    ),
+    "dark": Palette(
+        background="#11161d",
+        text="#e3e8ef",
+        muted="#a7b1be",
+        line="#3a4656",
+        negative="#5cb0ff",
+        neutral="#1b212a",
+        positive="#ff9d45",
+        masked="#4a5462",
+    ),
+}
+
+
+def themed(chart: alt.LayerChart, theme: Theme) -> alt.LayerChart:
+    """`chart` with the fonts and colours of `theme`, on a transparent background."""
+    palette = PALETTES[theme]
+    text: dict[str, Any] = {
+        "labelColor": palette.muted,
+        "labelFont": FONT,
+        "labelFontSize": 12,
+        "titleColor": palette.text,
+        "titleFont": FONT,
+        "titleFontSize": 12,
+        "titleFontWeight": 500,
+    }
+    lines = {"domain": False, "ticks": False, "gridColor": palette.line, "labelPadding": 6, "titlePadding": 10}
+    return (
+        chart.configure(background="transparent", font=FONT, padding=6)
+        .configure_axis(**text, **lines)
+        .configure_legend(**text, gradientThickness=12, symbolType="square")
+        .configure_view(stroke=None)
+        .configure_text(color=palette.text, font=FONT, fontSize=12)
+        .configure_rule(color=palette.line)
+    )
