@@ -111,9 +111,19 @@ def test_transformer_lens_answers_where_it_is_used_as_an_oracle_and_refuses_else
     assert not transformer_lens_answers(family_runs("gemma2"), "q")
 
 
-def test_the_support_table_lists_every_family_and_no_failure():
-    lines = table(models_of_this_release()).splitlines()
-    head, _, *rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
+def test_the_support_table_says_what_was_measured():
+    models = models_of_this_release()
+    assert list(models) == list(FAMILIES)
+    lines = table({"Gemma 2": models["gemma2"], "Qwen 2": models["qwen2"]}).splitlines()
+    head, _, gemma, qwen = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
     assert head[:5] == ["Family", "q", "k", "v", "Engine"]
-    assert [row[0] for row in rows] == list(FAMILIES)
-    assert all(row[1:5] == ["yes", "yes", "yes", "replay"] for row in rows)
+    assert gemma[:5] == ["Gemma 2", "yes", "yes", "yes", "replay"]
+    assert qwen[:5] == ["Qwen 2", "yes", "yes", "yes", "replay"]
+    assert (gemma[-1], qwen[-1]) == ("no", "q")
+    assert 0.0 < float(gemma[5]) <= FLOAT64_TOLERANCE
+
+
+def test_the_support_table_marks_what_is_off(monkeypatch):
+    monkeypatch.setattr("tests.sweep.support.FLOAT64_TOLERANCE", 0.0)
+    row = table({"GPT-2": lambda: computed_in_float64("gpt2")}).splitlines()[2]
+    assert "**no**" in row
