@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import streamlit as st
-
 from analysis.charts import attribution_chart, shown_token
+
 from analysis.requests import UNITS, AttributionRequest, Run
 from analysis.results import AttributionResult
 from pages.shared.cards import answer_or_stop, downloads, provenance_panel

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 import streamlit as st
-
 from analysis.charts import predictions_chart
+
 from analysis.requests import OverviewRequest
 from analysis.results import OverviewResult
 from pages.shared.cards import aligned_prompts, answer_or_stop, downloads, identical_note, provenance_panel

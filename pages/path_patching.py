@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import streamlit as st
-
 from analysis.charts import path_chart
+
 from analysis.requests import OverviewRequest, PathRequest
 from analysis.results import OverviewResult, PathResult, head_label
 from pages.shared.cards import answer_or_stop, downloads, identical_note, note_card, provenance_panel

@@ -1,37 +1,43 @@
-"""Charts as pictures, drawn in this process: no browser and no network."""
+"""Charts as files, drawn by vl-convert without a browser or a network."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import altair as alt
-import pandas as pd
 import vl_convert
 
-from analysis.charts.themes import PALETTES, Theme
+from analysis.charts.style import PALETTES, Theme
 
-#: Width of the plot in a picture; on a page it takes what room there is.
-PICTURE_WIDTH = 720
-
-
-def chart_png(chart: alt.Chart | alt.LayerChart, theme: Theme) -> bytes:
-    """`chart` as a PNG at twice the screen's resolution, on the theme's own background."""
-    return bytes(vl_convert.vegalite_to_png(picture(chart, theme), scale=2))
+#: Pixels, before the factor of two that keeps a PNG sharp in print.
+WIDTH = 860
 
 
-def chart_svg(chart: alt.Chart | alt.LayerChart, theme: Theme) -> str:
-    """`chart` as an SVG on the theme's own background."""
-    return str(vl_convert.vegalite_to_svg(picture(chart, theme)))
+def chart_png(chart: alt.Chart | alt.LayerChart, theme: Theme = "light") -> bytes:
+    """The chart as a PNG at twice its size, on the theme's background."""
+    return bytes(vl_convert.vegalite_to_png(_specification(chart, theme), scale=2))
 
 
-def picture(chart: alt.Chart | alt.LayerChart, theme: Theme) -> dict[str, Any]:
-    """The validated Vega-Lite specification of `chart` with its data inline."""
-    # Altair's data transformers limit rows and are global to the process, where Streamlit
-    # switches them while it draws; data that is inline already never meets them.
-    chart = chart.copy()
-    for view in (chart, *getattr(chart, "layer", ())):
-        if isinstance(view.data, pd.DataFrame):
-            view.data = alt.InlineData(**alt.to_values(view.data))
-    spec = chart.properties(width=PICTURE_WIDTH).to_dict()
-    spec["config"] |= {"background": PALETTES[theme].background, "padding": 16}
-    return spec
+def chart_svg(chart: alt.Chart | alt.LayerChart, theme: Theme = "light") -> str:
+    """The chart as an SVG on the theme's background."""
+    return str(vl_convert.vegalite_to_svg(_specification(chart, theme)))
+
+
+def _specification(chart: alt.Chart | alt.LayerChart, theme: Theme) -> dict[str, Any]:
+    with alt.data_transformers.disable_max_rows():
+        specification: dict[str, Any] = chart.properties(width=WIDTH).to_dict()
+    palette = PALETTES[theme]
+    text = {"labelColor": palette.ink, "titleColor": palette.ink}
+    specification["background"] = palette.background
+    specification["config"] = {
+        "font": "sans-serif",
+        "axis": {
+            **text,
+            "domainColor": palette.faint,
+            "tickColor": palette.faint,
+            "gridColor": palette.no_path,
+        },
+        "legend": text,
+        "view": {"stroke": None},
+    }
+    return specification

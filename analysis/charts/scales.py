@@ -48,6 +48,8 @@ def diverging(field: str, title: str, end: float, palette: Palette, **legend: An
 
 def signed_colour(field: str, palette: Palette) -> alt.When:
     """The colour of a bar or point by the sign of `field`."""
-    return alt.when(alt.datum[field] < 0).then(alt.value(palette.negative)).otherwise(
-        alt.value(palette.positive)
+    return (
+        alt.when(alt.datum[field] < 0)
+        .then(alt.value(palette.negative))
+        .otherwise(alt.value(palette.positive))
     )

@@ -67,7 +67,13 @@ def themed(chart: alt.LayerChart, theme: Theme) -> alt.LayerChart:
         "titleFontSize": 12,
         "titleFontWeight": 500,
     }
-    lines = {"domain": False, "ticks": False, "gridColor": palette.line, "labelPadding": 6, "titlePadding": 10}
+    lines = {
+        "domain": False,
+        "ticks": False,
+        "gridColor": palette.line,
+        "labelPadding": 6,
+        "titlePadding": 10,
+    }
     return (
         chart.configure(background="transparent", font=FONT, padding=6)
         .configure_axis(**text, **lines)

@@ -7,9 +7,9 @@ import json
 import altair as alt
 import pandas as pd
 import streamlit as st
-
 from analysis.cached import Answer, answer
 from analysis.charts import chart_png, chart_svg, shown_token
+
 from analysis.errors import PathscopeError, Remedy
 from analysis.requests import Request
 from analysis.results import OverviewResult, Provenance, Result

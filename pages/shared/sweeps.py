@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 import streamlit as st
-
 from analysis.charts import Scale, all_sources_chart
 from analysis.jobs import Job, JobSnapshot
+
 from analysis.requests import AllSourcesRequest
 from analysis.results import AllSourcesResult
 from pages.shared.cards import downloads
