@@ -178,8 +178,8 @@ class Block:
         return output if self.attention_post_norm is None else self.attention_post_norm(output)
 
     def mlp_write(
-        self, resid_pre: Float[Tensor, "*rows d_model"], resid_mid: Float[Tensor, "*rows d_model"]
-    ) -> Float[Tensor, "*rows d_model"] | None:
+        self, resid_pre: Float[Tensor, "*#rows d_model"], resid_mid: Float[Tensor, "*#rows d_model"]
+    ) -> Float[Tensor, "*#rows d_model"] | None:
         """The MLP's write, None in attention-only models."""
         if self.mlp is None:
             return None
