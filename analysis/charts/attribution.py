@@ -25,19 +25,19 @@ def attribution_chart(
 
 
 def _bars(result: AttributionResult, values: np.ndarray, theme: Theme) -> alt.LayerChart:
-    palette = PALETTES[theme]
+    palette, title = PALETTES[theme], "attribution (logits)"
     table = pd.DataFrame({"component": result.labels, "attribution": rounded(values)})
     base = alt.Chart(table).encode(
         x=alt.X(
             "component:N", sort=list(result.labels), title=None, axis=alt.Axis(labelAngle=-45, labelLimit=120)
         ),
-        y=alt.Y("attribution:Q", title="attribution (logits)"),
+        y=alt.Y("attribution:Q", title=title),
         tooltip=[alt.Tooltip("component:N"), alt.Tooltip("attribution:Q", format="+.4f", title="logits")],
     )
     bars = base.mark_bar(cornerRadiusEnd=2).encode(
         color=alt.condition("datum.attribution < 0", alt.value(palette.negative), alt.value(palette.positive))
     )
-    layers = [bars, _zero(palette.ink)]
+    layers = [bars, _zero(palette.ink, title)]
     if len(values) <= MOST_VALUE_LABELS:
         text = base.mark_text(fontSize=11, color=palette.ink, dy=alt.expr("datum.attribution < 0 ? 10 : -8"))
         layers.append(text.encode(text=alt.Text("attribution:Q", format="+.2f")))
@@ -46,19 +46,19 @@ def _bars(result: AttributionResult, values: np.ndarray, theme: Theme) -> alt.La
     )
 
 
-def _zero(color: str) -> alt.Chart:
+def _zero(color: str, title: str) -> alt.Chart:
     rule = alt.Chart(pd.DataFrame({"zero": [0]}))
-    return rule.mark_rule(color=color, opacity=0.5).encode(y=alt.Y("zero:Q", title=None))
+    return rule.mark_rule(color=color, opacity=0.5).encode(y=alt.Y("zero:Q", title=title))
 
 
 def _trajectory(result: AttributionResult, values: np.ndarray, theme: Theme) -> alt.LayerChart:
-    palette = PALETTES[theme]
+    palette, title = PALETTES[theme], "logit difference so far (logits)"
     table = pd.DataFrame({"stage": result.labels, "logits": rounded(values)})
     base = alt.Chart(table).encode(
         x=alt.X(
             "stage:N", sort=list(result.labels), title="residual stream after", axis=alt.Axis(labelAngle=-45)
         ),
-        y=alt.Y("logits:Q", title="logit difference so far (logits)"),
+        y=alt.Y("logits:Q", title=title),
         tooltip=[alt.Tooltip("stage:N"), alt.Tooltip("logits:Q", format="+.4f")],
     )
     line = base.mark_line(
@@ -69,7 +69,7 @@ def _trajectory(result: AttributionResult, values: np.ndarray, theme: Theme) -> 
         .mark_text(dy=-12, fontSize=13, fontWeight="bold", color=palette.ink)
         .encode(text=alt.Text("logits:Q", format="+.2f"))
     )
-    return alt.layer(line, last, _zero(palette.ink)).properties(
+    return alt.layer(line, last, _zero(palette.ink, title)).properties(
         height=380, description="Logit difference read from the residual stream after each sublayer."
     )
 

@@ -143,12 +143,14 @@ def _cells(result: AllSourcesResult, shown: np.ndarray) -> pd.DataFrame:
 
 def _layer_axis(channel: type, field: str, title: str, n_layers: int, n_heads: int) -> alt.X | alt.Y:
     """A linear axis over heads that names each layer in the middle of its heads."""
-    reverse = channel is alt.Y
-    middles = [(layer + 0.5) * n_heads for layer in range(n_layers)]
+    # No path ends in the first layer or starts in the last: neither is drawn.
+    is_source = channel is alt.Y
+    first, stop = (0, n_layers - 1) if is_source else (1, n_layers)
+    middles = [(layer + 0.5) * n_heads for layer in range(first, stop)]
     return channel(
         field,
         title=title,
-        scale=alt.Scale(domain=[0, n_layers * n_heads], nice=False, reverse=reverse),
+        scale=alt.Scale(domain=[first * n_heads, stop * n_heads], nice=False, reverse=is_source),
         axis=alt.Axis(
             values=middles, labelExpr=f"'L' + floor(datum.value / {n_heads})", grid=False, ticks=False
         ),
@@ -156,13 +158,14 @@ def _layer_axis(channel: type, field: str, title: str, n_layers: int, n_heads: i
 
 
 def _no_path_area(n_layers: int, n_heads: int, theme: Theme) -> alt.Chart:
-    """One grey rectangle per source layer, over every destination that is not later."""
+    """One grey rectangle per source layer, over every destination drawn that is not later."""
+    sources = range(1, n_layers - 1)
     table = pd.DataFrame(
         {
-            "left": 0,
-            "right": [(layer + 1) * n_heads for layer in range(n_layers)],
-            "top": [layer * n_heads for layer in range(n_layers)],
-            "bottom": [(layer + 1) * n_heads for layer in range(n_layers)],
+            "left": n_heads,
+            "right": [(layer + 1) * n_heads for layer in sources],
+            "top": [layer * n_heads for layer in sources],
+            "bottom": [(layer + 1) * n_heads for layer in sources],
         }
     )
     area = alt.Chart(table).mark_rect(color=PALETTES[theme].no_path, tooltip=None)
@@ -171,6 +174,11 @@ def _no_path_area(n_layers: int, n_heads: int, theme: Theme) -> alt.Chart:
 
 def _layer_rules(n_layers: int, n_heads: int, theme: Theme) -> list[alt.Chart]:
     """Lines between layers, in both directions."""
-    table = pd.DataFrame({"at": [layer * n_heads for layer in range(1, n_layers)]})
-    rules = alt.Chart(table).mark_rule(color=PALETTES[theme].faint, strokeWidth=1)
-    return [rules.encode(x=alt.X("at:Q")), rules.encode(y=alt.Y("at:Q"))]
+    inner = [
+        pd.DataFrame({"at": [layer * n_heads for layer in layers]})
+        for layers in (range(2, n_layers), range(1, n_layers - 1))
+    ]
+    of_columns, of_rows = (
+        alt.Chart(table).mark_rule(color=PALETTES[theme].faint, strokeWidth=1) for table in inner
+    )
+    return [of_columns.encode(x=alt.X("at:Q")), of_rows.encode(y=alt.Y("at:Q"))]
