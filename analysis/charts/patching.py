@@ -150,7 +150,7 @@ def _layer_axis(channel: type, field: str, title: str, n_layers: int, n_heads: i
     return channel(
         field,
         title=title,
-        scale=alt.Scale(domain=[first * n_heads, stop * n_heads], nice=False, reverse=is_source),
+        scale=alt.Scale(domain=[first * n_heads, stop * n_heads], nice=False, zero=False, reverse=is_source),
         axis=alt.Axis(
             values=middles, labelExpr=f"'L' + floor(datum.value / {n_heads})", grid=False, ticks=False
         ),
