@@ -7,8 +7,6 @@ for results.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import singledispatch
 from typing import Any
 
@@ -16,15 +14,12 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from transformer_lens import ActivationCache
 
 from analysis import sanity
-from analysis.activations import Run, Runs, run_experiment
-from analysis.attribution import direct_logit_attribution
+from analysis.activations import run_experiment
 from analysis.cache import Store
-from analysis.errors import UnsupportedModelError
-from analysis.keys import versions
 from analysis.metrics import named_metric
+from analysis.origin import Origin
 from analysis.patching import Patching, filled
 from analysis.requests import (
     METRIC_NAMES,
@@ -34,45 +29,19 @@ from analysis.requests import (
     PathRequest,
     Request,
     SanityRequest,
-    Unit,
 )
-from analysis.residual import needed, tolerance
 from analysis.results import (
     AllSourcesResult,
     AttributionResult,
     OverviewResult,
     PathResult,
-    Provenance,
     Result,
     SanityResult,
 )
+from analysis.run_attribution import attribution_result, require_whole
 
 #: How many next tokens the overview lists.
 TOP_TOKENS = 10
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where a result is being made: which runs, and since when."""
-
-    runs: Runs
-    started: float = field(default_factory=time.perf_counter)
-
-    def provenance(self, engine: str = "forward", replay_gap: float | None = None) -> Provenance:
-        """The provenance of a result that is finished now."""
-        model = self.runs.model
-        return Provenance(
-            model=model.name,
-            fingerprint=model.fingerprint,
-            versions=versions(),
-            device=model.device,
-            dtype=model.dtype,
-            engine=engine,
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
-            seconds=time.perf_counter() - self.started,
-            replay_gap=replay_gap,
-            precision=model.dtype,
-        )
 
 
 @torch.no_grad()
@@ -119,60 +88,9 @@ def _top(bridge: Any, logits: Float[Tensor, "d_vocab"]) -> tuple[tuple[str, floa
 
 @_result.register
 def _attribution(request: AttributionRequest, origin: Origin) -> AttributionResult:
-    runs, bridge = origin.runs, origin.runs.model.bridge
-    run: Run = getattr(runs, request.run)
-    pair = runs.pair
-    parts = direct_logit_attribution(
-        bridge,
-        None,
-        pair.answer,
-        pair.foil,
-        unit=request.unit,
-        pos=None,
-        cache=_cache(run, bridge, request.unit),
-    )
-    bias = bridge.b_U[pair.answer] - bridge.b_U[pair.foil]
-    result = AttributionResult(
-        request=request,
-        attribution=parts.attribution[:, 0].cpu().double().numpy(),
-        logit_difference=_logit_difference(run.logits[0], pair.answer, pair.foil, bridge),
-        bias_difference=float(bias),
-        labels=tuple(parts.labels),
-        tokens=getattr(pair, f"{request.run}_tokens"),
-        n_layers=bridge.cfg.n_layers,
-        n_heads=bridge.cfg.n_heads,
-        provenance=origin.provenance(),
-    )
-    _require_whole(result, run.logits)
+    result = attribution_result(request, origin)
+    require_whole(result, getattr(origin.runs, request.run).logits)
     return result
-
-
-def _cache(run: Run, bridge: Any, unit: Unit) -> ActivationCache:
-    wanted = needed(bridge, unit)
-    return ActivationCache(
-        {name: run.activations[name] for name in run.activations if name in wanted}, bridge
-    )
-
-
-def _logit_difference(
-    logits: Float[Tensor, "pos d_vocab"], answer: int, foil: int, bridge: Any
-) -> Float[np.ndarray, "pos"]:
-    """The model's own, before the cap where the model caps its logits: only that is a sum of parts."""
-    read: Float[Tensor, "pos 2"] = logits[:, [answer, foil]].double()
-    cap = getattr(bridge.cfg, "output_logits_soft_cap", None) or 0.0
-    if cap > 0:
-        read = cap * torch.atanh(read / cap)
-    return (read[:, 0] - read[:, 1]).cpu().numpy()
-
-
-def _require_whole(result: AttributionResult, logits: Float[Tensor, "1 pos d_vocab"]) -> None:
-    """Refuse attributions that do not add up, which no rounding explains."""
-    gap = float(np.abs(result.gap).max())
-    if not gap <= tolerance(logits) * float(logits.abs().max()):
-        raise UnsupportedModelError(
-            f"The parts miss this model's own logit difference by up to {gap:.3g} logits, so it does not read "
-            "its logits from the residual stream by final norm and unembedding alone. Choose another model."
-        )
 
 
 @_result.register
@@ -204,4 +122,6 @@ def _all_sources(request: AllSourcesRequest, origin: Origin) -> AllSourcesResult
 
 @_result.register
 def _sanity(request: SanityRequest, origin: Origin) -> SanityResult:
-    return SanityResult(request=request, checks=sanity.checks(origin.runs), provenance=origin.provenance())
+    return SanityResult(
+        request=request, checks=sanity.checks(request.experiment, origin.runs), provenance=origin.provenance()
+    )

@@ -109,8 +109,8 @@ class Job:
         if 0 <= grace < time.monotonic() - self._watched:
             self._end(
                 "cancelled",
-                error=f"Nobody watched this sweep for {grace:.0f} s, so it was stopped. Run it again to go on "
-                "from where it stood.",
+                error=f"Nobody watched this sweep for {grace:.0f} s, so it was stopped. Run it again to go "
+                "on from where it stood.",
             )
             self._cancelled.set()
         return self._cancelled.is_set()

@@ -78,8 +78,8 @@ class _Board:
         waiting, limit = self._waiting(), settings().queue_length
         if len(waiting) >= limit:
             raise PathscopeError(
-                f"{len(waiting)} sweeps are waiting already, and the queue takes {limit}. Try again when some "
-                "have finished, or raise PATHSCOPE_QUEUE."
+                f"{len(waiting)} sweeps are waiting already, and the queue takes {limit}. Try again when "
+                "some have finished, or raise PATHSCOPE_QUEUE."
             )
         if self._pool is None:
             self._pool = ThreadPool(settings().workers, initializer=_yield_to_pages)

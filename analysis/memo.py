@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -29,6 +31,10 @@ class Memo:
     note: str | None = None
 
 
+_under_way: dict[tuple[Path, str], Future[Memo]] = {}
+_guard = threading.Lock()
+
+
 def open_store() -> Store:
     """The store of this process, at the place and of the size that the settings name."""
     limits = settings()
@@ -49,12 +55,33 @@ def recall(store: Store, key: str) -> Memo | None:
 def computed_once(store: Store, key: str, compute: Callable[[], Parts]) -> Memo:
     """What is stored under `key`, else `compute()`, which is then stored.
 
-    Everyone who asks for the same key meanwhile, in this process or another one on the same
-    store, waits for that computation. If it raises, the next in line tries.
+    Whoever asks for the same key meanwhile gets the result, or the error, of that one computation:
+    threads of this process at once, also where nothing can be stored; another process on the same
+    store once it is stored there.
     """
     found = recall(store, key)
     if found is not None:
         return found
+    place = (store.directory, key)
+    with _guard:
+        computation = _under_way.get(place)
+        if computation is None:
+            mine = _under_way[place] = Future()
+    if computation is not None:
+        return computation.result()
+    try:
+        memo = _compute_or_recall(store, key, compute)
+    except BaseException as error:
+        mine.set_exception(error)
+        raise
+    else:
+        mine.set_result(memo)
+        return memo
+    finally:
+        del _under_way[place]
+
+
+def _compute_or_recall(store: Store, key: str, compute: Callable[[], Parts]) -> Memo:
     with store.lock(key):
         found = recall(store, key)
         if found is not None:

@@ -15,7 +15,7 @@ from analysis.metrics import Metric, named_metric
 from analysis.requests import AllSourcesRequest, PathRequest
 from analysis.results import causal_edges
 from analysis.sweep import Sweep
-from analysis.sweep.estimate import edge_attribution
+from analysis.sweep.estimate import edge_attributions
 from analysis.sweep.pieces import Piece
 
 
@@ -79,12 +79,12 @@ class Patching:
 
     def estimate(self) -> Float[np.ndarray, "layer head layer head"]:
         """First-order estimate of every effect, NaN where there is no path or no estimate at all."""
-        found = np.full(self.shape, np.nan)
+        found, component = np.full(self.shape, np.nan), self._request.component
         try:
             with alone_with(self._runs.model):
-                estimate = edge_attribution(
-                    *self._arguments, self._request.component, layer_norm=self._request.layer_norm
-                )
+                estimate = edge_attributions(
+                    *self._arguments, components=(component,), layer_norm=self._request.layer_norm
+                )[component]
         except UnsupportedModelError:
             return found
         causal = causal_edges(*self.shape[:2])

@@ -17,9 +17,9 @@ import numpy as np
 from analysis.activations import run_experiment
 from analysis.cache import Store
 from analysis.cached import result_key
-from analysis.compute import Origin
 from analysis.errors import Cancelled
 from analysis.memo import computed_once, open_store
+from analysis.origin import Origin
 from analysis.patching import Patching, most_promising_first
 from analysis.requests import AllSourcesRequest
 from analysis.results import AllSourcesResult
