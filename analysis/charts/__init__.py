@@ -1,12 +1,20 @@
-"""Results -> Altair charts. Nothing is computed here beyond layout, and no torch is imported."""
+"""Results as Altair charts: one function for each view, and their export as pictures.
+
+A chart is drawn for the light or the dark theme; on a page and in a download it looks the same.
+Layers run from the first at the top to the last at the bottom, heads from left to right. What was
+not measured has no mark of its own: a cell without a causal path is part of a grey area.
+"""
 
 from analysis.charts.attribution import attribution_chart
 from analysis.charts.export import chart_png, chart_svg
 from analysis.charts.patching import all_sources_chart, path_chart
 from analysis.charts.predictions import predictions_chart
-from analysis.charts.style import Scale, Theme, shown_token
+from analysis.charts.scales import METRIC_UNITS, Scale
+from analysis.charts.themes import Theme
+from analysis.charts.tokens import shown_token
 
 __all__ = [
+    "METRIC_UNITS",
     "Scale",
     "Theme",
     "all_sources_chart",

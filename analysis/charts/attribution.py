@@ -1,4 +1,4 @@
-"""Direct logit attribution: bars, the layer trajectory, and heat maps."""
+"""Direct logit attribution: bars, a trajectory, or a heat map, by unit and position."""
 
 from __future__ import annotations
 
@@ -6,129 +6,132 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from analysis.charts.style import PALETTES, Theme, largest, rounded, shown_token, signed_scale
-from analysis.results import AttributionResult
+from analysis.charts.grid import layer_by_head
+from analysis.charts.scales import by_sign, diverging, reach, rounded
+from analysis.charts.themes import PALETTES, Palette, Theme, themed
+from analysis.charts.tokens import shown_token
+from analysis.results import AttributionResult, head_label
 
-#: Above this many bars their values are left to the tooltip.
-MOST_VALUE_LABELS = 34
+TITLE = "direct attribution (logits)"
 
 
 def attribution_chart(
     result: AttributionResult, position: int | None, theme: Theme = "light"
-) -> alt.Chart | alt.LayerChart:
-    """The attribution in logits at one position, or of every position as a heat map."""
-    if position is None:
-        return _every_position(result, theme)
-    values = result.attribution[:, position]
-    charts = {"component": _bars, "layer": _trajectory, "head": _heads}
-    return charts[result.request.unit](result, values, theme)
+) -> alt.LayerChart:
+    """Attribution at `position`, or at every position where it is None, in logits.
 
-
-def _bars(result: AttributionResult, values: np.ndarray, theme: Theme) -> alt.LayerChart:
-    palette, title = PALETTES[theme], "attribution (logits)"
-    table = pd.DataFrame({"component": result.labels, "attribution": rounded(values)})
-    base = alt.Chart(table).encode(
-        x=alt.X(
-            "component:N", sort=list(result.labels), title=None, axis=alt.Axis(labelAngle=-45, labelLimit=120)
-        ),
-        y=alt.Y("attribution:Q", title=title),
-        tooltip=[alt.Tooltip("component:N"), alt.Tooltip("attribution:Q", format="+.4f", title="logits")],
-    )
-    bars = base.mark_bar(cornerRadiusEnd=2).encode(
-        color=alt.condition("datum.attribution < 0", alt.value(palette.negative), alt.value(palette.positive))
-    )
-    layers = [bars, _zero(palette.ink, title)]
-    if len(values) <= MOST_VALUE_LABELS:
-        text = base.mark_text(fontSize=11, color=palette.ink, dy=alt.expr("datum.attribution < 0 ? 10 : -8"))
-        layers.append(text.encode(text=alt.Text("attribution:Q", format="+.2f")))
-    return alt.layer(*layers).properties(
-        height=380, description="Attribution of each component in logits, positive towards the answer."
-    )
-
-
-def _zero(color: str, title: str) -> alt.Chart:
-    rule = alt.Chart(pd.DataFrame({"zero": [0]}))
-    return rule.mark_rule(color=color, opacity=0.5).encode(y=alt.Y("zero:Q", title=title))
-
-
-def _trajectory(result: AttributionResult, values: np.ndarray, theme: Theme) -> alt.LayerChart:
-    palette, title = PALETTES[theme], "logit difference so far (logits)"
-    table = pd.DataFrame({"stage": result.labels, "logits": rounded(values)})
-    base = alt.Chart(table).encode(
-        x=alt.X(
-            "stage:N", sort=list(result.labels), title="residual stream after", axis=alt.Axis(labelAngle=-45)
-        ),
-        y=alt.Y("logits:Q", title=title),
-        tooltip=[alt.Tooltip("stage:N"), alt.Tooltip("logits:Q", format="+.4f")],
-    )
-    line = base.mark_line(
-        color=palette.positive, strokeWidth=2, point=alt.OverlayMarkDef(color=palette.positive, size=45)
-    )
-    last = (
-        base.transform_filter(alt.datum.stage == result.labels[-1])
-        .mark_text(dy=-12, fontSize=13, fontWeight="bold", color=palette.ink)
-        .encode(text=alt.Text("logits:Q", format="+.2f"))
-    )
-    return alt.layer(line, last, _zero(palette.ink, title)).properties(
-        height=380, description="Logit difference read from the residual stream after each sublayer."
-    )
-
-
-def _heads(result: AttributionResult, values: np.ndarray, theme: Theme) -> alt.LayerChart:
-    shape = (result.n_layers, result.n_heads)
-    grid = values[: result.n_layers * result.n_heads].reshape(shape)
-    layer, head = np.indices(shape)
-    table = pd.DataFrame({"layer": layer.ravel(), "head": head.ravel(), "attribution": rounded(grid.ravel())})
-    base = alt.Chart(table).encode(
-        x=alt.X("head:O", title="head", axis=alt.Axis(labelAngle=0)),
-        y=alt.Y("layer:O", title="layer"),
-        tooltip=["layer:O", "head:O", alt.Tooltip("attribution:Q", format="+.4f", title="logits")],
-    )
-    cells = base.mark_rect().encode(
-        color=alt.Color("attribution:Q", scale=signed_scale(grid, theme), title="logits")
-    )
-    layers = [cells]
-    if grid.size <= 160:
-        layers.append(cell_numbers(base, "attribution", largest(grid), theme))
-    return alt.layer(*layers).properties(
-        height=max(220, 34 * result.n_layers),
-        description="Attribution of every attention head in logits, by layer and head.",
-    )
-
-
-def cell_numbers(base: alt.Chart, field: str, reach: float, theme: Theme) -> alt.Chart:
-    """The value in each cell, in an ink that stands out from the cell's colour."""
+    One position gives bars for unit `component`, the cumulative trajectory for `layer`, and a
+    layer-by-head heat map for `head`, whose remainder stands under the axis as a number.
+    """
     palette = PALETTES[theme]
-    strong = f"abs(datum.{field}) > {0.62 * reach}"
-    return base.mark_text(fontSize=11).encode(
-        text=alt.Text(f"{field}:Q", format="+.2f"),
-        color=alt.condition(
-            strong, alt.value("#ffffff" if theme == "light" else "#11161d"), alt.value(palette.ink)
-        ),
+    if position is None:
+        chart = _positions(result, palette)
+    else:
+        draw = {"component": _bars, "layer": _trajectory, "head": _heads}[result.request.unit]
+        chart = draw(result, position % len(result.tokens), palette)
+    return themed(chart.properties(description=_description(result, position)), theme)
+
+
+def _rows(result: AttributionResult, position: int | None) -> pd.DataFrame:
+    table = result.table(position)
+    table = table[np.isfinite(table["attribution"])]
+    return table.assign(attribution=rounded(table["attribution"]))
+
+
+def _tooltip(*fields: str) -> list[alt.Tooltip]:
+    number = alt.Tooltip("attribution:Q", title="logits", format="+.4f")
+    return [*(alt.Tooltip(f"{field}:N") for field in fields), number]
+
+
+def _domain(values: pd.Series) -> list[float]:
+    """From below zero to above it, with room for the number at the end of a bar."""
+    low, high = min(0.0, values.min()), max(0.0, values.max())
+    room = 0.12 * (high - low or 1.0)
+    return [low - room if low < 0 else low, high + room]
+
+
+def _bars(result: AttributionResult, position: int, palette: Palette) -> alt.LayerChart:
+    rows = _rows(result, position)
+    room = alt.Scale(domain=_domain(rows["attribution"]), nice=False)
+    base = alt.Chart(rows).encode(
+        y=alt.Y("component:N", sort=None, title=None),
+        x=alt.X("attribution:Q", title=TITLE, scale=room, axis=alt.Axis(tickCount=8)),
+        tooltip=_tooltip("component"),
+    )
+    bars = base.mark_bar().encode(color=by_sign("attribution", palette))
+    numbers = base.mark_text(
+        align=alt.expr("datum.attribution < 0 ? 'right' : 'left'"),
+        dx=alt.expr("datum.attribution < 0 ? -5 : 5"),
+        fontSize=11,
+    ).encode(text=alt.Text("attribution:Q", format="+.2f"))
+    return alt.layer(bars, _zero(palette).encode(x="zero:Q"), numbers).properties(
+        height=max(160, 22 * len(rows))
     )
 
 
-def _every_position(result: AttributionResult, theme: Theme) -> alt.Chart:
-    columns = [f"{position} {shown_token(token)}" for position, token in enumerate(result.tokens)]
-    component, position = np.indices(result.attribution.shape)
-    table = pd.DataFrame(
-        {
-            "component": np.array(result.labels)[component.ravel()],
-            "token": np.array(columns)[position.ravel()],
-            "attribution": rounded(result.attribution.ravel()),
-        }
+def _trajectory(result: AttributionResult, position: int, palette: Palette) -> alt.LayerChart:
+    rows = _rows(result, position)
+    stages = alt.Axis(labelAngle=-45, labelOverlap=True)
+    base = alt.Chart(rows).encode(
+        x=alt.X("component:N", sort=None, title="residual stream at", axis=stages),
+        y=alt.Y("attribution:Q", title="logit difference written so far (logits)", axis=alt.Axis(grid=True)),
+        tooltip=_tooltip("component"),
     )
-    return (
-        alt.Chart(table)
-        .mark_rect()
+    line = base.mark_line(color=palette.muted, strokeWidth=2)
+    points = base.mark_point(filled=True, size=70, opacity=1).encode(color=by_sign("attribution", palette))
+    final = (
+        base.transform_filter(alt.datum.component == result.labels[-1])
+        .mark_text(align="left", dx=9, fontWeight=600)
+        .encode(text=alt.Text("attribution:Q", format="+.2f"))
+    )
+    zero = _zero(palette).encode(y="zero:Q")
+    return alt.layer(zero, line, points, final).properties(height=340)
+
+
+def _heads(result: AttributionResult, position: int, palette: Palette) -> alt.LayerChart:
+    n_layers, n_heads = result.n_layers, result.n_heads
+    values = result.attribution[: n_layers * n_heads, position].reshape(n_layers, n_heads)
+    remainder = result.attribution[n_layers * n_heads :, position].sum()
+    cells = np.argwhere(np.isfinite(values))
+    rows = pd.DataFrame(cells, columns=["layer", "head"]).assign(
+        component=[head_label(*cell) for cell in cells], attribution=rounded(values[tuple(cells.T)])
+    )
+    caption = f"remainder (embedding, MLPs and biases): {remainder:+.3f} logits"
+    titles = ("layer", ["head", caption], "logits")
+    cells, *numbers = layer_by_head(rows, ("layer", "head", "attribution"), values.shape, titles, palette)
+    cells = cells.encode(tooltip=_tooltip("component"))
+    return alt.layer(cells, *numbers).properties(height=max(160, 30 * n_layers))
+
+
+def _positions(result: AttributionResult, palette: Palette) -> alt.LayerChart:
+    rows = _rows(result, None)
+    places = [f"{position} {shown_token(token)}" for position, token in enumerate(result.tokens)]
+    rows["at"] = [places[position] for position in rows["position"]]
+    step = int(np.clip(640 // len(result.labels), 3, 22))
+    gaps = {"stroke": palette.background, "strokeWidth": 1} if step > 8 else {}
+    across = alt.Axis(labelAngle=-45, labelOverlap=True, labelLimit=110)
+    cells = (
+        alt.Chart(rows[["component", "at", "attribution"]])
+        .mark_rect(**gaps)
         .encode(
-            x=alt.X("token:N", sort=columns, title="position", axis=alt.Axis(labelAngle=-45)),
-            y=alt.Y("component:N", sort=list(result.labels), title=None),
-            color=alt.Color("attribution:Q", scale=signed_scale(result.attribution, theme), title="logits"),
-            tooltip=["component:N", "token:N", alt.Tooltip("attribution:Q", format="+.4f", title="logits")],
+            x=alt.X("at:N", sort=places, title="position and token", axis=across),
+            y=alt.Y("component:N", sort=list(result.labels), title=None, axis=alt.Axis(labelOverlap=True)),
+            color=diverging("attribution", "logits", reach(result.attribution), palette),
+            tooltip=_tooltip("component", "at"),
         )
-        .properties(
-            height=max(260, 18 * len(result.labels)),
-            description="Attribution in logits of every component at every position.",
-        )
+    )
+    return alt.layer(cells).properties(height=step * len(result.labels))
+
+
+def _zero(palette: Palette) -> alt.Chart:
+    return alt.Chart(pd.DataFrame({"zero": [0]})).mark_rule(color=palette.muted, tooltip=None)
+
+
+def _description(result: AttributionResult, position: int | None) -> str:
+    where = "every position" if position is None else f"position {position % len(result.tokens)}"
+    values = result.attribution if position is None else result.attribution[:, position]
+    strongest = np.unravel_index(np.nanargmax(np.abs(values)), values.shape)
+    return (
+        f"Direct logit attribution by {result.request.unit} at {where} of the {result.request.run} prompt, "
+        f"in logits. Largest: {result.labels[strongest[0]]} with {values[strongest]:+.3f}."
     )

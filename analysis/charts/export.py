@@ -1,43 +1,44 @@
-"""Charts as files, drawn by vl-convert without a browser or a network."""
+"""Charts as pictures, drawn in this process: no browser and no network."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import altair as alt
+import pandas as pd
 import vl_convert
 
-from analysis.charts.style import PALETTES, Theme
+from analysis.charts.themes import PALETTES, Theme
 
-#: Pixels, before the factor of two that keeps a PNG sharp in print.
-WIDTH = 860
-
-
-def chart_png(chart: alt.Chart | alt.LayerChart, theme: Theme = "light") -> bytes:
-    """The chart as a PNG at twice its size, on the theme's background."""
-    return bytes(vl_convert.vegalite_to_png(_specification(chart, theme), scale=2))
+#: Width of the plot in a picture; on a page it takes what room there is.
+PICTURE_WIDTH = 720
 
 
-def chart_svg(chart: alt.Chart | alt.LayerChart, theme: Theme = "light") -> str:
-    """The chart as an SVG on the theme's background."""
-    return str(vl_convert.vegalite_to_svg(_specification(chart, theme)))
+def chart_png(chart: alt.Chart | alt.LayerChart, theme: Theme) -> bytes:
+    """`chart` as a PNG at twice the screen's resolution, on the theme's own background."""
+    spec = picture(chart, theme)
+    # Labels for screen readers cost more time than the drawing, and a PNG cannot hold them.
+    spec["config"]["aria"] = False
+    return bytes(vl_convert.vegalite_to_png(spec, scale=2))
 
 
-def _specification(chart: alt.Chart | alt.LayerChart, theme: Theme) -> dict[str, Any]:
-    with alt.data_transformers.disable_max_rows():
-        specification: dict[str, Any] = chart.properties(width=WIDTH).to_dict()
-    palette = PALETTES[theme]
-    text = {"labelColor": palette.ink, "titleColor": palette.ink}
-    specification["background"] = palette.background
-    specification["config"] = {
-        "font": "sans-serif",
-        "axis": {
-            **text,
-            "domainColor": palette.faint,
-            "tickColor": palette.faint,
-            "gridColor": palette.no_path,
-        },
-        "legend": text,
-        "view": {"stroke": None},
-    }
-    return specification
+def chart_svg(chart: alt.Chart | alt.LayerChart, theme: Theme) -> str:
+    """`chart` as an SVG on the theme's own background."""
+    return str(vl_convert.vegalite_to_svg(picture(chart, theme)))
+
+
+def picture(chart: alt.Chart | alt.LayerChart, theme: Theme) -> dict[str, Any]:
+    """The validated Vega-Lite specification of `chart` with its data inside."""
+    # Altair's data transformers limit the rows, and are global to the process where Streamlit
+    # switches them while it draws: the tables are named here and added after the validation.
+    chart = chart.copy()
+    tables: dict[str, Any] = {}
+    for view in (chart, *getattr(chart, "layer", ())):
+        if isinstance(view.data, pd.DataFrame):
+            name = f"table_{len(tables)}"
+            tables[name] = alt.to_values(view.data)["values"]
+            view.data = alt.NamedData(name=name)
+    spec: dict[str, Any] = chart.properties(width=PICTURE_WIDTH).to_dict()
+    spec["datasets"] = tables
+    spec["config"] |= {"background": PALETTES[theme].background, "padding": 16}
+    return spec

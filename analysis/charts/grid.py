@@ -6,57 +6,109 @@ and an area of any number of cells is one mark.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import altair as alt
+import numpy as np
 import pandas as pd
 
+from analysis.charts.scales import diverging, reach
 from analysis.charts.themes import Palette
 
+#: Axes of up to this many heads name each of them, longer ones only the layers.
+MOST_HEADS_NAMED = 40
+#: Columns that leave room for a number in each cell.
+MOST_COLUMNS_NUMBERED = 12
+#: Share of the scale below which a cell's number is left to its tooltip.
+LEAST_NUMBERED = 0.05
 
-def cell_axis(size: int, per_layer: int = 1) -> dict[str, Any]:
-    """Scale and axis of `size` cells, labelled in the middle of each `per_layer` of them."""
-    label = "floor(datum.value)" if per_layer == 1 else f"'L' + floor(datum.value / {per_layer})"
-    return {
-        "scale": alt.Scale(domain=[0, size], nice=False, zero=False, round=True),
-        "axis": alt.Axis(
-            values=[middle + per_layer / 2 for middle in range(0, size, per_layer)],
-            labelExpr=label,
-            labelOverlap=True,
-            grid=False,
-        ),
-    }
+Title = str | list[str]
 
 
-def across(field: str, title: str | list[str], size: int, per_layer: int = 1) -> alt.X:
-    """Horizontal place of a cell, from left to right."""
-    return alt.X(f"{field}:Q", title=title, **cell_axis(size, per_layer))
-
-
-def down(field: str, title: str | list[str], size: int, per_layer: int = 1) -> alt.Y:
-    """Vertical place of a cell, the first at the top."""
-    place = cell_axis(size, per_layer)
-    place["scale"]["reverse"] = True
-    return alt.Y(f"{field}:Q", title=title, **place)
-
-
-def head_cells(
+def layer_by_head(
     rows: pd.DataFrame,
-    fields: tuple[str, str],
+    fields: tuple[str, str, str],
     shape: tuple[int, int],
-    titles: tuple[str | list[str], str | list[str]],
+    titles: tuple[str, Title, str],
     palette: Palette,
-) -> alt.Chart:
-    """One mark for each row, at its layer (down) and head (across), named by `fields`."""
-    layer, head = fields
-    return (
-        alt.Chart(rows)
-        .mark_rect(stroke=palette.background, strokeWidth=1)
+) -> list[alt.Chart]:
+    """A cell for each row, at its layer (down) and head (across), coloured by its value.
+
+    `fields` names the columns of layer, head and value, `titles` says what they are. The cells come
+    first; where there is room, the numbers of the strong ones follow.
+    """
+    layer, head, value = fields
+    n_layers, n_heads = shape
+    end = reach(rows[value].to_numpy())
+    base = alt.Chart(rows)
+    cells = (
+        base.mark_rect(stroke=palette.background, strokeWidth=1)
         .transform_calculate(x2=f"datum.{head} + 1", y2=f"datum.{layer} + 1")
         .encode(
-            x=across(head, titles[1], shape[1]),
+            x=alt.X(f"{head}:Q", title=titles[1], **_place(0, n_heads)),
             x2="x2:Q",
-            y=down(layer, titles[0], shape[0]),
+            y=alt.Y(f"{layer}:Q", title=titles[0], **_place(0, n_layers, reverse=True)),
             y2="y2:Q",
+            color=diverging(value, titles[2], end, palette),
         )
     )
+    if n_heads > MOST_COLUMNS_NUMBERED:
+        return [cells]
+    size = f"abs(datum.{value}) / {end!r}"
+    numbers = (
+        base.mark_text(fontSize=11, tooltip=None)
+        .transform_filter(f"{size} >= {LEAST_NUMBERED}")
+        .transform_calculate(x=f"datum.{head} + 0.5", y=f"datum.{layer} + 0.5")
+        .encode(
+            x="x:Q",
+            y="y:Q",
+            text=alt.Text(f"{value}:Q", format=two_digits(end)),
+            color=alt.when(f"{size} > 0.6")
+            .then(alt.value(palette.on_strong))
+            .otherwise(alt.value(palette.text)),
+        )
+    )
+    return [cells, numbers]
+
+
+def across(field: str, title: Title, first: int, stop: int, n_heads: int) -> alt.X:
+    """Horizontal place of a head among those from `first` to `stop`, counted through all layers."""
+    return alt.X(f"{field}:Q", title=title, **_place(first, stop, n_heads))
+
+
+def down(field: str, title: Title, first: int, stop: int, n_heads: int) -> alt.Y:
+    """Vertical place of a head, the first at the top."""
+    return alt.Y(f"{field}:Q", title=title, **_place(first, stop, n_heads, reverse=True))
+
+
+def two_digits(end: float) -> str:
+    """A format that gives numbers of up to `end` two significant digits and no needless ones.
+
+    >>> two_digits(3.9), two_digits(0.026)
+    ('+.1f', '+.3f')
+    """
+    decimals = int(np.clip(1 - math.floor(math.log10(end)), 0, 4))
+    return f"+.{decimals}f"
+
+
+def _place(first: int, stop: int, n_heads: int | None = None, reverse: bool = False) -> dict[str, Any]:
+    """Scale and axis of the cells from `first` to `stop`, each (or each layer) labelled in its middle."""
+    cell = "floor(datum.value)"
+    step = 1
+    if n_heads is not None:
+        layer = f"'L' + floor(datum.value / {n_heads})"
+        step = 1 if stop - first <= MOST_HEADS_NAMED else n_heads
+        cell = f"{layer} + 'H' + {cell} % {n_heads}" if step == 1 else layer
+    vertical_names = n_heads is not None and step == 1 and not reverse
+    scale = alt.Scale(domain=[first, stop], nice=False, zero=False, round=True)
+    if reverse:
+        scale.reverse = True
+    axis = alt.Axis(
+        values=[edge + step / 2 for edge in range(first, stop, step)],
+        labelExpr=cell,
+        labelOverlap=not reverse,
+        labelAngle=-90 if vertical_names else 0,
+        grid=False,
+    )
+    return {"scale": scale, "axis": axis}

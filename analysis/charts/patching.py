@@ -1,184 +1,213 @@
-"""Path patching: one source over destination layer and head, and all sources at once."""
+"""Direct path patching: one source to every later head, and every source to every later head."""
 
 from __future__ import annotations
 
 import altair as alt
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 
-from analysis.charts.attribution import cell_numbers
-from analysis.charts.style import PALETTES, Scale, Theme, largest, rounded, signed_scale
+from analysis.charts.grid import across, down, layer_by_head
+from analysis.charts.scales import METRIC_UNITS, Scale, diverging, reach, rounded
+from analysis.charts.themes import PALETTES, Palette, Theme, themed
 from analysis.results import AllSourcesResult, PatchingResult, PathResult, head_label
 
-#: More cells than this are too many to draw; the strongest are shown.
+#: Cells that a browser still draws and hovers with ease; of more, the strongest are shown.
 MOST_CELLS = 21_000
-_TITLES = {
-    "logit_difference": "logits",
-    "answer_log_probability": "nats",
-    "answer_probability": "probability",
-    "kl_from_clean": "nats",
-}
-
-
-def _title(result: PatchingResult, scale: Scale) -> str:
-    return "recovery" if scale == "recovery" else f"effect ({_TITLES[result.request.metric]})"
-
-
-def _shown(result: PatchingResult, effect: np.ndarray, scale: Scale) -> np.ndarray:
-    return result.recovery(effect) if scale == "recovery" else effect
+#: Share of a cell that an estimate leaves free on each side.
+INSET = 0.2
 
 
 def path_chart(result: PathResult, scale: Scale = "effect", theme: Theme = "light") -> alt.LayerChart:
-    """Destination layer by head; cells without a causal path are grey and crossed, never zero."""
+    """Destination layer by head, coloured by the effect of the path from the one source.
+
+    Selection parameter `edge` with the fields dl and dh.
+    """
     palette = PALETTES[theme]
-    effect, request = result.effect, result.request
-    shown = _shown(result, effect, scale)
-    measured = np.argwhere(~np.isnan(shown))
-    table = pd.DataFrame(measured, columns=["dl", "dh"]).assign(
-        destination=[head_label(*cell) for cell in measured],
-        value=rounded(shown[tuple(measured.T)]),
-        effect=rounded(effect[tuple(measured.T)]),
-        recovery=rounded(np.nan_to_num(result.recovery(effect))[tuple(measured.T)]),
+    n_layers, n_heads = result.values.shape
+    source_layer, source_head = result.request.source_layer, result.request.source_head
+    source = head_label(source_layer, source_head)
+    rows = _edge_rows(result, result.effect, scale, ["dl", "dh"])
+    titles = ("destination layer", ["destination head", *_note(result, scale)], _title(result, scale))
+    cells, *numbers = layer_by_head(rows, ("dl", "dh", "value"), (n_layers, n_heads), titles, palette)
+    cells = _with_tooltip(cells, result, scale, f"'{source}'").add_params(
+        alt.selection_point(name="edge", fields=["dl", "dh"])
     )
-    x = alt.X("dh:O", title="destination head", axis=alt.Axis(labelAngle=0))
-    y = alt.Y("dl:O", title="destination layer")
-    base = alt.Chart(table).encode(
-        x=x,
-        y=y,
-        tooltip=[
-            alt.Tooltip("destination:N"),
-            alt.Tooltip("effect:Q", format="+.5f", title=_title(result, "effect")),
-            alt.Tooltip("recovery:Q", format="+.4f"),
-        ],
-    )
-    edge = alt.selection_point(name="edge", fields=["dl", "dh"], empty=False)
-    cells = (
-        base.mark_rect()
-        .encode(color=alt.Color("value:Q", scale=signed_scale(shown, theme), title=_title(result, scale)))
-        .add_params(edge)
-    )
-    layers = [
-        *_no_path(np.argwhere(np.isnan(shown)), request.source_layer, request.source_head, theme),
-        cells,
-    ]
-    if measured.size and len(measured) <= 160:
-        layers.append(cell_numbers(base, "value", largest(shown), theme))
-    return (
-        alt.layer(*layers)
-        .properties(
-            height=max(220, 34 * len(shown)),
-            description=f"{_title(result, scale)} of the path from "
-            f"{head_label(request.source_layer, request.source_head)} to every later head.",
+    area = {"x": 0, "x2": n_heads, "y": 0, "y2": source_layer + 1}
+    place = pd.DataFrame([{"x": source_head + 0.5, "y": source_layer + 0.5, "source": f"source {source}"}])
+    mark = (
+        alt.Chart(place)
+        .mark_point(filled=True, size=110, opacity=1, color=palette.text)
+        .encode(
+            x="x:Q",
+            y="y:Q",
+            shape=alt.Shape(
+                "source:N",
+                scale=alt.Scale(range=["diamond"]),
+                legend=alt.Legend(title=None, orient="bottom", symbolFillColor=palette.text),
+            ),
+            tooltip=alt.Tooltip("source:N", title="head"),
         )
-        .configure_axis(domainColor=palette.faint)
     )
-
-
-def _no_path(cells: np.ndarray, source_layer: int, source_head: int, theme: Theme) -> list[alt.Chart]:
-    """Grey cells with a stroke through each, and the source's own cell named."""
-    palette = PALETTES[theme]
-    table = pd.DataFrame(cells, columns=["dl", "dh"])
-    is_source = (table["dl"] == source_layer) & (table["dh"] == source_head)
-    table["sign"] = np.where(is_source, "source", "/")
-    table["why"] = np.where(is_source, "the source itself", "no causal path")
-    base = alt.Chart(table).encode(
-        x=alt.X("dh:O"), y=alt.Y("dl:O"), tooltip=[alt.Tooltip("why:N", title="no measurement")]
+    chart = alt.layer(cells, _masked([area], palette), mark, *numbers).properties(
+        height=max(180, 30 * n_layers), description=f"Direct paths from {source}. {_summary(result, rows)}"
     )
-    signs = base.mark_text(fontSize=11, color=palette.ink, opacity=0.65).encode(text="sign:N")
-    return [base.mark_rect(color=palette.no_path), signs]
+    return themed(chart, theme)
 
 
 def all_sources_chart(
-    result: AllSourcesResult, scale: Scale = "effect", theme: Theme = "light"
+    result: AllSourcesResult, scale: Scale = "effect", theme: Theme = "light", most: int = MOST_CELLS
 ) -> alt.LayerChart:
-    """Sources as rows, destinations as columns, grouped by layer; estimates as smaller squares."""
+    """Source head (down) by destination head (across), coloured by the effect of the path.
+
+    The last layer, which is nobody's source, and the first, which is nobody's destination, are
+    left out. Estimated cells are smaller and paler than measured ones. Of more than `most` cells
+    the strongest are drawn. Selection parameter `edge` with the fields sl, sh, dl and dh.
+    """
+    palette = PALETTES[theme]
     n_layers, n_heads = result.values.shape[:2]
-    shown = _shown(result, result.effect, scale)
-    edge = alt.selection_point(name="edge", fields=["sl", "sh", "dl", "dh"], empty=False)
-    inset = "(datum.exact ? 0 : 0.22)"
+    first, stop = (min(1, n_layers - 1) * n_heads, max(1, n_layers - 1) * n_heads)
+    rows = _edge_rows(result, result.effect, scale, ["sl", "sh", "dl", "dh"])
+    paths = len(rows)
+    note = _note(result, scale)
+    if paths > most:
+        rows = rows.iloc[np.argsort(-rows["value"].abs().to_numpy(), kind="stable")[:most]]
+        note = [f"the {most:,} strongest of {paths:,} paths; weaker ones are left blank"]
+    inset = "0" if result.complete else f"(datum.kind == 'estimated' ? {INSET} : 0)"
     cells = (
-        alt.Chart(_cells(result, shown))
+        alt.Chart(_with_kind(rows, result))
+        .mark_rect(cursor="pointer")
         .transform_calculate(
-            source="'L' + datum.sl + 'H' + datum.sh",
-            destination="'L' + datum.dl + 'H' + datum.dh",
-            left=f"datum.dl * {n_heads} + datum.dh + {inset}",
-            right=f"datum.dl * {n_heads} + datum.dh + 1 - {inset}",
-            top=f"datum.sl * {n_heads} + datum.sh + {inset}",
-            bottom=f"datum.sl * {n_heads} + datum.sh + 1 - {inset}",
-            how="datum.exact ? 'exact' : 'estimate, first order'",
+            x=f"datum.dl * {n_heads} + datum.dh + {inset}",
+            x2=f"datum.dl * {n_heads} + datum.dh + 1 - {inset}",
+            y=f"datum.sl * {n_heads} + datum.sh + {inset}",
+            y2=f"datum.sl * {n_heads} + datum.sh + 1 - {inset}",
         )
+        .encode(
+            x=across("x", ["destination head", *note], first, n_layers * n_heads, n_heads),
+            x2="x2:Q",
+            y=down("y", "source head", 0, stop, n_heads),
+            y2="y2:Q",
+            color=diverging("value", _title(result, scale), reach(rows["value"].to_numpy()), palette),
+        )
+    )
+    cells = _with_tooltip(cells, result, scale, "'L' + datum.sl + 'H' + datum.sh")
+    if not result.complete:
+        cells = cells.encode(opacity=_kind_opacity(palette))
+    cells = cells.add_params(alt.selection_point(name="edge", fields=["sl", "sh", "dl", "dh"]))
+    chart = alt.layer(
+        cells, _masked(_triangle(n_layers, n_heads), palette), *_borders(n_layers, n_heads, palette)
+    )
+    chart = chart.properties(height=600, description=f"Every direct path. {_summary(result, rows)}")
+    return themed(chart, theme)
+
+
+def _title(result: PatchingResult, scale: Scale) -> str:
+    return "recovery" if scale == "recovery" else f"effect ({METRIC_UNITS[result.request.metric]})"
+
+
+def _note(result: PatchingResult, scale: Scale) -> list[str]:
+    undefined = scale == "recovery" and result.clean_metric == result.corrupted_metric
+    return ["recovery is not defined: the metric is the same on both runs"] if undefined else []
+
+
+def _edge_rows(
+    result: PatchingResult, effect: Float[np.ndarray, "..."], scale: Scale, fields: list[str]
+) -> pd.DataFrame:
+    """One row for each finite cell; what has no value has no row."""
+    shown = effect if scale == "effect" else result.recovery(effect)
+    edges = np.argwhere(np.isfinite(shown))
+    rows = pd.DataFrame(edges.astype(np.int16), columns=fields)
+    return rows.assign(value=rounded(shown[tuple(edges.T)]))
+
+
+def _with_tooltip(cells: alt.Chart, result: PatchingResult, scale: Scale, source: str) -> alt.Chart:
+    """`cells` with a tooltip; labels and the other scale are made in the browser, not sent."""
+    span = float(result.clean_metric - result.corrupted_metric)
+    tooltip = [
+        alt.Tooltip("source:N"),
+        alt.Tooltip("destination:N"),
+        alt.Tooltip("effect:Q", title=_title(result, "effect"), format="+.4f"),
+    ]
+    numbers = {"effect": "datum.value" if scale == "effect" else f"datum.value * {span!r}"}
+    if span:
+        numbers["recovery"] = "datum.value" if scale == "recovery" else f"datum.value / {span!r}"
+        tooltip.append(alt.Tooltip("recovery:Q", format="+.4f"))
+    if "kind" in cells.data:
+        tooltip.append(alt.Tooltip("kind:N"))
+    destination = "'L' + datum.dl + 'H' + datum.dh"
+    return cells.transform_calculate(source=source, destination=destination, **numbers).encode(
+        tooltip=tooltip
+    )
+
+
+def _triangle(n_layers: int, n_heads: int) -> list[dict[str, int]]:
+    """One area for each destination layer that not every drawn source comes before."""
+    stop = max(1, n_layers - 1)
+    return [
+        {"x": layer * n_heads, "x2": (layer + 1) * n_heads, "y": layer * n_heads, "y2": stop * n_heads}
+        for layer in range(min(1, n_layers - 1), stop)
+    ]
+
+
+def _masked(areas: list[dict[str, int]], palette: Palette) -> alt.Chart:
+    """Grey areas without a causal path: one mark for each, however many cells it covers."""
+    return (
+        alt.Chart(pd.DataFrame(areas, columns=["x", "x2", "y", "y2"]).assign(area="no causal path"))
         .mark_rect()
         .encode(
-            x=_layer_axis(alt.X, "left:Q", "destination layer", n_layers, n_heads),
-            x2="right:Q",
-            y=_layer_axis(alt.Y, "top:Q", "source layer", n_layers, n_heads),
-            y2="bottom:Q",
-            color=alt.Color("value:Q", scale=signed_scale(shown, theme), title=_title(result, scale)),
-            tooltip=[
-                alt.Tooltip("source:N"),
-                alt.Tooltip("destination:N"),
-                alt.Tooltip("value:Q", format="+.5f", title=_title(result, scale)),
-                alt.Tooltip("how:N"),
-            ],
+            x="x:Q",
+            x2="x2:Q",
+            y="y:Q",
+            y2="y2:Q",
+            fill=alt.Fill(
+                "area:N",
+                scale=alt.Scale(range=[palette.masked]),
+                legend=alt.Legend(title=None, orient="bottom"),
+            ),
+            tooltip=alt.Tooltip("area:N", title="cells"),
         )
-        .add_params(edge)
-    )
-    layers = [_no_path_area(n_layers, n_heads, theme), cells, *_layer_rules(n_layers, n_heads, theme)]
-    return alt.layer(*layers).properties(
-        height=620, description=f"{_title(result, scale)} of every direct path between two heads."
     )
 
 
-def _cells(result: AllSourcesResult, shown: np.ndarray) -> pd.DataFrame:
-    """One row per measured or estimated edge, the strongest if there are too many."""
-    edges = np.argwhere(~np.isnan(shown))
-    values = shown[tuple(edges.T)]
-    if len(edges) > MOST_CELLS:
-        strongest = np.sort(np.argpartition(-np.abs(values), MOST_CELLS)[:MOST_CELLS])
-        edges, values = edges[strongest], values[strongest]
-    return pd.DataFrame(edges, columns=["sl", "sh", "dl", "dh"]).assign(
-        value=rounded(values), exact=result.exact[tuple(edges.T)]
+def _borders(n_layers: int, n_heads: int, palette: Palette) -> list[alt.Chart]:
+    """Lines between the layers of the destinations and of the sources."""
+    columns, lines = (
+        alt.Chart(pd.DataFrame({"at": [layer * n_heads for layer in layers]})).mark_rule(
+            color=palette.line, strokeWidth=0.6, tooltip=None
+        )
+        for layers in (range(2, n_layers), range(1, n_layers - 1))
     )
+    return [columns.encode(x="at:Q"), lines.encode(y="at:Q")]
 
 
-def _layer_axis(channel: type, field: str, title: str, n_layers: int, n_heads: int) -> alt.X | alt.Y:
-    """A linear axis over heads that names each layer in the middle of its heads."""
-    # No path ends in the first layer or starts in the last: neither is drawn.
-    is_source = channel is alt.Y
-    first, stop = (0, n_layers - 1) if is_source else (1, n_layers)
-    middles = [(layer + 0.5) * n_heads for layer in range(first, stop)]
-    return channel(
-        field,
-        title=title,
-        scale=alt.Scale(domain=[first * n_heads, stop * n_heads], nice=False, zero=False, reverse=is_source),
-        axis=alt.Axis(
-            values=middles, labelExpr=f"'L' + floor(datum.value / {n_heads})", grid=False, ticks=False
+def _with_kind(rows: pd.DataFrame, result: AllSourcesResult) -> pd.DataFrame:
+    if result.complete:
+        return rows
+    exact = result.exact[tuple(rows[["sl", "sh", "dl", "dh"]].to_numpy().T)]
+    return rows.assign(kind=np.where(exact, "measured", "estimated"))
+
+
+def _kind_opacity(palette: Palette) -> alt.Opacity:
+    return alt.Opacity(
+        "kind:N",
+        scale=alt.Scale(domain=["measured", "estimated"], range=[1, 0.6]),
+        legend=alt.Legend(
+            title=None,
+            orient="bottom",
+            symbolFillColor=palette.positive,
+            symbolStrokeWidth=0,
+            labelExpr="datum.label == 'estimated' ? 'estimated (smaller squares)' : datum.label",
         ),
     )
 
 
-def _no_path_area(n_layers: int, n_heads: int, theme: Theme) -> alt.Chart:
-    """One grey rectangle per source layer, over every destination drawn that is not later."""
-    sources = range(1, n_layers - 1)
-    table = pd.DataFrame(
-        {
-            "left": n_heads,
-            "right": [(layer + 1) * n_heads for layer in sources],
-            "top": [layer * n_heads for layer in sources],
-            "bottom": [(layer + 1) * n_heads for layer in sources],
-        }
+def _summary(result: PatchingResult, rows: pd.DataFrame) -> str:
+    if rows.empty:
+        return "No path has a value."
+    strongest = rows.loc[rows["value"].abs().idxmax()]
+    return (
+        f"{len(rows):,} paths into the {result.request.component} input of later heads. "
+        f"Strongest destination: {head_label(int(strongest['dl']), int(strongest['dh']))} "
+        f"with {strongest['value']:+.3g}."
     )
-    area = alt.Chart(table).mark_rect(color=PALETTES[theme].no_path, tooltip=None)
-    return area.encode(x=alt.X("left:Q"), x2="right:Q", y=alt.Y("top:Q"), y2="bottom:Q")
-
-
-def _layer_rules(n_layers: int, n_heads: int, theme: Theme) -> list[alt.Chart]:
-    """Lines between layers, in both directions."""
-    inner = [
-        pd.DataFrame({"at": [layer * n_heads for layer in layers]})
-        for layers in (range(2, n_layers), range(1, n_layers - 1))
-    ]
-    of_columns, of_rows = (
-        alt.Chart(table).mark_rule(color=PALETTES[theme].faint, strokeWidth=1) for table in inner
-    )
-    return [of_columns.encode(x=alt.X("at:Q")), of_rows.encode(y=alt.Y("at:Q"))]

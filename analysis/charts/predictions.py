@@ -1,62 +1,91 @@
-"""The most probable next tokens of both prompts, on one scale."""
+"""What the model expects next, on both prompts."""
 
 from __future__ import annotations
 
 import altair as alt
 import pandas as pd
 
-from analysis.charts.style import PALETTES, Theme, shown_token
+from analysis.charts.scales import rounded
+from analysis.charts.themes import PALETTES, Theme, themed
+from analysis.charts.tokens import shown_token
 from analysis.results import OverviewResult
 
-#: Tokens taken from each prompt's list; the chart shows both runs for every token of either.
+#: Tokens taken from each prompt's list.
 MOST_TOKENS = 6
 
 
-def predictions_chart(result: OverviewResult, theme: Theme = "light") -> alt.Chart:
-    """Two bars a token: its probability after the clean and after the corrupted prompt."""
-    table = _table(result)
+def predictions_chart(result: OverviewResult, theme: Theme = "light") -> alt.LayerChart:
+    """Most probable next tokens of both prompts, two bars to a token on one scale.
+
+    A token that is in only one of the lists has one bar; the other is below the end of its list,
+    and the chart says so rather than draw a zero.
+    """
     palette = PALETTES[theme]
-    order = list(dict.fromkeys(table["token"]))
-    runs = alt.Scale(domain=["clean", "corrupted"], range=[palette.positive, palette.negative])
-    return (
-        alt.Chart(table)
-        .mark_bar(cornerRadiusEnd=2)
-        .encode(
-            y=alt.Y("token:N", sort=order, title=None, axis=alt.Axis(labelFontSize=13, labelLimit=160)),
-            yOffset=alt.YOffset("prompt:N", sort=["clean", "corrupted"]),
-            x=alt.X(
-                "probability:Q",
-                title="probability",
-                axis=alt.Axis(format=".0%"),
-                scale=alt.Scale(domainMax=1),
-            ),
-            color=alt.Color(
-                "prompt:N", scale=runs, title="after the prompt", legend=alt.Legend(orient="top")
-            ),
-            tooltip=[
-                alt.Tooltip("token:N"),
-                alt.Tooltip("prompt:N"),
-                alt.Tooltip("probability:Q", format=".4f"),
-                alt.Tooltip("logit:Q", format="+.3f"),
-            ],
-        )
-        .properties(
-            height=alt.Step(13),
-            description="Probability of the likeliest next tokens after the clean and the corrupted prompt.",
-        )
+    rows = _rows(result)
+    base = alt.Chart(rows).encode(
+        y=alt.Y("label:N", sort=None, title=None, axis=alt.Axis(labelLimit=220)),
+        yOffset=alt.YOffset("prompt:N", sort=["clean", "corrupted"], scale=alt.Scale(paddingInner=0.1)),
+        tooltip=[
+            alt.Tooltip("token:N"),
+            alt.Tooltip("prompt:N"),
+            alt.Tooltip("probability:Q", format=".4%"),
+            alt.Tooltip("logit:Q", format="+.3f"),
+        ],
     )
+    colour = alt.Color(
+        "prompt:N",
+        scale=alt.Scale(domain=["clean", "corrupted"], range=[palette.clean, palette.corrupted]),
+        legend=alt.Legend(title=None, orient="top"),
+    )
+    top = max(1e-6, float(rows["probability"].max()))
+    x = alt.X(
+        "probability:Q",
+        title="probability of the next token",
+        scale=alt.Scale(domain=[0, min(1.15, top * 1.15)], nice=False),
+        axis=alt.Axis(format="~%", tickCount=5),
+    )
+    bars = base.mark_bar().encode(x=x, color=colour).transform_filter("isValid(datum.probability)")
+    numbers = base.mark_text(align="left", dx=5, color=palette.muted, fontSize=11).encode(
+        x=alt.X("at:Q"), text="shown:N"
+    )
+    chart = alt.layer(bars, numbers).properties(
+        height=max(120, 34 * rows["label"].nunique()),
+        description=_description(result),
+    )
+    return themed(chart, theme)
 
 
-def _table(result: OverviewResult) -> pd.DataFrame:
+def _rows(result: OverviewResult) -> pd.DataFrame:
+    tops = {"clean": result.clean_top, "corrupted": result.corrupted_top}
+    known = {prompt: {token: rest for token, *rest in top} for prompt, top in tops.items()}
+    tokens = dict.fromkeys(token for top in tops.values() for token, _, _ in top[:MOST_TOKENS])
+    strongest = {
+        token: max(found[token][1] for found in known.values() if token in found) for token in tokens
+    }
+    roles = {result.request.experiment.answer: "answer", result.request.experiment.foil: "foil"}
     rows = []
-    for prompt, top in (("clean", result.clean_top), ("corrupted", result.corrupted_top)):
-        for token, logit, probability in top[:MOST_TOKENS]:
+    for token in sorted(tokens, key=strongest.__getitem__, reverse=True):
+        label = shown_token(token) + (f"  ({roles[token]})" if token in roles else "")
+        for prompt, found in known.items():
+            logit, probability = rounded(found[token]) if token in found else (None, None)
+            least = min((p for _, p in found.values()), default=0.0)
             rows.append(
                 {
+                    "label": label,
                     "token": shown_token(token),
                     "prompt": prompt,
-                    "probability": round(probability, 6),
-                    "logit": round(logit, 4),
+                    "probability": probability,
+                    "logit": logit,
+                    "at": probability or 0.0,
+                    "shown": f"below {least:.2%}" if probability is None else f"{probability:.1%}",
                 }
             )
     return pd.DataFrame(rows)
+
+
+def _description(result: OverviewResult) -> str:
+    (clean, _, p_clean), (corrupted, _, p_corrupted) = result.clean_top[0], result.corrupted_top[0]
+    return (
+        f"Most probable next tokens. Clean prompt: {shown_token(clean)} at {p_clean:.1%}. "
+        f"Corrupted prompt: {shown_token(corrupted)} at {p_corrupted:.1%}."
+    )

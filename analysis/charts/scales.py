@@ -32,7 +32,7 @@ def reach(values: Float[np.ndarray, "..."]) -> float:
     return float(f"{finite.max():.5g}") if finite.size and finite.max() > 0 else 1.0
 
 
-def diverging(field: str, title: str, end: float, palette: Palette, **legend: Any) -> alt.Color:
+def diverging(field: str, title: str | list[str], end: float, palette: Palette) -> alt.Color:
     """Colour of a signed quantity: blue below zero, orange above, equal strength for equal size."""
     return alt.Color(
         f"{field}:Q",
@@ -42,14 +42,16 @@ def diverging(field: str, title: str, end: float, palette: Palette, **legend: An
             range=[palette.negative, palette.neutral, palette.positive],
             interpolate="lab",
         ),
-        legend=alt.Legend(title=title, format="+.3~g", gradientLength=180, **legend),
+        legend=alt.Legend(
+            title=title,
+            values=[-end, 0, end],
+            labelExpr="datum.value == 0 ? '0' : format(datum.value, '+.3~g')",
+            gradientLength=160,
+        ),
     )
 
 
-def signed_colour(field: str, palette: Palette) -> alt.When:
+def by_sign(field: str, palette: Palette) -> Any:
     """The colour of a bar or point by the sign of `field`."""
-    return (
-        alt.when(alt.datum[field] < 0)
-        .then(alt.value(palette.negative))
-        .otherwise(alt.value(palette.positive))
-    )
+    positive = alt.value(palette.positive)
+    return alt.when(alt.datum[field] < 0).then(alt.value(palette.negative)).otherwise(positive)

@@ -18,7 +18,8 @@ class Palette:
 
     `negative`, `neutral` and `positive` are the ends and the middle of the diverging scale: blue
     and orange stay apart under every common colour-vision deficiency, and the middle recedes
-    into the background. `masked` is what has no causal path, told from zero by its grey.
+    into the background. `masked` is what has no causal path, told from zero by its grey. `on_strong`
+    is text on either end. `clean` and `corrupted` are the two prompts, where no sign is meant.
     """
 
     background: str
@@ -29,6 +30,9 @@ class Palette:
     neutral: str
     positive: str
     masked: str
+    on_strong: str
+    clean: str
+    corrupted: str
 
 
 PALETTES: dict[Theme, Palette] = {
@@ -38,9 +42,12 @@ PALETTES: dict[Theme, Palette] = {
         muted="#56616f",
         line="#cfd6df",
         negative="#1f5fa8",
-        neutral="#f6f6f3",
-        positive="#c65a00",
-        masked="#c9ced6",
+        neutral="#f2f2ef",
+        positive="#b85200",
+        masked="#cfd2d7",
+        on_strong="#ffffff",
+        clean="#0b7a6c",
+        corrupted="#a583cf",
     ),
     "dark": Palette(
         background="#11161d",
@@ -50,7 +57,10 @@ PALETTES: dict[Theme, Palette] = {
         negative="#5cb0ff",
         neutral="#1b212a",
         positive="#ff9d45",
-        masked="#4a5462",
+        masked="#3d4652",
+        on_strong="#11161d",
+        clean="#46cdb8",
+        corrupted="#9d7ed0",
     ),
 }
 
@@ -77,7 +87,7 @@ def themed(chart: alt.LayerChart, theme: Theme) -> alt.LayerChart:
     return (
         chart.configure(background="transparent", font=FONT, padding=6)
         .configure_axis(**text, **lines)
-        .configure_legend(**text, gradientThickness=12, symbolType="square")
+        .configure_legend(**text, gradientThickness=12, symbolType="square", symbolStrokeWidth=0)
         .configure_view(stroke=None)
         .configure_text(color=palette.text, font=FONT, fontSize=12)
         .configure_rule(color=palette.line)
