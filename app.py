@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-st.set_page_config(page_title="Pathscope", page_icon=":material/account_tree:", layout="wide")
+st.set_page_config(page_title="Pathscope", page_icon="🔬", layout="wide")
 
 st.navigation(
     [

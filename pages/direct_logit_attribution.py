@@ -16,9 +16,9 @@ from pages.shared.theme import current_theme
 
 RUNS: tuple[Run, ...] = ("clean", "corrupted")
 MEANINGS = {
-    "component": "The embedding and each layer's attention and MLP, by what each writes along answer minus foil.",
-    "layer": "The residual stream after each sublayer, read as if it were the last: the logit-lens trajectory.",
-    "head": "Each attention head by what it writes along answer minus foil; MLPs and embedding are left out.",
+    "component": "What the embedding and each layer's attention and MLP write along answer minus foil.",
+    "layer": "The residual stream after each sublayer, read as if it were the last: a logit-lens trajectory.",
+    "head": "What each attention head writes along answer minus foil; the remainder is everything else.",
 }
 LAST, EVERY = "last", "all"
 

@@ -15,15 +15,13 @@ from pages.shared.theme import current_theme
 
 
 def metrics_table(result: OverviewResult) -> pd.DataFrame:
-    """Every metric on both runs; their difference is what patching can move."""
+    """Every metric on both runs; the difference is what patching can move."""
     return pd.DataFrame(
         [
             {
-                "metric": METRIC_TITLES[name],
+                "metric": f"{METRIC_TITLES[name]} ({METRIC_UNITS[name]})",
                 "clean": clean,
                 "corrupted": corrupted,
-                "clean - corrupted": clean - corrupted,
-                "unit": METRIC_UNITS[name],
             }
             for name, (clean, corrupted) in result.metrics.items()
         ]
@@ -43,7 +41,7 @@ identical_note(result)
 st.subheader("The prompt pair")
 aligned_prompts(result)
 
-left, right = st.columns([3, 2], gap="large")
+left, right = st.columns(2, gap="large")
 with left:
     st.subheader("Most probable next tokens")
     chart = predictions_chart(result, current_theme())
@@ -56,7 +54,7 @@ with right:
         table,
         hide_index=True,
         width="stretch",
-        column_config=dict.fromkeys(("clean", "corrupted", "clean - corrupted"), numbers),
+        column_config=dict.fromkeys(("clean", "corrupted"), numbers),
     )
     st.caption("The logit difference is answer minus foil: positive where the model prefers the answer.")
     st.subheader("Where to look next")

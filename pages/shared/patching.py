@@ -81,8 +81,7 @@ def patching_controls() -> PatchingChoices:
 
 def baselines(result: PatchingResult) -> None:
     """The metric on both unpatched runs, the ends of every effect's scale."""
-    unit = METRIC_UNITS[result.request.metric]
-    title = METRIC_TITLES[result.request.metric]
+    title = f"{METRIC_TITLES[result.request.metric]} ({METRIC_UNITS[result.request.metric]})"
     with st.container(horizontal=True, gap="large"):
-        st.metric(f"{title}, clean", f"{result.clean_metric:+.3f} {unit}", width="content")
-        st.metric(f"{title}, corrupted", f"{result.corrupted_metric:+.3f} {unit}", width="content")
+        st.metric(f"{title}, clean run", f"{result.clean_metric:+.3f}", width="content")
+        st.metric(f"{title}, corrupted run", f"{result.corrupted_metric:+.3f}", width="content")
