@@ -8,11 +8,14 @@ import pandas as pd
 
 from analysis.charts.grid import layer_by_head
 from analysis.charts.scales import by_sign, diverging, reach, rounded
-from analysis.charts.themes import PALETTES, Palette, Theme, themed
+from analysis.charts.themes import PALETTES, Palette, Theme, drawn
 from analysis.charts.tokens import shown_token
 from analysis.results import AttributionResult, head_label
 
 TITLE = "direct attribution (logits)"
+
+#: Layers of a chart, and the height of its plot in pixels.
+Drawing = tuple[list[alt.Chart], int]
 
 
 def attribution_chart(
@@ -25,11 +28,11 @@ def attribution_chart(
     """
     palette = PALETTES[theme]
     if position is None:
-        chart = _positions(result, palette)
+        layers, height = _positions(result, palette)
     else:
         draw = {"component": _bars, "layer": _trajectory, "head": _heads}[result.request.unit]
-        chart = draw(result, position % len(result.tokens), palette)
-    return themed(chart.properties(description=_description(result, position)), theme)
+        layers, height = draw(result, position % len(result.tokens), palette)
+    return drawn(layers, theme, height, _description(result, position))
 
 
 def _rows(result: AttributionResult, position: int | None) -> pd.DataFrame:
@@ -50,7 +53,7 @@ def _domain(values: pd.Series) -> list[float]:
     return [low - room if low < 0 else low, high + room]
 
 
-def _bars(result: AttributionResult, position: int, palette: Palette) -> alt.LayerChart:
+def _bars(result: AttributionResult, position: int, palette: Palette) -> Drawing:
     rows = _rows(result, position)
     room = alt.Scale(domain=_domain(rows["attribution"]), nice=False)
     base = alt.Chart(rows).encode(
@@ -64,12 +67,10 @@ def _bars(result: AttributionResult, position: int, palette: Palette) -> alt.Lay
         dx=alt.expr("datum.attribution < 0 ? -5 : 5"),
         fontSize=11,
     ).encode(text=alt.Text("attribution:Q", format="+.2f"))
-    return alt.layer(bars, _zero(palette).encode(x="zero:Q"), numbers).properties(
-        height=max(160, 22 * len(rows))
-    )
+    return [bars, _zero(palette).encode(x="zero:Q"), numbers], max(160, 22 * len(rows))
 
 
-def _trajectory(result: AttributionResult, position: int, palette: Palette) -> alt.LayerChart:
+def _trajectory(result: AttributionResult, position: int, palette: Palette) -> Drawing:
     rows = _rows(result, position)
     stages = alt.Axis(labelAngle=-45, labelOverlap=True)
     base = alt.Chart(rows).encode(
@@ -84,11 +85,10 @@ def _trajectory(result: AttributionResult, position: int, palette: Palette) -> a
         .mark_text(align="left", dx=9, fontWeight=600)
         .encode(text=alt.Text("attribution:Q", format="+.2f"))
     )
-    zero = _zero(palette).encode(y="zero:Q")
-    return alt.layer(zero, line, points, final).properties(height=340)
+    return [_zero(palette).encode(y="zero:Q"), line, points, final], 340
 
 
-def _heads(result: AttributionResult, position: int, palette: Palette) -> alt.LayerChart:
+def _heads(result: AttributionResult, position: int, palette: Palette) -> Drawing:
     n_layers, n_heads = result.n_layers, result.n_heads
     values = result.attribution[: n_layers * n_heads, position].reshape(n_layers, n_heads)
     remainder = result.attribution[n_layers * n_heads :, position].sum()
@@ -98,21 +98,21 @@ def _heads(result: AttributionResult, position: int, palette: Palette) -> alt.La
     )
     caption = f"remainder (embedding, MLPs and biases): {remainder:+.3f} logits"
     titles = ("layer", ["head", caption], "logits")
-    cells, *numbers = layer_by_head(rows, ("layer", "head", "attribution"), values.shape, titles, palette)
-    cells = cells.encode(tooltip=_tooltip("component"))
-    return alt.layer(cells, *numbers).properties(height=max(160, 30 * n_layers))
+    fields = ("layer", "head", "attribution")
+    marks, *numbers = layer_by_head(rows, fields, (n_layers, n_heads), titles, palette)
+    return [marks.encode(tooltip=_tooltip("component")), *numbers], max(160, 30 * n_layers)
 
 
-def _positions(result: AttributionResult, palette: Palette) -> alt.LayerChart:
+def _positions(result: AttributionResult, palette: Palette) -> Drawing:
     rows = _rows(result, None)
     places = [f"{position} {shown_token(token)}" for position, token in enumerate(result.tokens)]
     rows["at"] = [places[position] for position in rows["position"]]
     step = int(np.clip(640 // len(result.labels), 3, 22))
-    gaps = {"stroke": palette.background, "strokeWidth": 1} if step > 8 else {}
+    gap = 1 if step > 8 else 0
     across = alt.Axis(labelAngle=-45, labelOverlap=True, labelLimit=110)
     cells = (
         alt.Chart(rows[["component", "at", "attribution"]])
-        .mark_rect(**gaps)
+        .mark_rect(stroke=palette.background, strokeWidth=gap)
         .encode(
             x=alt.X("at:N", sort=places, title="position and token", axis=across),
             y=alt.Y("component:N", sort=list(result.labels), title=None, axis=alt.Axis(labelOverlap=True)),
@@ -120,7 +120,7 @@ def _positions(result: AttributionResult, palette: Palette) -> alt.LayerChart:
             tooltip=_tooltip("component", "at"),
         )
     )
-    return alt.layer(cells).properties(height=step * len(result.labels))
+    return [cells], step * len(result.labels)
 
 
 def _zero(palette: Palette) -> alt.Chart:
@@ -129,9 +129,11 @@ def _zero(palette: Palette) -> alt.Chart:
 
 def _description(result: AttributionResult, position: int | None) -> str:
     where = "every position" if position is None else f"position {position % len(result.tokens)}"
-    values = result.attribution if position is None else result.attribution[:, position]
-    strongest = np.unravel_index(np.nanargmax(np.abs(values)), values.shape)
+    rows = _rows(result, position)
+    if rows.empty:
+        return "No component has an attribution."
+    largest = rows.loc[rows["attribution"].abs().idxmax()]
     return (
         f"Direct logit attribution by {result.request.unit} at {where} of the {result.request.run} prompt, "
-        f"in logits. Largest: {result.labels[strongest[0]]} with {values[strongest]:+.3f}."
+        f"in logits. Largest: {largest['component']} with {largest['attribution']:+.3g}."
     )

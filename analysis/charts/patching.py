@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from analysis.charts.grid import across, down, layer_by_head
 from analysis.charts.scales import METRIC_UNITS, Scale, diverging, reach, rounded
-from analysis.charts.themes import PALETTES, Palette, Theme, themed
+from analysis.charts.themes import PALETTES, Palette, Theme, drawn
 from analysis.results import AllSourcesResult, PatchingResult, PathResult, head_label
 
 #: Cells that a browser still draws and hovers with ease; of more, the strongest are shown.
@@ -49,10 +49,9 @@ def path_chart(result: PathResult, scale: Scale = "effect", theme: Theme = "ligh
             tooltip=alt.Tooltip("source:N", title="head"),
         )
     )
-    chart = alt.layer(cells, _masked([area], palette), mark, *numbers).properties(
-        height=max(180, 30 * n_layers), description=f"Direct paths from {source}. {_summary(result, rows)}"
-    )
-    return themed(chart, theme)
+    description = f"Direct paths from {source}. {_summary(result, rows)}"
+    layers = [cells, _masked([area], palette), mark, *numbers]
+    return drawn(layers, theme, max(180, 30 * n_layers), description)
 
 
 def all_sources_chart(
@@ -66,16 +65,30 @@ def all_sources_chart(
     """
     palette = PALETTES[theme]
     n_layers, n_heads = result.values.shape[:2]
-    first, stop = (min(1, n_layers - 1) * n_heads, max(1, n_layers - 1) * n_heads)
     rows = _edge_rows(result, result.effect, scale, ["sl", "sh", "dl", "dh"])
-    paths = len(rows)
-    note = _note(result, scale)
+    paths, note = len(rows), _note(result, scale)
     if paths > most:
         rows = rows.iloc[np.argsort(-rows["value"].abs().to_numpy(), kind="stable")[:most]]
         note = [f"the {most:,} strongest of {paths:,} paths; weaker ones are left blank"]
-    inset = "0" if result.complete else f"(datum.kind == 'estimated' ? {INSET} : 0)"
-    cells = (
-        alt.Chart(_with_kind(rows, result))
+    cells = _edge_cells(_with_kind(rows, result), (n_layers, n_heads), ["destination head", *note])
+    cells = _with_tooltip(cells, result, scale, "'L' + datum.sl + 'H' + datum.sh")
+    end = reach(rows["value"].to_numpy())
+    cells = cells.encode(color=diverging("value", _title(result, scale), end, palette))
+    if not result.complete:
+        cells = cells.encode(opacity=_kind_opacity(palette))
+    cells = cells.add_params(alt.selection_point(name="edge", fields=["sl", "sh", "dl", "dh"]))
+    triangle = _masked(_triangle(n_layers, n_heads), palette)
+    layers = [cells, triangle, *_borders(n_layers, n_heads, palette)]
+    return drawn(layers, theme, 600, f"Every direct path. {_summary(result, rows)}")
+
+
+def _edge_cells(rows: pd.DataFrame, shape: tuple[int, int], title: list[str]) -> alt.Chart:
+    """Each edge at its place, estimated ones (where any are) set in from the edges of their cell."""
+    n_layers, n_heads = shape
+    first, stop = (min(1, n_layers - 1) * n_heads, max(1, n_layers - 1) * n_heads)
+    inset = f"(datum.kind == 'estimated' ? {INSET} : 0)" if "kind" in rows else "0"
+    return (
+        alt.Chart(rows)
         .mark_rect(cursor="pointer")
         .transform_calculate(
             x=f"datum.dl * {n_heads} + datum.dh + {inset}",
@@ -84,22 +97,12 @@ def all_sources_chart(
             y2=f"datum.sl * {n_heads} + datum.sh + 1 - {inset}",
         )
         .encode(
-            x=across("x", ["destination head", *note], first, n_layers * n_heads, n_heads),
+            x=across("x", title, first, n_layers * n_heads, n_heads),
             x2="x2:Q",
             y=down("y", "source head", 0, stop, n_heads),
             y2="y2:Q",
-            color=diverging("value", _title(result, scale), reach(rows["value"].to_numpy()), palette),
         )
     )
-    cells = _with_tooltip(cells, result, scale, "'L' + datum.sl + 'H' + datum.sh")
-    if not result.complete:
-        cells = cells.encode(opacity=_kind_opacity(palette))
-    cells = cells.add_params(alt.selection_point(name="edge", fields=["sl", "sh", "dl", "dh"]))
-    chart = alt.layer(
-        cells, _masked(_triangle(n_layers, n_heads), palette), *_borders(n_layers, n_heads, palette)
-    )
-    chart = chart.properties(height=600, description=f"Every direct path. {_summary(result, rows)}")
-    return themed(chart, theme)
 
 
 def _title(result: PatchingResult, scale: Scale) -> str:

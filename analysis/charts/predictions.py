@@ -6,7 +6,7 @@ import altair as alt
 import pandas as pd
 
 from analysis.charts.scales import rounded
-from analysis.charts.themes import PALETTES, Theme, themed
+from analysis.charts.themes import PALETTES, Theme, drawn
 from analysis.charts.tokens import shown_token
 from analysis.results import OverviewResult
 
@@ -48,39 +48,45 @@ def predictions_chart(result: OverviewResult, theme: Theme = "light") -> alt.Lay
     numbers = base.mark_text(align="left", dx=5, color=palette.muted, fontSize=11).encode(
         x=alt.X("at:Q"), text="shown:N"
     )
-    chart = alt.layer(bars, numbers).properties(
-        height=max(120, 34 * rows["label"].nunique()),
-        description=_description(result),
-    )
-    return themed(chart, theme)
+    height = max(120, 34 * rows["label"].nunique())
+    return drawn([bars, numbers], theme, height, _description(result))
 
 
 def _rows(result: OverviewResult) -> pd.DataFrame:
+    """One row for each token and prompt, the most probable token first."""
     tops = {"clean": result.clean_top, "corrupted": result.corrupted_top}
-    known = {prompt: {token: rest for token, *rest in top} for prompt, top in tops.items()}
+    known = {run: {token: (logit, chance) for token, logit, chance in top} for run, top in tops.items()}
     tokens = dict.fromkeys(token for top in tops.values() for token, _, _ in top[:MOST_TOKENS])
-    strongest = {
-        token: max(found[token][1] for found in known.values() if token in found) for token in tokens
-    }
-    roles = {result.request.experiment.answer: "answer", result.request.experiment.foil: "foil"}
+    chances = {token: max(found[token][1] for found in known.values() if token in found) for token in tokens}
+    ranked = sorted(tokens, key=chances.__getitem__, reverse=True)
+    labels = _labels(ranked, result)
     rows = []
-    for token in sorted(tokens, key=strongest.__getitem__, reverse=True):
-        label = shown_token(token) + (f"  ({roles[token]})" if token in roles else "")
-        for prompt, found in known.items():
-            logit, probability = rounded(found[token]) if token in found else (None, None)
-            least = min((p for _, p in found.values()), default=0.0)
+    for token in ranked:
+        for run, found in known.items():
+            logit, chance = rounded(found[token]) if token in found else (None, None)
+            least = min(chance for _, chance in found.values())
             rows.append(
                 {
-                    "label": label,
+                    "label": labels[token],
                     "token": shown_token(token),
-                    "prompt": prompt,
-                    "probability": probability,
+                    "prompt": run,
+                    "probability": chance,
                     "logit": logit,
-                    "at": probability or 0.0,
-                    "shown": f"below {least:.2%}" if probability is None else f"{probability:.1%}",
+                    "at": chance or 0.0,
+                    "shown": f"below {least:.2%}" if chance is None else f"{chance:.1%}",
                 }
             )
     return pd.DataFrame(rows)
+
+
+def _labels(tokens: list[str], result: OverviewResult) -> dict[str, str]:
+    """What stands beside each token's bars, different for different tokens."""
+    roles = {result.request.experiment.answer: " (answer)", result.request.experiment.foil: " (foil)"}
+    labels: dict[str, str] = {}
+    for token in tokens:
+        label = shown_token(token) + roles.get(token, "")
+        labels[token] = f"{label} {token!r}" if label in labels.values() else label
+    return labels
 
 
 def _description(result: OverviewResult) -> str:

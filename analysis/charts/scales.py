@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import altair as alt
@@ -21,7 +22,7 @@ METRIC_UNITS: dict[MetricName, str] = {
 }
 
 
-def rounded(values: Float[np.ndarray, "n"]) -> list[float]:
+def rounded(values: Iterable[float]) -> list[float]:
     """`values` to five significant digits: all that a picture can show, in few characters."""
     return [float(f"{value:.5g}") for value in values]
 

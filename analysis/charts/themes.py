@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -65,8 +66,11 @@ PALETTES: dict[Theme, Palette] = {
 }
 
 
-def themed(chart: alt.LayerChart, theme: Theme) -> alt.LayerChart:
-    """`chart` with the fonts and colours of `theme`, on a transparent background."""
+def drawn(layers: Sequence[alt.Chart], theme: Theme, height: int, description: str) -> alt.LayerChart:
+    """One chart of `layers` with the fonts and colours of `theme`, on a transparent background.
+
+    `height` is that of the plot in pixels, `description` what a screen reader says of it.
+    """
     palette = PALETTES[theme]
     text: dict[str, Any] = {
         "labelColor": palette.muted,
@@ -85,7 +89,8 @@ def themed(chart: alt.LayerChart, theme: Theme) -> alt.LayerChart:
         "titlePadding": 10,
     }
     return (
-        chart.configure(background="transparent", font=FONT, padding=6)
+        alt.layer(*layers, height=height, description=description)
+        .configure(background="transparent", font=FONT, padding=6)
         .configure_axis(**text, **lines)
         .configure_legend(**text, gradientThickness=12, symbolType="square", symbolStrokeWidth=0)
         .configure_view(stroke=None)
