@@ -6,6 +6,7 @@ shown before any model is loaded.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar, overload
 
@@ -29,6 +30,10 @@ from analysis.results import (
     Result,
     SanityResult,
 )
+
+# Read when torch is loaded. Sessions and sweeps share the cores; a thread that spins while it waits
+# for its siblings takes the core that they need, and small models then run ten times slower.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 R = TypeVar("R", bound=Result, covariant=True)
 

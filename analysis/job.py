@@ -59,6 +59,7 @@ class Job:
         self._now = JobSnapshot("queued")
         self._cancelled = threading.Event()
         self._watched = time.monotonic()
+        self._grace = settings().grace_seconds
         self._progress: _Progress | None = None
 
     @classmethod
@@ -105,7 +106,7 @@ class Job:
 
     def stopping(self) -> bool:
         """Whether the worker has to give up: cancelled, or unwatched for longer than the grace period."""
-        grace = settings().grace_seconds
+        grace = self._grace
         if 0 <= grace < time.monotonic() - self._watched:
             self._end(
                 "cancelled",

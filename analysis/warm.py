@@ -1,0 +1,79 @@
+"""Compute and store everything that the ready examples show: ``python -m analysis.warm``.
+
+Run it once before opening a hosted demo, or after an upgrade. What is stored already is not
+computed again, and an interrupted run goes on from where it stood.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+
+from tqdm.auto import tqdm
+
+from analysis import cached, jobs
+from analysis.demo_model.examples import EXAMPLES, Example
+from analysis.errors import PathscopeError
+from analysis.model_files import DEMO
+from analysis.requests import (
+    COMPONENTS,
+    UNITS,
+    AllSourcesRequest,
+    AttributionRequest,
+    Experiment,
+    OverviewRequest,
+    Request,
+    Run,
+    SanityRequest,
+)
+
+_RUNS: tuple[Run, ...] = ("clean", "corrupted")
+_POLL_SECONDS = 0.05
+
+
+def requests_of(example: Example) -> Iterator[Request]:
+    """What the pages ask for when `example` is opened; single sources are rows of the sweeps."""
+    experiment = Experiment(DEMO, example.clean, example.corrupted, example.answer, example.foil)
+    yield OverviewRequest(experiment)
+    yield from (AttributionRequest(experiment, unit, run) for run in _RUNS for unit in UNITS)
+    yield from (AllSourcesRequest(experiment, component) for component in COMPONENTS)
+    yield SanityRequest(experiment)
+
+
+def warm(request: Request) -> str | None:
+    """Have `request` computed and stored; a sentence if it could not be stored.
+
+    Raises `PathscopeError` where it cannot be computed.
+    """
+    if not isinstance(request, AllSourcesRequest):
+        return cached.answer(request).note
+    job = jobs.submit(request)
+    while not (snapshot := job.snapshot()).finished:
+        job.watch()
+        time.sleep(_POLL_SECONDS)
+    if snapshot.state != "done":
+        raise PathscopeError(snapshot.error or "The sweep was stopped.", *snapshot.remedies)
+    return snapshot.note
+
+
+def main() -> int:
+    """Warm every ready example; 1 if something could not be computed or stored."""
+    requests = [(example.title, request) for example in EXAMPLES for request in requests_of(example)]
+    problems = []
+    with tqdm(requests, unit="result") as bar:
+        for title, request in bar:
+            bar.set_description(title)
+            try:
+                note = warm(request)
+            except PathscopeError as error:
+                note = str(error)
+            if note is not None:
+                problems.append(f"{title}, {type(request).__name__}: {note}")
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
