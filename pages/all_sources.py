@@ -6,9 +6,9 @@ import streamlit as st
 
 from analysis import cached, jobs
 from analysis.errors import PathscopeError
-from analysis.requests import AllSourcesRequest, OverviewRequest
-from analysis.results import AllSourcesResult, OverviewResult
-from pages.shared.cards import answer_or_stop, error_card, identical_note, note_card, provenance_panel
+from analysis.requests import AllSourcesRequest
+from analysis.results import AllSourcesResult
+from pages.shared.cards import error_card, identical_note, note_card, overview_or_stop, provenance_panel
 from pages.shared.experiment import experiment_sidebar
 from pages.shared.keys import Key
 from pages.shared.patching import baselines, patching_controls
@@ -57,9 +57,7 @@ if stored is not None:
     show(stored.result, stored.from_store)
     st.stop()
 
-overview: OverviewResult = answer_or_stop(
-    OverviewRequest(experiment), "Loading the model and running both prompts"
-).result
+overview = overview_or_stop(experiment).result
 identical_note(overview)
 job = jobs.find(request)
 if job is None:
@@ -83,7 +81,7 @@ elif snapshot.state == "cancelled":
         st.rerun()
     if snapshot.result is not None:
         sweep_view(snapshot.result, st.session_state[Key.SCALE])
-else:
+elif snapshot.result is not None:
     if snapshot.note:
         note_card(snapshot.note)
     show(snapshot.result, snapshot.from_store)

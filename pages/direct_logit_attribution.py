@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import streamlit as st
-from analysis.charts import attribution_chart, shown_token
 
-from analysis.requests import UNITS, AttributionRequest, Run
+from analysis.cached import answer
+from analysis.charts import attribution_chart, shown_token
+from analysis.requests import UNITS, AttributionRequest, Run, Unit
 from analysis.results import AttributionResult
 from pages.shared.cards import answer_or_stop, downloads, provenance_panel
 from pages.shared.experiment import experiment_sidebar
@@ -23,7 +24,7 @@ MEANINGS = {
 LAST, EVERY = "last", "all"
 
 
-def request_controls() -> tuple[str, str]:
+def request_controls() -> tuple[Unit, Run]:
     """Unit and run."""
     with st.container(horizontal=True, gap="medium"):
         unit = st.segmented_control(
@@ -71,8 +72,10 @@ experiment = experiment_sidebar()
 st.title("Direct logit attribution")
 unit, run = request_controls()
 st.caption(f"{MEANINGS[unit]} In logits; positive pushes towards the answer, negative towards the foil.")
-found = answer_or_stop(AttributionRequest(experiment, unit, run), "Attributing the logit difference")
-result: AttributionResult = found.result
+found = answer_or_stop(
+    lambda: answer(AttributionRequest(experiment, unit, run)), "Attributing the logit difference"
+)
+result = found.result
 position = chosen_position(result.tokens)
 sum_of_parts(result, len(result.tokens) - 1 if position is None else position)
 

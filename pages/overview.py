@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 import streamlit as st
-from analysis.charts import predictions_chart
 
-from analysis.requests import OverviewRequest
+from analysis.charts import predictions_chart
 from analysis.results import OverviewResult
-from pages.shared.cards import aligned_prompts, answer_or_stop, downloads, identical_note, provenance_panel
+from pages.shared.cards import aligned_prompts, downloads, identical_note, overview_or_stop, provenance_panel
 from pages.shared.experiment import experiment_sidebar
 from pages.shared.patching import METRIC_TITLES, METRIC_UNITS
 from pages.shared.theme import current_theme
@@ -34,8 +33,8 @@ st.caption(
     "Two prompts that differ in a few tokens, and the two answers they should bring. Every page asks what "
     "in the model makes that difference."
 )
-found = answer_or_stop(OverviewRequest(experiment), "Loading the model and running both prompts")
-result: OverviewResult = found.result
+found = overview_or_stop(experiment)
+result = found.result
 identical_note(result)
 
 st.subheader("The prompt pair")

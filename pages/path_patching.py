@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 import streamlit as st
-from analysis.charts import path_chart
 
-from analysis.requests import OverviewRequest, PathRequest
-from analysis.results import OverviewResult, PathResult, head_label
-from pages.shared.cards import answer_or_stop, downloads, identical_note, note_card, provenance_panel
+from analysis.cached import answer
+from analysis.charts import path_chart
+from analysis.requests import PathRequest
+from analysis.results import OverviewResult, head_label
+from pages.shared.cards import (
+    answer_or_stop,
+    downloads,
+    identical_note,
+    note_card,
+    overview_or_stop,
+    provenance_panel,
+)
 from pages.shared.experiment import experiment_sidebar
 from pages.shared.keys import URL, Key
 from pages.shared.patching import METRIC_UNITS, baselines, patching_controls
@@ -33,14 +41,12 @@ st.caption(
     "What changes if one later head sees the source head's clean output in its query, key or value, while "
     "everything else still sees the corrupted run. Positive effects move the metric up."
 )
-overview: OverviewResult = answer_or_stop(
-    OverviewRequest(experiment), "Loading the model and running both prompts"
-).result
+overview = overview_or_stop(experiment).result
 identical_note(overview)
 layer, head = source_controls(overview)
 choices = patching_controls()
-found = answer_or_stop(PathRequest(experiment, layer, head, **choices), "Patching every path")
-result: PathResult = found.result
+found = answer_or_stop(lambda: answer(PathRequest(experiment, layer, head, **choices)), "Patching every path")
+result = found.result
 scale = st.session_state[Key.SCALE]
 baselines(result)
 

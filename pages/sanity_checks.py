@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from analysis.cached import answer
 from analysis.requests import SanityRequest
 from analysis.results import SanityResult
 from pages.shared.cards import answer_or_stop, csv_with_provenance, provenance_panel
@@ -33,8 +34,10 @@ st.caption(
     "What must hold for any model and any prompts, measured now on this very experiment. A check passes if "
     "what is measured is at most the limit."
 )
-found = answer_or_stop(SanityRequest(experiment), "Measuring the identities on this experiment")
-result: SanityResult = found.result
+found = answer_or_stop(
+    lambda: answer(SanityRequest(experiment)), "Measuring the identities on this experiment"
+)
+result = found.result
 table = checks_table(result)
 failed = int(table["passed"].str.startswith("✗").sum())
 st.metric("Checks that hold", f"{len(table) - failed} of {len(table)}", width="content")

@@ -3,30 +3,41 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from typing import TypeVar
 
 import altair as alt
 import pandas as pd
 import streamlit as st
+
 from analysis.cached import Answer, answer
 from analysis.charts import chart_png, chart_svg, shown_token
-
 from analysis.errors import PathscopeError, Remedy
-from analysis.requests import Request
+from analysis.requests import Experiment, OverviewRequest
 from analysis.results import OverviewResult, Provenance, Result
 from pages.shared.theme import current_theme
 
+R = TypeVar("R", bound=Result)
 
-def answer_or_stop(request: Request, waiting: str) -> Answer:
-    """The answer to `request`; an error is drawn as a card and ends the page's run."""
+
+def answer_or_stop(ask: Callable[[], Answer[R]], waiting: str) -> Answer[R]:
+    """What `ask` answers; an error is drawn as a card and ends the page's run."""
     try:
         with st.spinner(waiting, show_time=True):
-            found = answer(request)
+            found = ask()
     except PathscopeError as error:
         error_card(str(error), error.remedies)
         st.stop()
     if found.note:
         note_card(found.note)
     return found
+
+
+def overview_or_stop(experiment: Experiment) -> Answer[OverviewResult]:
+    """The experiment at a glance; every page that patches needs its tokens and the model's size."""
+    return answer_or_stop(
+        lambda: answer(OverviewRequest(experiment)), "Loading the model and running both prompts"
+    )
 
 
 def error_card(message: str, remedies: tuple[Remedy, ...] = ()) -> None:
@@ -102,7 +113,7 @@ def downloads(name: str, result: Result, table: pd.DataFrame, chart: alt.Chart |
         _download("SVG", f"{name}.svg", "image/svg+xml", lambda: chart_svg(chart, theme))
 
 
-def _download(label: str, file_name: str, mime: str, data: object) -> None:
+def _download(label: str, file_name: str, mime: str, data: Callable[[], str | bytes]) -> None:
     st.download_button(
         label,
         data=data,

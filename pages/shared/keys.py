@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Literal
 
 
 class Key(StrEnum):
@@ -32,4 +33,4 @@ class Key(StrEnum):
 
 
 #: Widgets with this `bind` keep their value in the URL and across pages.
-URL = "query-params"
+URL: Literal["query-params"] = "query-params"

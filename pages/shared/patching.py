@@ -10,13 +10,13 @@ from analysis.requests import COMPONENTS, LAYER_NORM_MODES, METRIC_NAMES, Compon
 from analysis.results import PatchingResult
 from pages.shared.keys import URL, Key
 
-METRIC_TITLES: dict[MetricName, str] = {
+METRIC_TITLES: dict[str, str] = {
     "logit_difference": "Logit difference",
     "answer_log_probability": "Log-probability of the answer",
     "answer_probability": "Probability of the answer",
     "kl_from_clean": "KL divergence from the clean run",
 }
-METRIC_UNITS: dict[MetricName, str] = {
+METRIC_UNITS: dict[str, str] = {
     "logit_difference": "logits",
     "answer_log_probability": "nats",
     "answer_probability": "probability",
