@@ -41,7 +41,7 @@ result = found.result
 table = checks_table(result)
 failed = int(table["passed"].str.startswith("✗").sum())
 st.metric("Checks that hold", f"{len(table) - failed} of {len(table)}", width="content")
-st.dataframe(table, hide_index=True, width="stretch", row_height=40)
+st.table(table.set_index("check"), border="horizontal")
 st.download_button(
     "CSV",
     data=lambda: csv_with_provenance(result, table),

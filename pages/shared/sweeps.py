@@ -36,7 +36,7 @@ def job_panel(job: Job, snapshot: JobSnapshot) -> None:
 def sweep_view(result: AllSourcesResult, scale: Scale) -> None:
     """Heat map and strongest edges; a click on either opens the edge."""
     chart = all_sources_chart(result, scale, current_theme())
-    left, right = st.columns([3, 2], gap="large")
+    left, right = st.columns([5, 4], gap="medium")
     with left:
         event = st.altair_chart(chart, width="stretch", key=Key.EDGE_CHART, on_select="rerun")
         st.caption(
