@@ -18,7 +18,7 @@ from tests.induction import (
     answer_over_foil,
     induction_runs,
 )
-from tests.reference import head_write, patched_logits
+from tests.reference import FLOAT32_INSIDE_TOLERANCE, head_write, patched_logits
 from tests.runs import Edge, Runs, baseline, causal, family_runs, last_logit_difference, sampled_edges
 
 #: Families of which TransformerLens's own exact function answers for q, k and v.
@@ -84,7 +84,7 @@ def test_exact_mode_applies_the_norms_own_weights_where_they_are_not_folded(fami
     ours = all_sources(runs, component, "exact")
     for edge in sampled_edges(runs, family + component, 4):
         reference = last_logit_difference(patched_logits(runs, edge, component, "exact"))
-        assert abs(ours[edge] - reference) <= 2e-6, edge
+        assert abs(ours[edge] - reference) <= FLOAT32_INSIDE_TOLERANCE, edge
 
 
 def test_frozen_mode_warns_where_the_norm_is_not_folded():

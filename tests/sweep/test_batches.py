@@ -11,7 +11,7 @@ from analysis.metrics import LogitDifference
 from analysis.requests import COMPONENTS, LAYER_NORM_MODES, Component, LayerNormMode
 from analysis.sweep import Sweep
 from tests.families import VOCABULARY_SIZE
-from tests.reference import patched_logits
+from tests.reference import FLOAT32_INSIDE_TOLERANCE, patched_logits
 from tests.runs import Runs, family_model, family_runs, last_logit_difference, run_pair, sampled_edges
 
 METRIC = LogitDifference(answer=7, foil=11)
@@ -52,7 +52,7 @@ def test_per_pair_values_are_those_of_each_pair_alone_and_average_to_the_value(f
             assert piece.per_pair is not None
             assert piece.per_pair.shape == (len(piece.edges), 3)
             expected = [found[tuple(edge)] for edge in piece.edges.tolist()]
-            assert np.allclose(piece.per_pair[:, index], expected, rtol=0, atol=2e-6)
+            assert np.allclose(piece.per_pair[:, index], expected, rtol=0, atol=FLOAT32_INSIDE_TOLERANCE)
     for piece in pieces:
         assert piece.values.shape == (len(piece.edges),)
         assert piece.per_pair is not None
@@ -78,7 +78,7 @@ def test_pairs_of_a_batch_may_differ_at_different_positions():
 @pytest.mark.parametrize("family", ["gpt2", "mistral"])
 def test_prompts_may_differ_anywhere(family, differences, component, layer_norm):
     runs = family_runs(family, differences=differences)
-    limit = 1e-12 if family == "gpt2" else 2e-6
+    limit = 1e-12 if family == "gpt2" else FLOAT32_INSIDE_TOLERANCE
     assert_equal_to_the_reference(runs, component, layer_norm, limit=limit)
 
 
@@ -98,7 +98,9 @@ def test_a_patch_may_be_restricted_to_some_positions(positions, component, layer
 
 @pytest.mark.parametrize("family", ["llama-grouped", "gemma2"])
 def test_positions_restrict_a_shared_key_too(family):
-    assert_equal_to_the_reference(family_runs(family), "k", "frozen", positions=[5, 7], limit=2e-6)
+    assert_equal_to_the_reference(
+        family_runs(family), "k", "frozen", positions=[5, 7], limit=FLOAT32_INSIDE_TOLERANCE
+    )
 
 
 @pytest.mark.parametrize("component", COMPONENTS)
