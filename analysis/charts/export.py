@@ -40,5 +40,6 @@ def picture(chart: alt.Chart | alt.LayerChart, theme: Theme) -> dict[str, Any]:
             view.data = alt.NamedData(name=name)
     spec: dict[str, Any] = chart.properties(width=PICTURE_WIDTH).to_dict()
     spec["datasets"] = tables
+    spec["autosize"] = "pad"
     spec["config"] |= {"background": PALETTES[theme].background, "padding": 16}
     return spec

@@ -19,7 +19,7 @@ from analysis.charts.themes import Palette
 #: Axes of up to this many heads name each of them, longer ones only the layers.
 MOST_HEADS_NAMED = 40
 #: Columns that leave room for a number in each cell.
-MOST_COLUMNS_NUMBERED = 12
+MOST_COLUMNS_NUMBERED = 8
 #: Share of the scale below which a cell's number is left to its tooltip.
 LEAST_NUMBERED = 0.05
 

@@ -193,7 +193,7 @@ def _with_kind(rows: pd.DataFrame, result: AllSourcesResult) -> pd.DataFrame:
 
 def _kind_opacity(palette: Palette) -> alt.Opacity:
     return alt.Opacity(
-        "kind:N",
+        "kind:O",
         scale=alt.Scale(domain=["measured", "estimated"], range=[1, 0.6]),
         legend=alt.Legend(
             title=None,

@@ -47,7 +47,9 @@ def diverging(field: str, title: str | list[str], end: float, palette: Palette) 
             title=title,
             values=[-end, 0, end],
             labelExpr="datum.value == 0 ? '0' : format(datum.value, '+.3~g')",
-            gradientLength=160,
+            orient="top",
+            direction="horizontal",
+            gradientLength=220,
         ),
     )
 

@@ -89,7 +89,13 @@ def drawn(layers: Sequence[alt.Chart], theme: Theme, height: int, description: s
         "titlePadding": 10,
     }
     return (
-        alt.layer(*layers, height=height, description=description)
+        alt.layer(
+            *layers,
+            height=height,
+            description=description,
+            # Only the width gives way to axes and legends; the plot keeps its height on every page.
+            autosize=alt.AutoSizeParams(type="fit-x", contains="padding"),
+        )
         .configure(background="transparent", font=FONT, padding=6)
         .configure_axis(**text, **lines)
         .configure_legend(**text, gradientThickness=12, symbolType="square", symbolStrokeWidth=0)
