@@ -187,11 +187,14 @@ def folded_heads(block: Block) -> Float[Tensor, "head d_head d_mlp"]:
     return block.attention.W_O @ normed_entry(block)[0]
 
 
-def can_fold(block: Block, n_rows: int) -> bool:
-    """Whether entering the MLP from the head's change is defined here and at least halves its cost."""
+def can_fold(block: Block, n_rows: int, n_edges: int) -> bool:
+    """Whether entering the MLP from the head's change is defined here, and pays.
+
+    It pays where it at least halves the product (`n_rows` prompts x positions become columns),
+    and where the piece has more rows than `folded_heads` has.
+    """
     if block.mlp is None or block.parallel or block.attention_post_norm is not None:
         return False
-    return (
-        block.mlp.W_gate is None
-        and 2 * (block.attention.W_O.shape[1] + n_rows + 2) <= block.mlp.W_in.shape[0]
-    )
+    n_heads, d_head, _ = block.attention.W_O.shape
+    halves = 2 * (d_head + n_rows + 2) <= block.mlp.W_in.shape[0]
+    return block.mlp.W_gate is None and halves and n_edges * n_rows >= n_heads * d_head

@@ -97,19 +97,20 @@ class FastPath:
         device = self._run.resid_final.device
         sources, source_of_edge = np.unique(edges[:, :2], axis=0, return_inverse=True)
         delta = self._writes.delta(torch.as_tensor(sources, device=device), self._suffix)
-        rows = self._destination(layer).rows(
+        rows = self._destination(layer, len(edges)).rows(
             delta,
             torch.as_tensor(source_of_edge.reshape(-1), device=device),
             _slices(edges[:, 3]),
         )
         return self._replay.blocks_above(rows, layer, check)
 
-    def _destination(self, layer: int) -> Destination:
+    def _destination(self, layer: int, n_edges: int) -> Destination:
         block, run = self._decoder.blocks[layer], self._run.layers[layer]
         is_last = self._replay.is_last(layer)
         queries = self._suffix.queries(is_last)
         folded = None
-        if can_fold(block, self._batch * (queries.stop - queries.start)):
+        n_rows = self._batch * (queries.stop - queries.start)
+        if can_fold(block, n_rows, n_edges):
             resid_mid = (run.resid_pre + run.attention_output)[:, queries]
             folded = FoldedEntry.of(block, resid_mid, self._folded_heads(layer))
         return Destination(

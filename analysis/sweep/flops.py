@@ -20,20 +20,20 @@ def piece_flops(decoder: Decoder, suffix: Suffix, batch: int, edges: Edges) -> f
         kept = suffix.queries(index == last)
         return kept.stop - kept.start
 
-    total = _destination(decoder.blocks[layer], queries(layer), suffix, batch)
+    total = _destination(decoder.blocks[layer], queries(layer), suffix, batch, len(edges))
     for index in range(layer + 1, last + 1):
         total += _block(decoder.blocks[index], queries(index), suffix)
     return 2.0 * batch * len(edges) * total
 
 
-def _destination(block: Block, queries: int, suffix: Suffix, batch: int) -> float:
+def _destination(block: Block, queries: int, suffix: Suffix, batch: int, n_edges: int) -> float:
     """Multiply-adds of one row in its destination block."""
     _, d_model, d_head = block.attention.W_Q.shape
     own_head = 2 * queries * d_model * d_head + 2 * queries * suffix.n_positions * d_head
     if block.mlp is None or block.parallel:
         return own_head
     d_mlp = block.mlp.W_in.shape[1]
-    entry = d_head + batch * queries + 2 if can_fold(block, batch * queries) else d_model
+    entry = d_head + batch * queries + 2 if can_fold(block, batch * queries, n_edges) else d_model
     gate = 0 if block.mlp.W_gate is None else d_model
     return own_head + queries * d_mlp * (entry + gate + d_model)
 
