@@ -98,15 +98,17 @@ def single_token(model: Any, text: str, role: AnswerRole) -> int:
 
 def _single_token_forms(model: Any, text: str, pieces: tuple[str, ...], role: AnswerRole) -> Iterator[Remedy]:
     word = text.strip()
-    offered = {
-        f" {word}": "with a space before it",
-        word: "without the space",
-        f" {word.lower()}": "in lower case",
-        f" {word.capitalize()}": "with a capital",
-        pieces[0]: "its first token alone",
-    }
-    for form, how in offered.items():
-        if form.strip() and form != text and len(_pieces(model, form)) == 1:
+    forms = (
+        (f" {word}", "with a space before it"),
+        (word, "without the space"),
+        (f" {word.lower()}", "in lower case"),
+        (f" {word.capitalize()}", "with a capital"),
+        (pieces[0], "its first token alone"),
+    )
+    offered = {text}
+    for form, how in forms:
+        if form not in offered and form.strip() and len(_pieces(model, form)) == 1:
+            offered.add(form)
             yield Remedy(f"Use {form!r}, {how}", role, form)
 
 

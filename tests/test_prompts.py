@@ -182,12 +182,34 @@ def test_an_answer_of_several_tokens_shows_its_pieces_and_the_form_with_a_space(
     assert ("answer", " a") in [(remedy.field, remedy.value) for remedy in caught.value.remedies]
 
 
-def test_a_capitalised_word_without_its_space_is_sent_to_the_form_with_it(bridge: Any):
-    error = error_of(bridge, foil="MARY")
+def test_a_word_without_its_space_is_sent_to_the_form_with_it(bridge: Any):
+    words = (bridge.tokenizer.decode([token]) for token in range(bridge.cfg.d_vocab))
+    written = next(
+        word[1:]
+        for word in words
+        if word.startswith(" ")
+        and word[1:].islower()
+        and len(bridge.to_tokens(word[1:], prepend_bos=False)[0]) > 1
+    )
+    first, *_ = error_of(bridge, answer=written).remedies
+    assert (first.label, first.field) == (f"Use ' {written}', with a space before it", "answer")
+    assert first.value == f" {written}"
+
+
+@pytest.mark.parametrize(
+    ("written", "offered"),
+    [
+        ("GAVE", "Use ' gave', in lower case"),
+        ("MARY", "Use ' Mary', with a capital"),
+    ],
+)
+def test_the_usual_spelling_is_offered_first(bridge: Any, written: str, offered: str):
+    error = error_of(bridge, foil=written)
     assert isinstance(error, AnswerError)
-    assert "The foil 'MARY' is " in str(error)
+    assert f"The foil {written!r} is " in str(error)
+    assert error.remedies[0].label == offered
     assert error.remedies[0].field == "foil"
-    assert " Mary" in [remedy.value for remedy in error.remedies]
+    assert len({remedy.value for remedy in error.remedies}) == len(error.remedies)
 
 
 @pytest.mark.parametrize("field", ["answer", "foil"])
