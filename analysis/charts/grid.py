@@ -104,8 +104,11 @@ def _place(first: int, stop: int, n_heads: int | None = None, reverse: bool = Fa
     scale = alt.Scale(domain=[first, stop], nice=False, zero=False, round=True)
     if reverse:
         scale.reverse = True
+    middles = [edge + step / 2 for edge in range(first, stop, step)]
     axis = alt.Axis(
-        values=[edge + step / 2 for edge in range(first, stop, step)],
+        values=middles,
+        # Vega thins even given values to its own default count.
+        tickCount=len(middles),
         labelExpr=cell,
         labelOverlap=not reverse,
         labelAngle=-90 if vertical_names else 0,
