@@ -109,6 +109,11 @@ class _Board:
         for job in jobs:
             job.idle.wait(max(0.0, deadline - time.monotonic()))
 
+    def close(self) -> None:
+        """Take no more jobs, and let the workers go."""
+        if self._pool is not None:
+            self._pool.terminate()
+
 
 def _yield_to_pages() -> None:
     """Give this worker's thread, and those it starts, a lower priority than the pages' threads."""
