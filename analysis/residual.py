@@ -19,7 +19,7 @@ from analysis.errors import PathscopeError, UnsupportedModelError
 from analysis.requests import Unit
 from analysis.sweep.architecture import read_post_norms
 
-Positions: TypeAlias = int | tuple[int, ...] | list[int] | Tensor | np.ndarray | Slice | None
+Positions: TypeAlias = int | np.integer | tuple[int, ...] | list[int] | Tensor | np.ndarray | Slice | None
 
 #: Present in some architectures only; `decompose` notices where a needed one is missing.
 _OPTIONAL = frozenset({"hook_pos_embed"})
@@ -44,8 +44,8 @@ def needed(model: Any, unit: Unit) -> set[str]:
     return names
 
 
-def as_slice(pos: Positions) -> Slice:
-    """`pos` as TransformerLens understands it: an index, a slice's arguments, indices or all."""
+def as_slice(pos: Any) -> Slice:
+    """`pos`, any of `Positions`, as TransformerLens understands it; `PathscopeError` for all else."""
     if isinstance(pos, Slice):
         return pos
     if isinstance(pos, Tensor | np.ndarray | np.integer) and pos.ndim == 0:
