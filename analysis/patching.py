@@ -95,6 +95,9 @@ class Patching:
         """The fields that every patching result has: both ends of the metric, and the tokens."""
         with torch.no_grad():
             clean = float(self.metric(self._runs.clean.logits))
+        if self._runs.pair.identical:
+            # Not a rounding error apart, or recovery would divide by it.
+            clean = sweep.baseline
         return {
             "corrupted_metric": sweep.baseline,
             "clean_metric": clean,

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from analysis import cached, keys
+from analysis import cached, keys, memo
 from analysis.errors import ModelError, PromptError
 from analysis.requests import (
     AllSourcesRequest,
@@ -242,12 +242,27 @@ def test_sixteen_simultaneous_requests_are_one_computation(monkeypatch, experime
 
 
 def test_they_are_one_computation_also_where_nothing_can_be_stored(monkeypatch, experiment):
-    monkeypatch.setenv("PATHSCOPE_CACHE_BYTES", "1")
     monkeypatch.setattr("analysis.cache.Store.put", lambda *_: "Shown but not stored: no room.")
-    computing = Computing(monkeypatch)
+    looked = threading.Semaphore(0)
+    recall = memo.recall
+    requests = []
+
+    def look(*arguments):
+        looked.release()
+        return recall(*arguments)
+
+    def compute(request, store):
+        requests.append(request)
+        for _ in range(17):  # all sixteen have found nothing, and one of them has looked again
+            assert looked.acquire(timeout=30)
+        threading.Event().wait(0.2)
+        return overview(request)
+
+    monkeypatch.setattr(memo, "recall", look)
+    monkeypatch.setattr("analysis.compute.compute", compute)
     with ThreadPoolExecutor(16) as visitors:
         answers = list(visitors.map(cached.answer, [OverviewRequest(experiment)] * 16))
-    assert len(computing.requests) == 1
+    assert len(requests) == 1
     assert {answer.note for answer in answers} == {"Shown but not stored: no room."}
     assert cached.stored(OverviewRequest(experiment)) is None
 

@@ -1,0 +1,65 @@
+"""Warming stores all that the ready examples show, once."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from analysis import cached, warm
+from analysis.demo_model.examples import EXAMPLES
+from analysis.requests import AllSourcesRequest, Experiment, OverviewRequest, PathRequest
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _own_store(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATHSCOPE_CACHE_DIR", str(tmp_path / "store"))
+
+
+@pytest.fixture
+def one_example(monkeypatch):
+    monkeypatch.setattr(warm, "EXAMPLES", EXAMPLES[4:5])
+    return EXAMPLES[4]
+
+
+def test_everything_a_page_opens_with_is_stored_and_stays(monkeypatch, one_example):
+    requests = list(warm.requests_of(one_example))
+    assert len(requests) == 11
+    assert warm.main() == 0
+    assert all(cached.stored(request) is not None for request in requests)
+    experiment = next(request.experiment for request in requests)
+    for component in ("q", "k", "v"):
+        assert cached.stored(PathRequest(experiment, 0, 3, component)) is not None
+
+    def compute(*_):
+        raise AssertionError("it was stored")
+
+    monkeypatch.setattr("analysis.compute.compute", compute)
+    monkeypatch.setattr("analysis.resume.run", compute)
+    assert warm.main() == 0
+
+
+def test_what_cannot_be_stored_is_said(monkeypatch, capsys):
+    monkeypatch.setattr("analysis.cache.Store.put", lambda *_: "Shown but not stored: the disk is full.")
+    monkeypatch.setattr(warm, "EXAMPLES", EXAMPLES[4:5])
+    monkeypatch.setattr(warm, "requests_of", lambda e: [OverviewRequest(_experiment())])
+    assert warm.main() == 1
+    assert (
+        "The day after Monday, OverviewRequest: Shown but not stored: the disk is full."
+        in capsys.readouterr().err
+    )
+
+
+@pytest.mark.parametrize("kind", [OverviewRequest, AllSourcesRequest])
+def test_what_cannot_be_computed_is_said(monkeypatch, capsys, kind):
+    broken = Experiment("demo", "The day after Monday is", "Too short", " Tuesday", " Sunday")
+    monkeypatch.setattr(warm, "EXAMPLES", EXAMPLES[4:5])
+    monkeypatch.setattr(warm, "requests_of", lambda example: [kind(broken)])
+    assert warm.main() == 1
+    assert f"{kind.__name__}: The clean prompt has" in capsys.readouterr().err
+
+
+def _experiment() -> Experiment:
+    example = EXAMPLES[4]
+    return Experiment("demo", example.clean, example.corrupted, example.answer, example.foil)
