@@ -10,66 +10,54 @@ import hashlib
 import json
 import os
 import sqlite3
+import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 import diskcache
 import numpy as np
+from diskcache.core import DBNAME
 from filelock import FileLock
 
-from analysis.cache_disk import Entry, RefusedValue, SafetensorsDisk
+from analysis.cache_disk import Entry, encoded
+from analysis.cache_rows import Rows
 from analysis.results import SCHEMA_VERSION
 from analysis.settings import settings
 
 T = TypeVar("T")
 
-#: What a broken, full, read-only or vanished directory raises, through diskcache and SQLite.
-STORE_FAULTS = (OSError, sqlite3.Error, diskcache.Timeout)
+#: What a broken, full, read-only or vanished directory raises, through diskcache, SQLite and filelock.
+STORE_FAULTS = (OSError, sqlite3.Error, diskcache.Timeout, NotImplementedError)
 
-
-class _Cache(diskcache.Cache):
-    """diskcache's `Cache` with eviction of one entry at a time."""
-
-    def evict_one(self) -> bool:
-        """Delete the least recently used entry; False if there is none."""
-        oldest = self._sql("SELECT key FROM Cache WHERE raw ORDER BY access_time LIMIT 1").fetchall()
-        return bool(oldest) and self.delete(oldest[0][0])
-
-    def names(self, prefix: str) -> list[str]:
-        """All keys that begin with `prefix`, least recently stored first."""
-        rows = self._sql(
-            "SELECT key FROM Cache WHERE raw AND substr(key, 1, ?) = ? ORDER BY store_time",
-            (len(prefix), prefix),
-        )
-        return [key for (key,) in rows.fetchall()]
-
-    def files(self) -> set[str]:
-        """Names of all value files that a row refers to."""
-        rows = self._sql("SELECT filename FROM Cache WHERE filename IS NOT NULL")
-        return {name for (name,) in rows.fetchall()}
+#: Seconds to wait for another process's write before giving up on one's own.
+_PATIENCE = 20.0
 
 
 class Store:
     """A size-limited, least-recently-used store of arrays and JSON under string keys.
 
     Values lie as safetensors files (see `analysis.cache_disk`). Entries of another schema version
-    have a directory of their own, and are neither read nor touched. Safe for threads and processes.
+    have a directory of their own, and are neither read nor touched. Safe for threads and processes:
+    one writes at a time, so that the limit holds; reading does not wait for a write.
     """
 
     def __init__(self, directory: Path, limit_bytes: int) -> None:
         self.directory = directory / f"v{SCHEMA_VERSION}"
         self.limit_bytes = limit_bytes
-        self._notices: list[str] = []
-        self._cache: _Cache | None = None
+        self._notices: deque[str] = deque(maxlen=20)
+        self._rows: tuple[Rows, tuple[int, int]] | None = None
+        self._opening = threading.RLock()
+        self._writing = threading.Lock()
 
     @classmethod
     def open(cls, directory: Path | None = None, limit_bytes: int | None = None) -> Store:
         """The store in `directory`, both from the settings by default; orphans are cleared away."""
         limits = settings()
         store = cls(directory or limits.cache_directory, limit_bytes or limits.cache_bytes)
-        store._try(store._clear_orphans, None)
+        store._try(store._clear, None)
         return store
 
     def key(self, kind: str, **content: Any) -> str:
@@ -79,111 +67,144 @@ class Store:
 
     def get(self, key: str) -> Entry | None:
         """What is stored under `key`; None if there is nothing that can be trusted."""
-        try:
-            return self._try(lambda cache: cache.get(key), None)
-        except RefusedValue as refused:
-            self._note(f"An entry of the store was dropped: {refused}. It is computed again.")
-            self.delete(key)
-            return None
+        return self._try(lambda rows: rows.read(key, self._refuse), None)
 
     def put(self, key: str, arrays: Mapping[str, np.ndarray], values: Mapping[str, Any]) -> str | None:
         """Store a value, evicting the least recently used ones; a sentence if it was not stored."""
-        size = sum(array.nbytes for array in arrays.values())
+        text = json.dumps(dict(values))
+        size = len(text) + sum(array.nbytes for array in arrays.values())
         largest = int(self.limit_bytes * settings().largest_entry_share)
         if size > largest:
             return (
                 f"Shown but not stored: the value has {size / 2**20:.1f} MiB, more than the "
                 f"{largest / 2**20:.1f} MiB that one entry may take. Raise PATHSCOPE_CACHE_BYTES to keep it."
             )
-
-        def write(cache: _Cache) -> None:
-            while cache.volume() + size > self.limit_bytes and cache.evict_one():
-                pass
-            cache.set(key, Entry(arrays, dict(values)))
-
-        fault = self._fault(write)
-        if fault is None:
-            return None
-        return f"Shown but not stored: {fault}. Check PATHSCOPE_CACHE_DIR ({self.directory})."
+        value = encoded(key, arrays, text)
+        try:
+            rows = self._opened()
+            with self._alone(_PATIENCE):
+                rows.write(key, value, self.limit_bytes)
+        except STORE_FAULTS as fault:
+            self._set_aside(fault)
+            return (
+                f"Shown but not stored: {_reason(fault)}. "
+                f"Check the directory that PATHSCOPE_CACHE_DIR names ({self.directory.parent})."
+            )
+        return None
 
     def delete(self, key: str) -> None:
         """Forget `key`, if it is there."""
-        self._try(lambda cache: cache.delete(key), False)
+        self._try(lambda rows: rows.delete(key), False)
 
     def keys(self, prefix: str = "") -> list[str]:
         """All keys that begin with `prefix`, least recently stored first."""
-        return self._try(lambda cache: cache.names(prefix), [])
+        return self._try(lambda rows: rows.names(prefix), [])
 
     def lock(self, key: str) -> AbstractContextManager[None]:
-        """Exclude every other thread and process that locks the same key; freed if its holder dies."""
-        return _lock(
-            self.directory / "locks" / f"{hashlib.blake2b(key.encode(), digest_size=16).hexdigest()}"
-        )
+        """Exclude every other thread and process that locks the same key; freed if its holder dies.
+
+        Excludes nobody where the directory cannot be written: computing twice is only slower.
+        """
+        return _lock(self._locks / hashlib.blake2b(key.encode(), digest_size=16).hexdigest())
 
     def notices(self) -> tuple[str, ...]:
-        """What was dropped or could not be reached, newest last."""
+        """What was refused, dropped or could not be reached, newest last."""
         return tuple(self._notices)
 
-    def _opened(self) -> _Cache:
-        """The diskcache behind this store, opened again if its directory went away."""
-        if self._cache is None or not (self.directory / "cache.db").exists():
-            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.directory.chmod(0o700)
-            self._cache = _Cache(
-                str(self.directory),
-                disk=SafetensorsDisk,
-                cull_limit=0,
-                size_limit=self.limit_bytes,
-                eviction_policy="least-recently-used",
-            )
-        return self._cache
+    @property
+    def _locks(self) -> Path:
+        return self.directory / "locks"
 
-    def _try(self, action: Callable[[_Cache], T], otherwise: T) -> T:
+    def _opened(self) -> Rows:
+        """The rows of this store, opened again if their directory went away or was replaced."""
+        database = self.directory / DBNAME
+        with self._opening:
+            if self._rows is None or _identity(database) != self._rows[1]:
+                self.directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self.directory.mkdir(mode=0o700, exist_ok=True)
+                self.directory.chmod(0o700)
+                rows = Rows.open(self.directory, self.limit_bytes)
+                self._rows = rows, _identity(database) or (0, 0)
+            return self._rows[0]
+
+    def _try(self, action: Callable[[Rows], T], otherwise: T) -> T:
         try:
             return action(self._opened())
         except STORE_FAULTS as fault:
-            self._note(f"The store cannot be used: {fault}.")
+            self._note(f"The store in {self.directory.parent} cannot be used: {_reason(fault)}.")
+            self._set_aside(fault)
             return otherwise
 
-    def _fault(self, action: Callable[[_Cache], None]) -> str | None:
-        try:
-            action(self._opened())
-        except STORE_FAULTS as fault:
-            return f"the store cannot be written ({fault})"
-        return None
+    def _refuse(self, reason: str) -> None:
+        self._note(f"An entry of the store was dropped: {reason}. It is computed again.")
 
     def _note(self, sentence: str) -> None:
         if sentence not in self._notices:
             self._notices.append(sentence)
 
-    def _clear_orphans(self, cache: _Cache) -> None:
-        """Delete files without a row whose writer is gone: what a kill in mid-write leaves behind."""
-        known = cache.files()
-        for path in [*self.directory.rglob("*.val"), *self.directory.rglob("*.tmp")]:
-            if str(path.relative_to(self.directory)) not in known and not _writer_lives(path):
-                path.unlink(missing_ok=True)
+    @contextmanager
+    def _alone(self, patience: float) -> Iterator[None]:
+        """Hold off every other writer, so that room made is room kept and no orphan is a write under way."""
+        file = FileLock(self.directory / "writing.lock", patience, thread_local=False, poll_interval=0.005)
+        with self._writing, file:
+            yield
+
+    def _set_aside(self, fault: BaseException) -> None:
+        """Rename the database if `fault` says that it is damaged; its values are then computed again."""
+        if getattr(fault, "sqlite_errorcode", None) not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            return
+        with suppress(*STORE_FAULTS), self._alone(_PATIENCE):
+            database = self.directory / DBNAME
+            if not _is_sound(database):
+                for suffix in ("-wal", "-shm", ""):
+                    file = database.with_name(f"{DBNAME}{suffix}")
+                    if file.exists():
+                        file.replace(file.with_name(f"damaged-{file.name}"))
+
+    def _clear(self, rows: Rows) -> None:
+        """Delete what a kill in mid-write left behind, and rows that no store writes."""
+        with suppress(TimeoutError), self._alone(1.0):
+            for reason in rows.drop_planted():
+                self._refuse(reason)
+            rows.drop_orphans()
+        for _, _, names in os.walk(self._locks):
+            for name in names:
+                with suppress(TimeoutError), FileLock(self._locks / name, 0, thread_local=False):
+                    (self._locks / name).unlink(missing_ok=True)
 
 
-def _writer_lives(path: Path) -> bool:
-    """Whether the process that named this file is running; it may be between file and row."""
-    with suppress(ValueError, ProcessLookupError):
-        writer = int(path.stem.rpartition("-")[2])
-        if writer != os.getpid():
-            os.kill(writer, 0)
-            return True
-    return False
+def _identity(file: Path) -> tuple[int, int] | None:
+    try:
+        status = file.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _is_sound(database: Path) -> bool:
+    """Whether SQLite finds no fault: another process may have begun a new database meanwhile."""
+    try:
+        with closing(sqlite3.connect(database)) as connection:
+            return bool(connection.execute("PRAGMA quick_check").fetchone() == ("ok",))
+    except sqlite3.DatabaseError:
+        return False
+
+
+def _reason(fault: BaseException) -> str:
+    """`fault` in the system's words, without the names of temporary files."""
+    if isinstance(fault, TimeoutError):
+        return "another process has been writing for too long"
+    # diskcache raises its own `Timeout` for whatever SQLite refused, a read-only file included.
+    cause = fault.__context__ if isinstance(fault, diskcache.Timeout) else fault
+    return getattr(cause, "strerror", None) or str(cause) or type(fault).__name__
 
 
 @contextmanager
 def _lock(path: Path) -> Iterator[None]:
-    """A file lock where the directory can be written, else none: computing twice is only slower."""
     lock = FileLock(path, thread_local=False)
-    try:
+    with suppress(OSError, NotImplementedError):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock.acquire()
-    except OSError:
-        yield
-        return
     try:
         yield
     finally:
