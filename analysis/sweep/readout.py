@@ -50,9 +50,8 @@ class Readout:
         self, resid: Float[Tensor, "batch edge read d_model"], suffix: Suffix, check: Check
     ) -> Values:
         """The metric of every edge from its final residual stream."""
-        if self._declared is not None and self.position is not None:
-            read = resid if resid.shape[2] == 1 else resid[:, :, [self.position - suffix.start]]
-            values = self._per_prompt(read[:, :, 0]).T.cpu().double().numpy()
+        if self._declared is not None:
+            values = self._per_prompt(resid[:, :, 0]).T.cpu().double().numpy()
             return values.mean(axis=1), values
         prefix = self._decoder.logits(self._run.resid_final[:, : suffix.start])
         found = np.empty(resid.shape[1])
