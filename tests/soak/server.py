@@ -1,0 +1,83 @@
+"""The app in a process of its own, and what can be seen of it from outside."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server."""
+
+    port: int
+    process: psutil.Process
+    log: Path
+
+    def resident_bytes(self) -> int:
+        """Memory of the server's process."""
+        return self.process.memory_info().rss
+
+    def idle(self, seconds: float) -> bool:
+        """Whether the process rests within `seconds`, which it does not while a sweep runs."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if self.process.cpu_percent(interval=1.0) < 10:
+                return True
+        return False
+
+    def tracebacks(self) -> int:
+        """How many tracebacks the server has logged."""
+        return self.log.read_text(errors="replace").count("Traceback (most recent call last)")
+
+
+@contextmanager
+def serve(directory: Path, environment: Mapping[str, str]) -> Iterator[Server]:
+    """A server with its store and log in `directory`, stopped at the end."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = directory / "server.log"
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless=true"]
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [*command, f"--server.port={port}", "--server.address=127.0.0.1"],
+            cwd=ROOT,
+            env={**os.environ, "PATHSCOPE_CACHE_DIR": str(directory / "store"), **environment},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            _wait_until_healthy(port, process, log)
+            yield Server(port, psutil.Process(process.pid), log)
+        finally:
+            process.terminate()
+            try:
+                process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _wait_until_healthy(port: int, process: subprocess.Popen, log: Path) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=5):
+                return
+        except (OSError, urllib.error.URLError):
+            time.sleep(0.2)
+    raise RuntimeError(f"The server did not start:\n{log.read_text(errors='replace')}")

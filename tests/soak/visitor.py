@@ -1,0 +1,170 @@
+"""One visitor: a browser's side of Streamlit's protocol, without the browser.
+
+A visitor opens pages of random experiments, follows the fragments that a running sweep redraws,
+presses Cancel, changes pages within a session, and closes the connection whenever it likes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from dataclasses import dataclass, field
+from urllib.parse import urlencode
+
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from analysis.demo_model.examples import EXAMPLES
+from analysis.requests import COMPONENTS, LAYER_NORM_MODES, METRIC_NAMES, UNITS
+
+PAGES = ("", "direct_logit_attribution", "path_patching", "all_sources", "all_sources", "sanity_checks")
+#: Seconds without an answer after which a page counts as hung.
+HUNG = 120.0
+
+
+@dataclass
+class Record:
+    """What all visitors did and saw."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    exceptions: list[str] = field(default_factory=list)
+
+
+def some_query(chance: random.Random) -> str:
+    """A random experiment and random choices, as a link to a page carries them."""
+    example = chance.choice(EXAMPLES)
+    tokens = sorted({token for one in EXAMPLES for token in (one.answer, one.foil)})
+    answer, foil = chance.sample(tokens, 2)
+    clean, corrupted = example.clean, example.corrupted
+    mistake = chance.random()
+    if mistake < 0.05:
+        corrupted = f"{corrupted} and more"
+    elif mistake < 0.1:
+        clean = ""
+    return urlencode(
+        {
+            "clean": clean,
+            "corrupted": corrupted,
+            "answer": answer,
+            "foil": foil,
+            "unit": chance.choice(UNITS),
+            "component": chance.choice(COMPONENTS),
+            "layer_norm": chance.choice(LAYER_NORM_MODES),
+            "metric": chance.choice(METRIC_NAMES),
+            "source_layer": chance.randrange(4),
+            "source_head": chance.randrange(8),
+        }
+    )
+
+
+class Visit:
+    """One connection, from opening the app to closing the tab."""
+
+    def __init__(self, socket: ClientConnection, chance: random.Random, record: Record) -> None:
+        self._socket, self._chance, self._record = socket, chance, record
+        self._page, self._query = "", ""
+        self._page_hash = ""
+        self._buttons: dict[str, str] = {}
+        self._followed: dict[str, float] = {}
+
+    async def open(self, page: str) -> None:
+        """Open `page` on a random experiment, and look at it until it is finished or boring."""
+        self._page, self._query, self._page_hash = page, some_query(self._chance), ""
+        self._buttons.clear()
+        self._followed.clear()
+        self._record.counts[f"page {page or 'overview'}"] += 1
+        await self._rerun()
+        await self._read_until_finished()
+        patience = self._chance.uniform(0.5, 8.0)
+        began = asyncio.get_running_loop().time()
+        while self._followed and asyncio.get_running_loop().time() - began < patience:
+            fragment, interval = next(iter(self._followed.items()))
+            await asyncio.sleep(interval)
+            self._record.counts["polls of a running sweep"] += 1
+            cancel = self._buttons.get("cancel_sweep")
+            if cancel is not None and self._chance.random() < 0.1:
+                self._record.counts["cancels"] += 1
+                await self._rerun(press=cancel, fragment=fragment)
+            else:
+                await self._rerun(fragment=fragment)
+            await self._read_until_finished()
+
+    async def leave_in_the_middle(self) -> None:
+        """Ask for a page and close the tab before it is drawn."""
+        self._page, self._query, self._page_hash = "all_sources", some_query(self._chance), ""
+        self._record.counts["tabs closed in the middle"] += 1
+        await self._rerun()
+        await asyncio.sleep(self._chance.uniform(0.0, 1.0))
+
+    async def _rerun(self, *, press: str = "", fragment: str = "") -> None:
+        message = BackMsg()
+        state = message.rerun_script
+        state.query_string = self._query
+        state.page_script_hash = self._page_hash
+        state.page_name = "" if self._page_hash else self._page
+        state.fragment_id = fragment
+        if press:
+            state.widget_states.widgets.add(id=press, trigger_value=True)
+        await self._socket.send(message.SerializeToString())
+
+    async def _read_until_finished(self) -> None:
+        while True:
+            data = await asyncio.wait_for(self._socket.recv(), HUNG)
+            assert isinstance(data, bytes)
+            message = ForwardMsg.FromString(data)
+            kind = message.WhichOneof("type")
+            if kind == "new_session":
+                if not message.metadata.run.fragment_ids:
+                    self._followed.clear()
+                    self._buttons.clear()
+            elif kind == "navigation":
+                self._page_hash = message.navigation.page_script_hash
+            elif kind == "auto_rerun":
+                self._followed[message.auto_rerun.fragment_id] = message.auto_rerun.interval
+            elif kind == "stop_auto_rerun":
+                self._followed.clear()
+            elif kind == "delta":
+                self._see(message)
+            elif kind == "script_finished" and message.script_finished in (
+                ForwardMsg.FINISHED_SUCCESSFULLY,
+                ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY,
+                ForwardMsg.FINISHED_WITH_COMPILE_ERROR,
+            ):
+                return
+
+    def _see(self, message: ForwardMsg) -> None:
+        element = message.delta.new_element
+        kind = element.WhichOneof("type")
+        self._record.counts["elements drawn"] += 1
+        if kind == "exception":
+            self._record.exceptions.append(
+                f"{self._page}: {element.exception.type}: {element.exception.message}"
+            )
+        elif kind == "button":
+            self._buttons[element.button.id.rpartition("-")[2]] = element.button.id
+        elif kind == "arrow_vega_lite_chart":
+            self._record.counts["charts drawn"] += 1
+
+
+async def visit_until(deadline: float, port: int, chance: random.Random, record: Record) -> None:
+    """Come, look around and leave again, over and over."""
+    clock = asyncio.get_running_loop().time
+    while clock() < deadline:
+        record.counts["sessions"] += 1
+        address = f"ws://127.0.0.1:{port}/_stcore/stream"
+        try:
+            async with connect(address, subprotocols=["streamlit"], max_size=None) as socket:  # type: ignore[list-item]
+                visit = Visit(socket, chance, record)
+                if chance.random() < 0.2:
+                    await visit.leave_in_the_middle()
+                    continue
+                for _ in range(chance.randint(1, 4)):
+                    if clock() < deadline:
+                        await visit.open(chance.choice(PAGES))
+        except TimeoutError:
+            record.exceptions.append(f"a page was not finished within {HUNG:.0f} s")
+        except ConnectionClosed as closed:
+            record.exceptions.append(f"the server closed the connection: {closed}")
