@@ -145,7 +145,7 @@ class Visit:
             )
         elif kind == "button":
             self._buttons[element.button.id.rpartition("-")[2]] = element.button.id
-        elif kind == "arrow_vega_lite_chart":
+        elif kind == "vega_lite_chart":
             self._record.counts["charts drawn"] += 1
 
 
