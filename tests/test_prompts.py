@@ -158,7 +158,8 @@ def test_every_remedy_leads_to_a_pair_that_passes(bridge: Any, fields: dict[str,
     remedies = error_of(bridge, **fields).remedies
     assert remedies
     for remedy in remedies:
-        prompts.prepare(bridge, replace(broken, **{remedy.field: remedy.value}))
+        pair = prompts.prepare(bridge, replace(broken, **{remedy.field: remedy.value}))
+        assert pair.identical == (remedy.label == "Start from the other prompt")
 
 
 def test_prompts_with_nothing_in_common_are_refused_without_a_guess(bridge: Any):
