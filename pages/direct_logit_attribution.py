@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from analysis.cached import answer
 from analysis.charts import attribution_chart, shown_token
@@ -24,9 +25,9 @@ MEANINGS = {
 LAST, EVERY = "last", "all"
 
 
-def request_controls() -> tuple[Unit, Run]:
-    """Unit and run."""
-    with st.container(horizontal=True, gap="medium"):
+def request_controls(row: DeltaGenerator) -> tuple[Unit, Run]:
+    """Unit and run, drawn into `row`."""
+    with row:
         unit = st.segmented_control(
             "Unit", UNITS, default="component", format_func=str.title, key=Key.UNIT, bind=URL, required=True
         )
@@ -70,13 +71,15 @@ def top_table(result: AttributionResult, position: int | None) -> pd.DataFrame:
 
 experiment = experiment_sidebar()
 st.title("Direct logit attribution")
-unit, run = request_controls()
+row = st.container(horizontal=True, vertical_alignment="bottom", gap="medium")
+unit, run = request_controls(row)
 st.caption(f"{MEANINGS[unit]} In logits; positive pushes towards the answer, negative towards the foil.")
 found = answer_or_stop(
     lambda: answer(AttributionRequest(experiment, unit, run)), "Attributing the logit difference"
 )
 result = found.result
-position = chosen_position(result.tokens)
+with row:
+    position = chosen_position(result.tokens)
 sum_of_parts(result, len(result.tokens) - 1 if position is None else position)
 
 chart = attribution_chart(result, position, current_theme())

@@ -48,7 +48,7 @@ with left:
 with right:
     st.subheader("The metrics on both runs")
     table = metrics_table(result)
-    numbers = st.column_config.NumberColumn(format="%+.3f")
+    numbers = st.column_config.NumberColumn(format="%.3f")
     st.dataframe(
         table,
         hide_index=True,

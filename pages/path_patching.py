@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from analysis.cached import answer
+from analysis.cached import answer, stored
 from analysis.charts import path_chart
-from analysis.requests import PathRequest
+from analysis.requests import AllSourcesRequest, PathRequest
 from analysis.results import OverviewResult, head_label
 from pages.shared.cards import (
     answer_or_stop,
@@ -22,17 +22,30 @@ from pages.shared.keys import URL, Key
 from pages.shared.patching import METRIC_UNITS, baselines, patching_controls
 from pages.shared.theme import current_theme
 
+_SOURCE_KEYS = (Key.SOURCE_LAYER, Key.SOURCE_HEAD)
+
 
 def source_controls(overview: OverviewResult) -> tuple[int, int]:
     """Layer and head of the source."""
     with st.container(horizontal=True, gap="medium"):
         layer = st.number_input(
-            "Source layer", 0, overview.n_layers - 1, 0, key=Key.SOURCE_LAYER, bind=URL, width=150
+            "Source layer", 0, overview.n_layers - 1, key=Key.SOURCE_LAYER, bind=URL, width=150
         )
         head = st.number_input(
-            "Source head", 0, overview.n_heads - 1, 0, key=Key.SOURCE_HEAD, bind=URL, width=150
+            "Source head", 0, overview.n_heads - 1, key=Key.SOURCE_HEAD, bind=URL, width=150
         )
     return int(layer), int(head)
+
+
+def begin_with_the_strongest_source(every: AllSourcesRequest) -> None:
+    """Where nobody has chosen a source, take the strongest of a stored sweep: there is something to see."""
+    if any(key in st.session_state or key in st.query_params for key in _SOURCE_KEYS):
+        return
+    found = stored(every)
+    if found is not None:
+        strongest = found.result.table(1)
+        for key, column in zip(_SOURCE_KEYS, ("sl", "sh"), strict=True):
+            st.session_state[key] = int(strongest[column].iloc[0])
 
 
 experiment = experiment_sidebar()
@@ -43,8 +56,11 @@ st.caption(
 )
 overview = overview_or_stop(experiment).result
 identical_note(overview)
-layer, head = source_controls(overview)
+sources = st.container()
 choices = patching_controls()
+begin_with_the_strongest_source(AllSourcesRequest(experiment, **choices))
+with sources:
+    layer, head = source_controls(overview)
 found = answer_or_stop(lambda: answer(PathRequest(experiment, layer, head, **choices)), "Patching every path")
 result = found.result
 scale = st.session_state[Key.SCALE]
@@ -66,9 +82,9 @@ with right:
     st.subheader(f"Strongest destinations of {head_label(layer, head)}")
     numbers = {
         "effect": st.column_config.NumberColumn(
-            f"effect ({METRIC_UNITS[choices['metric']]})", format="%+.4f"
+            f"effect ({METRIC_UNITS[choices['metric']]})", format="%+.4g"
         ),
-        "recovery": st.column_config.NumberColumn(format="%+.3f"),
+        "recovery": st.column_config.NumberColumn(format="%+.3g"),
     }
     st.dataframe(
         table[["destination", "effect", "recovery"]].head(15),

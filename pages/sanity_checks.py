@@ -20,8 +20,8 @@ def checks_table(result: SanityResult) -> pd.DataFrame:
                 "passed": "✓ pass" if measured <= limit else "✗ FAIL",
                 "check": name,
                 "what must hold": statement,
-                "measured": f"{measured:.2e}",
-                "limit": f"{limit:.0e}",
+                "measured": f"{measured:.2e}" if measured else "0",
+                "limit": f"{limit:.0e}" if limit else "0",
             }
             for name, statement, measured, limit in result.checks
         ]

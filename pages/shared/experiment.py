@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import streamlit as st
 
 from analysis.demo_model.examples import EXAMPLES
@@ -9,12 +11,15 @@ from analysis.models import catalogue
 from analysis.requests import Experiment
 from pages.shared.keys import URL, Key
 
+_WORDMARK = Path(__file__).with_name("wordmark.svg")
 _PROMPT_KEYS = (Key.CLEAN, Key.CORRUPTED, Key.ANSWER, Key.FOIL)
 
 
 def experiment_sidebar() -> Experiment:
     """Draw the sidebar and return the experiment that it describes."""
     _fill_in_defaults()
+    st.session_state[Key.EXAMPLE] = _example_of_the_fields()
+    st.logo(_WORDMARK, size="large")
     with st.sidebar:
         model = st.selectbox(
             "Model",
@@ -25,15 +30,17 @@ def experiment_sidebar() -> Experiment:
             help="Choose one, or type a Hugging Face id or the path of a local model folder.",
         )
         _model_note(model)
-        st.selectbox(
+        example = st.selectbox(
             "Ready example",
             range(len(EXAMPLES)),
             format_func=lambda index: EXAMPLES[index].title,
             key=Key.EXAMPLE,
             index=None,
-            placeholder="Choose to fill in the fields below",
+            placeholder="Your own prompts",
             on_change=_take_example,
         )
+        if example is not None:
+            st.caption(EXAMPLES[example].explanation)
         st.text_area("Clean prompt", key=Key.CLEAN, bind=URL, height=85)
         st.text_area(
             "Corrupted prompt",
@@ -67,6 +74,13 @@ def _fill_in_defaults() -> None:
             st.session_state[key] = getattr(first, key)
 
 
+def _example_of_the_fields() -> int | None:
+    """The example that the four fields spell out, however they were filled in."""
+    fields = [st.session_state.get(key, st.query_params.get(key)) for key in _PROMPT_KEYS]
+    spelt = [[getattr(example, key) for key in _PROMPT_KEYS] for example in EXAMPLES]
+    return spelt.index(fields) if fields in spelt else None
+
+
 def _take_example() -> None:
     index = st.session_state[Key.EXAMPLE]
     if index is not None:
@@ -78,7 +92,6 @@ def _swap() -> None:
     state = st.session_state
     state[Key.CLEAN], state[Key.CORRUPTED] = state[Key.CORRUPTED], state[Key.CLEAN]
     state[Key.ANSWER], state[Key.FOIL] = state[Key.FOIL], state[Key.ANSWER]
-    state[Key.EXAMPLE] = None
 
 
 def _model_note(model: str | None) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 import streamlit as st
+
 from analysis.charts import Scale, all_sources_chart
 from analysis.jobs import Job, JobSnapshot
-
 from analysis.requests import AllSourcesRequest
 from analysis.results import AllSourcesResult
 from pages.shared.cards import downloads
@@ -66,8 +66,8 @@ def _edge_table(table: pd.DataFrame, unit: str) -> int | None:
         on_select="rerun",
         selection_mode="single-row",
         column_config={
-            "effect": st.column_config.NumberColumn(f"effect ({unit})", format="%+.4f"),
-            "recovery": st.column_config.NumberColumn(format="%+.3f"),
+            "effect": st.column_config.NumberColumn(f"effect ({unit})", format="%+.4g"),
+            "recovery": st.column_config.NumberColumn(format="%+.3g"),
         },
     )
     rows = event.selection.rows

@@ -1,0 +1,94 @@
+"""Every page in a real browser: nothing breaks, everyone can use it, links and clicks lead where they say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from pages.shared.keys import Key
+from tests.browser.app import PAGES, PATIENCE, settle
+
+pytestmark = pytest.mark.browser
+Open = Callable[..., Page]
+
+
+def value(page: Page, key: Key) -> str:
+    return page.locator(f".st-key-{key} input, .st-key-{key} textarea").first.input_value()
+
+
+def query(page: Page) -> dict[str, list[str]]:
+    return parse_qs(urlsplit(page.url).query)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_shows_numbers_without_exceptions_or_serious_barriers(open_page: Open, path: str, theme: str):
+    page = open_page(path, theme=theme)
+    settle(page)
+    expect(page.get_by_role("heading", level=1)).to_have_text(PAGES[path])
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+    expect(page.locator(".st-key-error_card")).to_have_count(0)
+    serious = [
+        f"{violation['id']}: {node['html'][:200]} {node.get('failureSummary', '')[:300]}"
+        for violation in Axe().run(page).response["violations"]
+        if violation["impact"] in ("serious", "critical")
+        for node in violation["nodes"]
+    ]
+    assert not serious
+
+
+def test_a_link_opens_the_same_experiment_and_view(open_page: Open):
+    sender = open_page("path_patching")
+    settle(sender)
+    sender.locator(f".st-key-{Key.CORRUPTED} textarea").fill(
+        "When Mary and John went to the store, Helen gave a drink to"
+    )
+    sender.keyboard.press("Control+Enter")
+    sender.locator(f".st-key-{Key.COMPONENT}").get_by_text("Value").click()
+    sender.wait_for_function("location.search.includes('component=v') && location.search.includes('Helen')")
+    settle(sender)
+
+    receiver = open_page(sender.url.split("/", 3)[3])
+    settle(receiver)
+    assert value(receiver, Key.CORRUPTED) == value(sender, Key.CORRUPTED)
+    expect(receiver.locator(f".st-key-{Key.COMPONENT} button[aria-checked='true']")).to_have_text("Value")
+    assert query(receiver) == query(sender)
+
+
+def test_the_experiment_and_the_view_stay_when_the_page_changes(open_page: Open):
+    page = open_page("path_patching")
+    settle(page)
+    page.locator(f".st-key-{Key.FOIL} input").fill(" Helen")
+    page.keyboard.press("Enter")
+    page.locator(f".st-key-{Key.COMPONENT}").get_by_text("Key").click()
+    page.wait_for_function("location.search.includes('component=k') && location.search.includes('Helen')")
+    page.get_by_test_id("stSidebarNav").get_by_text("All sources").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("All sources")
+    settle(page)
+    assert value(page, Key.FOIL) == " Helen"
+    expect(page.locator(f".st-key-{Key.COMPONENT} button[aria-checked='true']")).to_have_text("Key")
+
+
+def test_a_click_on_an_edge_opens_it_with_the_same_experiment(open_page: Open):
+    page = open_page("all_sources?component=k&answer=%20Mary&foil=%20Helen")
+    settle(page)
+    cell = page.locator(f".st-key-{Key.EDGE_CHART} path[aria-label*='L1H2'][aria-label*='L3H4']").first
+    cell.click(timeout=1000 * PATIENCE)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Path patching", timeout=1000 * PATIENCE)
+    settle(page)
+    assert (value(page, Key.SOURCE_LAYER), value(page, Key.SOURCE_HEAD)) == ("1", "2")
+    assert value(page, Key.FOIL) == " Helen"
+    expect(page.locator(f".st-key-{Key.COMPONENT} button[aria-checked='true']")).to_have_text("Key")
+
+
+def test_an_error_card_names_the_fault_and_its_button_mends_it(open_page: Open):
+    page = open_page("direct_logit_attribution?answer=+MARY")
+    settle(page)
+    page.locator(".st-key-error_card").get_by_role("button", name="' Mary'").click()
+    page.locator(".st-key-error_card").wait_for(state="detached", timeout=1000 * PATIENCE)
+    settle(page)
+    assert value(page, Key.ANSWER) == " Mary"
