@@ -85,7 +85,7 @@ class Store:
             with self._alone(_PATIENCE):
                 rows.write(key, value, self.limit_bytes)
         except STORE_FAULTS as fault:
-            self._set_aside(fault)
+            self._recover(fault)
             return (
                 f"Shown but not stored: {_reason(fault)}. "
                 f"Check the directory that PATHSCOPE_CACHE_DIR names ({self.directory.parent})."
@@ -111,6 +111,11 @@ class Store:
         """What was refused, dropped or could not be reached, newest last."""
         return tuple(self._notices)
 
+    def close(self) -> None:
+        """Close this thread's connection; it is opened again when it is needed."""
+        if self._rows is not None:
+            self._rows[0].close()
+
     @property
     def _locks(self) -> Path:
         return self.directory / "locks"
@@ -132,7 +137,7 @@ class Store:
             return action(self._opened())
         except STORE_FAULTS as fault:
             self._note(f"The store in {self.directory.parent} cannot be used: {_reason(fault)}.")
-            self._set_aside(fault)
+            self._recover(fault)
             return otherwise
 
     def _refuse(self, reason: str) -> None:
@@ -149,17 +154,15 @@ class Store:
         with self._writing, file:
             yield
 
-    def _set_aside(self, fault: BaseException) -> None:
-        """Rename the database if `fault` says that it is damaged; its values are then computed again."""
-        if getattr(fault, "sqlite_errorcode", None) not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            return
-        with suppress(*STORE_FAULTS), self._alone(_PATIENCE):
-            database = self.directory / DBNAME
-            if not _is_sound(database):
-                for suffix in ("-wal", "-shm", ""):
-                    file = database.with_name(f"{DBNAME}{suffix}")
-                    if file.exists():
-                        file.replace(file.with_name(f"damaged-{file.name}"))
+    def _recover(self, fault: Exception) -> None:
+        """Make the next attempt a fresh one, where `fault` would otherwise last."""
+        code = getattr(_cause(fault), "sqlite_errorcode", 0) & 0xFF
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            with suppress(*STORE_FAULTS), self._alone(_PATIENCE):
+                _set_aside(self.directory / DBNAME)
+        elif code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
+            # SQLite never upgrades a connection that it had to open for reading only.
+            self.close()
 
     def _clear(self, rows: Rows) -> None:
         """Delete what a kill in mid-write left behind, and rows that no store writes."""
@@ -181,21 +184,27 @@ def _identity(file: Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def _is_sound(database: Path) -> bool:
-    """Whether SQLite finds no fault: another process may have begun a new database meanwhile."""
-    try:
-        with closing(sqlite3.connect(database)) as connection:
-            return bool(connection.execute("PRAGMA quick_check").fetchone() == ("ok",))
-    except sqlite3.DatabaseError:
-        return False
+def _set_aside(database: Path) -> None:
+    """Rename `database`, unless another process has begun a sound one meanwhile."""
+    with suppress(sqlite3.DatabaseError), closing(sqlite3.connect(database)) as connection:
+        if connection.execute("PRAGMA quick_check").fetchone() == ("ok",):
+            return
+    for suffix in ("-wal", "-shm", ""):
+        file = database.with_name(f"{DBNAME}{suffix}")
+        if file.exists():
+            file.replace(file.with_name(f"damaged-{file.name}"))
+
+
+def _cause(fault: BaseException) -> BaseException:
+    """What SQLite refused, where diskcache raised its own `Timeout` for it, a read-only file included."""
+    return (fault.__context__ or fault) if isinstance(fault, diskcache.Timeout) else fault
 
 
 def _reason(fault: BaseException) -> str:
     """`fault` in the system's words, without the names of temporary files."""
     if isinstance(fault, TimeoutError):
         return "another process has been writing for too long"
-    # diskcache raises its own `Timeout` for whatever SQLite refused, a read-only file included.
-    cause = fault.__context__ if isinstance(fault, diskcache.Timeout) else fault
+    cause = _cause(fault)
     return getattr(cause, "strerror", None) or str(cause) or type(fault).__name__
 
 

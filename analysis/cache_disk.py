@@ -6,6 +6,7 @@ that a file planted in the directory can never run code.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import mmap
 import os
@@ -67,8 +68,8 @@ class RefusedValue(Exception):
 class SafetensorsDisk(Disk):
     """Keys are strings, values are safetensors files; the row holds the checksum of its file.
 
-    A file is checked as a whole (xxh3-64) when this process first opens it: 25 MiB take under 2 ms
-    once in memory, a tenth of zlib's CRC-32 and a fiftieth of BLAKE2b. As long as its inode, size
+    A file is checked as a whole (xxh3-64) when this process first opens it, at the speed of reading
+    it: of 25 MiB the checksum takes 2 ms, where zlib's CRC-32 takes 18 and BLAKE2b 78. As long as its inode, size
     and time of change stay the same it is only mapped afterwards, and its pages are read when they
     are used. One check of the whole, rather than one per array on first use, means that damage is
     known before a value is handed out: it is a miss, never an error in the middle of a computation.
@@ -119,16 +120,21 @@ class SafetensorsDisk(Disk):
             raise RefusedValue(f"a row has mode {mode}, such as that of a pickle")
         if not _NAME.fullmatch(filename):
             raise RefusedValue("a row names a file that no store writes")
-        with open(os.path.join(self._directory, filename), "rb") as file:
+        with open(os.path.join(self._directory, filename), "rb", buffering=0) as file:
             status = os.fstat(file.fileno())
             if status.st_size == 0:
                 raise RefusedValue("a file is empty")
-            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        identity = (status.st_ino, status.st_size, status.st_ctime_ns, value)
-        if self._checked.get(filename) != identity:
-            if xxhash.xxh3_64_hexdigest(mapped) != value:
-                raise RefusedValue("a file does not match its checksum")
-            self._remember(filename, identity)
+            identity = (status.st_ino, status.st_size, status.st_ctime_ns, value)
+            if self._checked.get(filename) != identity:
+                # Read rather than mapped: a buffer that stays in the processor's cache is several
+                # times faster than a fault for every page, and leaves the map untouched.
+                if hashlib.file_digest(file, xxhash.xxh3_64).hexdigest() != value:
+                    raise RefusedValue("a file does not match its checksum")
+                self._remember(filename, identity)
+            try:
+                mapped = mmap.mmap(file.fileno(), status.st_size, access=mmap.ACCESS_READ)
+            except ValueError as error:
+                raise RefusedValue("a file was cut short while it was read") from error
         return decoded(mapped)
 
     def remove(self, file_path: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import resource
 import subprocess
 from collections.abc import Iterator
@@ -34,13 +35,24 @@ def read_only(place: Path) -> Iterator[None]:
 
 @contextmanager
 def largest_file(size: int) -> Iterator[None]:
-    """No file of this process may grow beyond `size` bytes: the system's answer is an error, as on a full disk."""
+    """No file of this process may grow beyond `size` bytes; the system answers with an error."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def fill(file: Path) -> None:
+    """Write `file` until its disk has no byte left."""
+    with open(file, "wb", buffering=0) as ballast:
+        try:
+            while True:
+                ballast.write(b"x" * 512)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
 
 
 def _mount(*arguments: str) -> None:

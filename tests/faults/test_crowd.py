@@ -33,7 +33,8 @@ def test_every_value_read_equals_the_value_written_under_four_processes_of_eight
         servers.append(processes.Process(target=hammer, args=(tmp_path, LIMIT, SECONDS, number, there)))
         servers[-1].start()
         pipes.append(here)
-    reports = [pipe.recv() if pipe.poll(SECONDS + 120) else None for pipe in pipes]
+    assert all(pipe.poll(SECONDS + 120) for pipe in pipes), "a server hangs"
+    reports = [pipe.recv() for pipe in pipes]
     for server in servers:
         server.join()
     totals = {name: sum(counts[name] for counts, _ in reports) for name in reports[0][0]}

@@ -12,6 +12,7 @@ import time
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 
@@ -45,7 +46,7 @@ def write(store: Store, key: str, seed: int, size: int) -> str | None:
 
 
 def files(store: Store) -> set[str]:
-    return {path.name for path in (store.directory / VALUES).iterdir()}
+    return {path.name for path in (store.directory / VALUES).glob("*")}
 
 
 def write_for_ever(directory: Path, seed: int, told: Connection) -> None:
@@ -99,8 +100,8 @@ def write_slowly(directory: Path, told: Connection) -> None:
         told.send("in the middle")
         told.recv()
 
-    os.replace = replace_and_wait
-    told.send(write(store, "kind/slow", 1, 1000))
+    with patch("os.replace", replace_and_wait):
+        told.send(write(store, "kind/slow", 1, 1000))
 
 
 def hold(directory: Path, key: str, told: Connection) -> None:
