@@ -25,7 +25,7 @@ from analysis.settings import settings
 __all__ = ["Job", "JobSnapshot", "State", "find", "submit"]
 
 #: Jobs that are remembered after their end, so that a page still finds out how they ended.
-_REMEMBERED = 32
+_REMEMBERED = 8
 #: Seconds that the interpreter's exit waits for running sweeps to stop.
 _EXIT_SECONDS = 2.0
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -52,11 +52,14 @@ def run(job: Job) -> None:
     partial = _resumed(job.request, ledger, patching, sweep, estimate.arrays["estimate"], origin)
     job.running(partial, ledger.told())
     values = partial.values.copy()
+    piece_started = time.perf_counter()
     for piece in patching.pieces(sweep, skip=ledger.finished, stop=job.stopping):
-        note = ledger.write(piece)
+        note = ledger.write(piece, time.perf_counter() - piece_started)
+        piece_started = time.perf_counter()
         values[tuple(piece.edges.T)] = piece.values
         job.filled(piece.edges, piece.values, note)
     provenance = origin.provenance(sweep.engine, sweep.replay_gap)
+    provenance = replace(provenance, seconds=provenance.seconds + ledger.seconds_before)
     result = replace(partial, values=values, provenance=provenance)
     note = store.put(key, *result.parts())
     if note is None:
@@ -91,7 +94,7 @@ def _resumed(
     )
 
 
-@dataclass(frozen=True)
+@dataclass
 class Ledger:
     """The finished pieces of one sweep in the store, each under its own key.
 
@@ -101,7 +104,9 @@ class Ledger:
 
     store: Store
     keys: tuple[str, ...]
-    finished: set[int]
+    finished: set[int] = field(default_factory=set)
+    #: What the pieces taken over from a former run took to measure.
+    seconds_before: float = 0.0
 
     @classmethod
     def of(cls, store: Store, result: str, sweep: Sweep, order: np.ndarray) -> Ledger:
@@ -115,7 +120,7 @@ class Ledger:
             "edges": sweep.n_edges,
         }
         keys = tuple(store.key("piece", **cut, index=index) for index in range(sweep.n_pieces))
-        return cls(store, keys, set())
+        return cls(store, keys)
 
     def read(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Edges and values of every stored piece, which counts as finished from here on."""
@@ -123,12 +128,13 @@ class Ledger:
             entry = self.store.get(key)
             if entry is not None:
                 self.finished.add(index)
+                self.seconds_before += entry.values["seconds"]
                 yield entry.arrays["edges"], entry.arrays["values"]
 
-    def write(self, piece: Piece) -> str | None:
+    def write(self, piece: Piece, seconds: float) -> str | None:
         """Store a finished piece; a sentence if that was not possible."""
         arrays = {"edges": piece.edges, "values": piece.values}
-        return self.store.put(self.keys[piece.index], arrays, {})
+        return self.store.put(self.keys[piece.index], arrays, {"seconds": seconds})
 
     def told(self) -> str | None:
         """What was taken over from a former run, in a sentence."""

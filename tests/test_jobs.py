@@ -380,12 +380,15 @@ def test_a_sweep_killed_at_60_percent_resumes_and_equals_an_uninterrupted_one(
     before = [int(line) for line in run.stdout.split()]
     finished = len(cached.open_store().keys("piece/"))
     assert 0 < finished <= len(before)
+    pieces = [cached.open_store().get(key) for key in cached.open_store().keys("piece/")]
 
     notes: list[str | None] = []
     computed = slowly(monkeypatch, lambda _: notes.append(job.snapshot().note))
     job = jobs.submit(request)
     resumed = ended(job).result
     assert resumed is not None and resumed.complete
+    measured_before = sum(piece.values["seconds"] for piece in pieces if piece is not None)
+    assert resumed.provenance.seconds > measured_before > 0
     total = finished + len(computed)
     assert notes[0] == f"{finished} of {total} parts were measured before and are not measured again."
     assert set(before[:finished]).isdisjoint(computed)
