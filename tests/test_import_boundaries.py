@@ -24,6 +24,7 @@ LIGHT = (
     "analysis.demo_model",
     "analysis.demo_model.examples",
     "analysis.errors",
+    "analysis.jobs",
     "analysis.model_files",
     "analysis.models",
     "analysis.requests",
