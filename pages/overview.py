@@ -62,6 +62,11 @@ with right:
         label="Which component wrote the answer",
         icon=":material/bar_chart:",
     )
+    st.page_link(
+        "pages/path_patching.py",
+        label="What one head tells each later head",
+        icon=":material/conversion_path:",
+    )
     st.page_link("pages/all_sources.py", label="Which head told which later head", icon=":material/grid_on:")
     st.page_link(
         "pages/sanity_checks.py", label="Whether these numbers can be trusted", icon=":material/verified:"

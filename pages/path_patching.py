@@ -19,7 +19,7 @@ from pages.shared.cards import (
 )
 from pages.shared.experiment import experiment_sidebar
 from pages.shared.keys import URL, Key
-from pages.shared.patching import METRIC_UNITS, baselines, patching_controls
+from pages.shared.patching import baselines, edge_columns, edge_formats, patching_controls
 from pages.shared.theme import current_theme
 
 _SOURCE_KEYS = (Key.SOURCE_LAYER, Key.SOURCE_HEAD)
@@ -70,7 +70,6 @@ table = result.table()
 if table.empty:
     note_card(f"{head_label(layer, head)} is in the last layer, so there is no later head to tell anything.")
     st.stop()
-unit = "recovery" if scale == "recovery" else METRIC_UNITS[choices["metric"]]
 if scale == "recovery" and np.isnan(table["recovery"]).all():
     note_card("The metric is the same on both runs, so recovery is not defined; the effect is.")
 chart = path_chart(result, scale, current_theme())
@@ -80,17 +79,11 @@ with left:
     st.caption("Grey cells have no causal path from the source: they are no measurement, not zero.")
 with right:
     st.subheader(f"Strongest destinations of {head_label(layer, head)}")
-    numbers = {
-        "effect": st.column_config.NumberColumn(
-            f"effect ({METRIC_UNITS[choices['metric']]})", format="%+.4g"
-        ),
-        "recovery": st.column_config.NumberColumn(format="%+.3g"),
-    }
     st.dataframe(
-        table[["destination", "effect", "recovery"]].head(15),
+        edge_columns(table, "destination").head(15),
         hide_index=True,
         width="stretch",
-        column_config=numbers,
+        column_config=edge_formats(choices["metric"]),
     )
 downloads(f"paths_from_{head_label(layer, head)}_{choices['component']}", result, table, chart)
 provenance_panel(result, found.from_store)

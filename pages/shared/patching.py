@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import Any, TypedDict
 
+import pandas as pd
 import streamlit as st
 
 from analysis.requests import COMPONENTS, LAYER_NORM_MODES, METRIC_NAMES, Component, LayerNormMode, MetricName
@@ -85,3 +86,19 @@ def baselines(result: PatchingResult) -> None:
     with st.container(horizontal=True, gap="large"):
         st.metric(f"{title}, clean run", f"{result.clean_metric:+.3f}", width="content")
         st.metric(f"{title}, corrupted run", f"{result.corrupted_metric:+.3f}", width="content")
+
+
+def edge_columns(table: pd.DataFrame, *names: str) -> pd.DataFrame:
+    """The columns `names` of a table of edges, then effect and recovery, the latter in percent."""
+    return table[[*names, "effect", "recovery"]].assign(recovery=100 * table["recovery"])
+
+
+def edge_formats(metric: MetricName) -> dict[str, Any]:
+    """How `edge_columns` are written."""
+    number = st.column_config.NumberColumn
+    return {
+        "effect": number(
+            METRIC_UNITS[metric], format="%+.4f", help="Effect: metric minus its corrupted value."
+        ),
+        "recovery": number("% recovered", format="%+.3f", help="0 % = corrupted run, 100 % = clean run."),
+    }

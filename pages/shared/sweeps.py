@@ -7,11 +7,11 @@ import streamlit as st
 
 from analysis.charts import Scale, all_sources_chart
 from analysis.jobs import Job, JobSnapshot
-from analysis.requests import AllSourcesRequest
+from analysis.requests import AllSourcesRequest, MetricName
 from analysis.results import AllSourcesResult
 from pages.shared.cards import downloads
 from pages.shared.keys import Key
-from pages.shared.patching import METRIC_UNITS
+from pages.shared.patching import edge_columns, edge_formats
 from pages.shared.theme import current_theme
 
 #: Rows of the edge table; the download has all of them.
@@ -46,7 +46,7 @@ def sweep_view(result: AllSourcesResult, scale: Scale) -> None:
     with right:
         st.subheader("Strongest paths")
         table = result.table()
-        chosen = _edge_table(table, METRIC_UNITS[result.request.metric])
+        chosen = _edge_table(table, result.request.metric)
     downloads(f"all_sources_{result.request.component}", result, table, chart)
     picked = event.selection.get("edge") or []
     if picked:
@@ -55,20 +55,18 @@ def sweep_view(result: AllSourcesResult, scale: Scale) -> None:
         _open(int(table["sl"].iloc[chosen]), int(table["sh"].iloc[chosen]))
 
 
-def _edge_table(table: pd.DataFrame, unit: str) -> int | None:
+def _edge_table(table: pd.DataFrame, metric: MetricName) -> int | None:
     """Draw the strongest edges; the number of the row that was picked."""
-    shown = table.head(MOST_EDGES).assign(how=table["exact"].map({True: "exact", False: "estimate"}))
+    shown = table.head(MOST_EDGES)
+    shown = shown.assign(how=shown["exact"].map({True: "exact", False: "estimate"}))
     event = st.dataframe(
-        shown[["source", "destination", "effect", "recovery", "how"]],
+        edge_columns(shown, "source", "destination", "how"),
         hide_index=True,
         width="stretch",
         key=Key.EDGE_TABLE,
         on_select="rerun",
         selection_mode="single-row",
-        column_config={
-            "effect": st.column_config.NumberColumn(f"effect ({unit})", format="%+.4g"),
-            "recovery": st.column_config.NumberColumn(format="%+.3g"),
-        },
+        column_config=edge_formats(metric),
     )
     rows = event.selection.rows
     return int(rows[0]) if rows else None
@@ -76,7 +74,8 @@ def _edge_table(table: pd.DataFrame, unit: str) -> int | None:
 
 def _open(layer: int, head: int) -> None:
     st.session_state[Key.SOURCE_LAYER], st.session_state[Key.SOURCE_HEAD] = layer, head
-    st.switch_page("pages/path_patching.py")
+    # Without `query_params`, Streamlit wants to clear the URL and refuses since widgets are bound to it.
+    st.switch_page("pages/path_patching.py", query_params={})
 
 
 def is_small(request: AllSourcesRequest, n_layers: int, n_heads: int) -> bool:
