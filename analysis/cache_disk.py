@@ -69,10 +69,11 @@ class SafetensorsDisk(Disk):
     """Keys are strings, values are safetensors files; the row holds the checksum of its file.
 
     A file is checked as a whole (xxh3-64) when this process first opens it, at the speed of reading
-    it: of 25 MiB the checksum takes 2 ms, where zlib's CRC-32 takes 18 and BLAKE2b 78. As long as its inode, size
-    and time of change stay the same it is only mapped afterwards, and its pages are read when they
-    are used. One check of the whole, rather than one per array on first use, means that damage is
-    known before a value is handed out: it is a miss, never an error in the middle of a computation.
+    it: of 25 MiB the checksum takes 2 ms, where zlib's CRC-32 takes 18 and BLAKE2b 78. As long as
+    its inode, size and time of change stay the same it is only mapped afterwards, and its pages are
+    read when they are used. One check of the whole, rather than one per array on first use, means
+    that damage is known before a value is handed out: it is a miss, never an error in the middle of
+    a computation.
     """
 
     def __init__(self, directory: str, **_: Any) -> None:

@@ -72,7 +72,6 @@ class Rows(diskcache.Cache):
             raise
         finally:
             self._disk.unrecorded = None
-        self._make_room(limit_bytes, key)
 
     def names(self, prefix: str) -> list[str]:
         """All keys that begin with `prefix`, least recently stored first."""

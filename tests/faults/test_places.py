@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -53,6 +55,14 @@ def test_a_file_that_may_not_grow_is_told_of(tmp_path):
     assert len(files(store)) == 1
     assert is_whole(store.get("kind/small"))
     assert write(store, "kind/large", 2, LARGE) is None
+
+
+def test_a_file_does_not_stay_whose_row_the_database_refuses(tmp_path):
+    store = Store.open(tmp_path)
+    with closing(sqlite3.connect(store.directory / "cache.db")) as rows:
+        rows.execute("CREATE TRIGGER full BEFORE INSERT ON Cache BEGIN SELECT RAISE(ABORT, 'no room'); END")
+    assert_not_stored(write(store, "kind/a", 1, 1000), "no room")
+    assert files(store) == set()
 
 
 def test_a_directory_that_becomes_read_only_is_told_of(tmp_path):
