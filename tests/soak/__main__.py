@@ -31,6 +31,8 @@ class Report:
     counts: dict[str, int]
     exceptions: list[str]
     tracebacks: int
+    #: The largest within each twentieth of the time, so that a leak and a warm-up can be told apart.
+    mib: list[float]
     mib_after_warm_up: float
     mib_at_the_end: float
     idle_afterwards: bool
@@ -74,10 +76,16 @@ def soak(minutes: float, visitors: int, seed: int = 0) -> Report:
             counts=dict(sorted(record.counts.items())),
             exceptions=record.exceptions,
             tracebacks=server.tracebacks(),
+            mib=[round(max(part)) for part in _parts(memory, 20)],
             mib_after_warm_up=max(settled[:tenth]),
             mib_at_the_end=max(settled[-tenth:]),
             idle_afterwards=idle,
         )
+
+
+def _parts(values: list[float], number: int) -> list[list[float]]:
+    size = max(1, len(values) // number)
+    return [values[start : start + size] for start in range(0, len(values), size)]
 
 
 def main() -> int:

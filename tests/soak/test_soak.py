@@ -13,7 +13,7 @@ def test_visitors_meet_no_exception_and_leave_no_sweep_behind():
 
 
 def test_a_report_with_a_fault_is_not_sound():
-    sound = Report(1.0, 1, {}, [], 0, 100.0, 109.0, True)
+    sound = Report(1.0, 1, {}, [], 0, [], 100.0, 109.0, True)
     assert sound.sound and round(sound.growth, 3) == 0.09
     for fault in ({"exceptions": ["KeyError"]}, {"tracebacks": 1}, {"idle_afterwards": False}):
         assert not Report(**{**vars(sound), **fault}).sound
