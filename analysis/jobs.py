@@ -120,7 +120,7 @@ def _yield_to_pages() -> None:
     if hasattr(os, "setpriority"):
         # On Linux priorities are per thread; elsewhere an unknown id is refused, and all stay equal.
         try:
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 5)
         except OSError:
             return
 
