@@ -122,7 +122,7 @@ def test_another_schema_version_has_other_keys(store, monkeypatch):
 
 def test_the_least_recently_used_entry_leaves_first_and_alone(store):
     stored = 0
-    while len(store.keys()) == stored:
+    while len(store.keys()) == stored < 20:
         stored += 1
         assert store.put(f"kind/{stored}", tenth(stored), {}) is None
         store.get("kind/1")
