@@ -48,7 +48,7 @@ def begin_with_the_strongest_source(every: AllSourcesRequest) -> None:
             st.session_state[key] = int(strongest[column].iloc[0])
 
 
-experiment = experiment_sidebar()
+experiment = experiment_sidebar(__file__)
 st.title("Path patching")
 st.caption(
     "What changes if one later head sees the source head's clean output in its query, key or value, while "

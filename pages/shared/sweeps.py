@@ -22,7 +22,8 @@ def job_panel(job: Job, snapshot: JobSnapshot) -> None:
     """Bar, pairs done and left, seconds left, place in the queue, and a button to cancel."""
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         if snapshot.state == "queued":
-            st.progress(0.0, text=f"Waiting: {snapshot.queue_position} sweeps before this one")
+            before = snapshot.queue_position
+            st.progress(0.0, text=f"Waiting for {before} earlier sweeps" if before else "Starting")
         elif snapshot.state == "estimating":
             st.progress(0.0, text="Estimating every path at once")
         else:
@@ -73,7 +74,7 @@ def _edge_table(table: pd.DataFrame, metric: MetricName) -> int | None:
 
 
 def _open(layer: int, head: int) -> None:
-    st.session_state[Key.SOURCE_LAYER], st.session_state[Key.SOURCE_HEAD] = layer, head
+    st.session_state[Key.CHOSEN] |= {Key.SOURCE_LAYER: layer, Key.SOURCE_HEAD: head}
     # Without `query_params`, Streamlit wants to clear the URL and refuses since widgets are bound to it.
     st.switch_page("pages/path_patching.py", query_params={})
 
