@@ -11,9 +11,7 @@ from typing import Any, Literal
 
 Component = Literal["q", "k", "v"]
 LayerNormMode = Literal["frozen", "exact"]
-MetricName = Literal[
-    "logit_difference", "answer_log_probability", "answer_probability", "kl_from_clean"
-]
+MetricName = Literal["logit_difference", "answer_log_probability", "answer_probability", "kl_from_clean"]
 Run = Literal["clean", "corrupted"]
 Unit = Literal["component", "layer", "head"]
 
