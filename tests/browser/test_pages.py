@@ -49,7 +49,9 @@ def test_a_link_opens_the_same_experiment_and_view(open_page: Open):
     )
     sender.keyboard.press("Control+Enter")
     sender.locator(f".st-key-{Key.COMPONENT}").get_by_text("Value").click()
-    sender.wait_for_function("location.search.includes('component=v') && location.search.includes('Helen')")
+    sender.wait_for_function(
+        "location.search.includes('component=Value') && location.search.includes('Helen')"
+    )
     settle(sender)
 
     receiver = open_page(sender.url.split("/", 3)[3])
@@ -65,7 +67,7 @@ def test_the_experiment_and_the_view_stay_when_the_page_changes(open_page: Open)
     page.locator(f".st-key-{Key.FOIL} input").fill(" Helen")
     page.keyboard.press("Enter")
     page.locator(f".st-key-{Key.COMPONENT}").get_by_text("Key").click()
-    page.wait_for_function("location.search.includes('component=k') && location.search.includes('Helen')")
+    page.wait_for_function("location.search.includes('component=Key') && location.search.includes('Helen')")
     page.get_by_test_id("stSidebarNav").get_by_text("All sources").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("All sources")
     settle(page)
@@ -74,7 +76,7 @@ def test_the_experiment_and_the_view_stay_when_the_page_changes(open_page: Open)
 
 
 def test_a_click_on_an_edge_opens_it_with_the_same_experiment(open_page: Open):
-    page = open_page("all_sources?component=k&answer=%20Mary&foil=%20Helen")
+    page = open_page("all_sources?component=Key&answer=%20Mary&foil=%20Helen")
     settle(page)
     cell = page.locator(f".st-key-{Key.EDGE_CHART} path[aria-label*='L1H2'][aria-label*='L3H4']").first
     cell.click(timeout=1000 * PATIENCE)
