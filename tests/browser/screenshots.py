@@ -15,11 +15,13 @@ from tests.browser.app import PAGES, chromium, served, settle
 
 #: Room for axes and fonts to settle after the last element has come in.
 _REST_MS = 1500
+#: The app scrolls inside itself, so what is below the window is in no picture.
+_HEIGHT = 1180
 
 
 def take(browser: Browser, address: str, file: Path, *, path: str, theme: str, width: int) -> None:
     """Save the whole page at `path` as `file`."""
-    context = browser.new_context(viewport={"width": width, "height": 1000}, color_scheme=theme)
+    context = browser.new_context(viewport={"width": width, "height": _HEIGHT}, color_scheme=theme)
     page = context.new_page()
     page.goto(f"{address}/{path}")
     settle(page)
