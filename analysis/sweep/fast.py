@@ -15,7 +15,7 @@ from analysis.sweep.destination import Destination, FoldedEntry, can_fold, folde
 from analysis.sweep.flops import piece_flops
 from analysis.sweep.gate import Gate
 from analysis.sweep.patches import first_changed_position, source_writes
-from analysis.sweep.pieces import Edges, bytes_per_edge, edges_at_once
+from analysis.sweep.pieces import Edges, bytes_per_edge, edges_at_once, weights_per_block
 from analysis.sweep.readout import Readout
 from analysis.sweep.replay import Check, Replay, Suffix
 
@@ -65,7 +65,12 @@ class FastPath:
         per_edge = bytes_per_edge(
             self._decoder, self._suffix, self._batch, itemsize, self._readout.width(self._suffix)
         )
-        limit = edges_at_once(self._memory_bytes, per_edge, self._batch * self._suffix.length)
+        block = self._decoder.blocks[0]
+        n_heads, d_model, d_head = block.attention.W_Q.shape
+        weights = weights_per_block(
+            d_model, n_heads * d_head, 0 if block.mlp is None else block.mlp.W_in.shape[1]
+        )
+        limit = edges_at_once(self._memory_bytes, per_edge, self._batch * self._suffix.length, weights)
         return dict.fromkeys(range(1, len(self._decoder.blocks)), limit)
 
     def measure(

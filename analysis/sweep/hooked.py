@@ -19,7 +19,7 @@ from analysis.requests import Component, LayerNormMode
 from analysis.sweep.architecture import read_post_norms
 from analysis.sweep.gate import Gate
 from analysis.sweep.patches import source_writes
-from analysis.sweep.pieces import Edges, edges_at_once
+from analysis.sweep.pieces import Edges, edges_at_once, weights_per_block
 from analysis.sweep.readout import Values, measure_logits
 from analysis.sweep.replay import Check, Suffix
 
@@ -55,7 +55,8 @@ class HookedPath:
         cfg, (batch, n_positions) = self._model.cfg, self._tokens.shape
         hidden = 3 * (getattr(cfg, "d_mlp", None) or 0) + 12 * cfg.d_model + 3 * cfg.n_heads * n_positions
         per_edge = 4 * batch * n_positions * (hidden + 2 * cfg.d_vocab)
-        limit = edges_at_once(self._memory_bytes, per_edge, batch * n_positions)
+        weights = weights_per_block(cfg.d_model, cfg.n_heads * cfg.d_head, getattr(cfg, "d_mlp", None) or 0)
+        limit = edges_at_once(self._memory_bytes, per_edge, batch * n_positions, weights)
         return dict.fromkeys(range(1, cfg.n_layers), limit)
 
     def flops(self, edges: Edges) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -20,6 +21,10 @@ from analysis.sweep.replay import Suffix
 #: Token positions per matrix product: past this many, a product runs no faster, and the memory
 #: it touches leaves the processor's caches.
 POSITIONS_AT_ONCE = 2048
+
+#: Operations of one block at once: a sweep can only be stopped between blocks, and this many take
+#: a quarter of a second on two cores.
+OPERATIONS_AT_ONCE = 4e10
 
 Edges = Int[np.ndarray, "edge 4"]
 
@@ -86,11 +91,17 @@ def bytes_per_edge(decoder: Decoder, suffix: Suffix, batch: int, itemsize: int, 
     return itemsize * batch * (suffix.length * per_position + 2 * logits_width)
 
 
-def edges_at_once(memory_bytes: int, per_edge: int, positions_per_edge: int) -> int:
+def edges_at_once(memory_bytes: int, per_edge: int, positions_per_edge: int, weights_per_block: int) -> int:
     """How many edges one piece may hold. Raises `PathscopeError` if not even one fits."""
+    positions = min(POSITIONS_AT_ONCE, OPERATIONS_AT_ONCE / (2 * weights_per_block))
     if per_edge > memory_bytes:
         raise PathscopeError(
             f"One patched row needs {per_edge / 2**20:.3g} MiB, more than the sweep's memory budget of "
             f"{memory_bytes / 2**20:.3g} MiB. Raise PATHSCOPE_SWEEP_BYTES, or use shorter prompts."
         )
-    return max(1, min(memory_bytes // per_edge, -(-POSITIONS_AT_ONCE // max(1, positions_per_edge))))
+    return max(1, min(memory_bytes // per_edge, ceil(positions / max(1, positions_per_edge))))
+
+
+def weights_per_block(d_model: int, d_attention: int, d_mlp: int) -> int:
+    """Multiply-adds per position of one block's products; a gated MLP counts as an ungated one."""
+    return 4 * d_model * d_attention + 2 * d_model * d_mlp
