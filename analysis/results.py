@@ -1,33 +1,40 @@
-"""Frozen results: arrays with their labels, units, baseline and provenance, and their tables.
+"""Frozen results: arrays with their labels, units and baseline, and their tables.
 
 Nothing here imports torch: a stored result can be read and drawn before any model is loaded.
-Each result knows how to become arrays plus JSON (`parts`) and back (`from_parts`); that is the
-only form in which the store and the exports see it.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
 
+from analysis.provenance import SCHEMA_VERSION, Provenance, Result
 from analysis.requests import (
     AllSourcesRequest,
     AttributionRequest,
     OverviewRequest,
     PathRequest,
-    Request,
     SanityRequest,
-    request_from_json,
-    request_to_json,
 )
 
-#: Raised whenever the meaning or layout of a stored result changes, so that old ones are not read.
-SCHEMA_VERSION = 1
+__all__ = [
+    "SCHEMA_VERSION",
+    "AllSourcesResult",
+    "AttributionResult",
+    "OverviewResult",
+    "PatchingResult",
+    "PathResult",
+    "Provenance",
+    "Result",
+    "SanityResult",
+    "causal_edges",
+    "head_label",
+]
 
 
 def head_label(layer: int, head: int) -> str:
@@ -37,82 +44,6 @@ def head_label(layer: int, head: int) -> str:
     'L3H7'
     """
     return f"L{layer}H{head}"
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """Where a number came from: enough to recognise a stale or foreign one.
-
-    `engine` is "replay" (the sweep engine), "hooks" (the general TransformerLens path) or
-    "forward" (plain forward passes). `replay_gap` is the largest absolute difference between
-    the engine's logits and the model's own on these prompts, None where no replay was made.
-    """
-
-    model: str
-    fingerprint: str
-    versions: dict[str, str]
-    device: str
-    dtype: str
-    engine: str
-    created: str
-    seconds: float
-    replay_gap: float | None = None
-    precision: str = "float32"
-
-    def rows(self) -> dict[str, str]:
-        """Label -> text, in reading order, for the panel and for every export."""
-        gap = "none made" if self.replay_gap is None else f"{self.replay_gap:.2e} logits"
-        return {
-            "model": self.model,
-            "weights fingerprint": self.fingerprint,
-            "engine": self.engine,
-            "replay against the model": gap,
-            "device": f"{self.device}, {self.dtype}, {self.precision} products",
-            "versions": ", ".join(f"{name} {version}" for name, version in self.versions.items()),
-            "computed": f"{self.created}, in {self.seconds:.2f} s",
-        }
-
-
-@dataclass(frozen=True, eq=False)
-class Result:
-    """Base of all results: `request` asked for it, `provenance` tells how it came about."""
-
-    request: Request
-    provenance: Provenance
-
-    #: Fields stored as arrays; all others are stored as JSON.
-    arrays: ClassVar[tuple[str, ...]] = ()
-
-    def parts(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """`(arrays by field name, JSON values by field name)`, the stored form."""
-        arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in self.arrays}
-        values: dict[str, Any] = {
-            field.name: getattr(self, field.name)
-            for field in fields(self)
-            if field.name not in {*self.arrays, "request", "provenance"}
-        }
-        values["request"] = request_to_json(self.request)
-        values["provenance"] = asdict(self.provenance)
-        return arrays, values
-
-    @classmethod
-    def from_parts(cls, arrays: dict[str, np.ndarray], values: dict[str, Any]) -> Self:
-        """The inverse of `parts`; lists that JSON made of tuples become tuples again."""
-        plain = {
-            name: _tuples(value) for name, value in values.items() if name not in {"request", "provenance"}
-        }
-        return cls(
-            request=request_from_json(values["request"]),
-            provenance=Provenance(**values["provenance"]),
-            **plain,
-            **{name: arrays[name] for name in cls.arrays},
-        )
-
-
-def _tuples(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _tuples(item) for name, item in value.items()}
-    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
 
 
 @dataclass(frozen=True, eq=False)
