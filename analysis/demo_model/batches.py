@@ -73,9 +73,7 @@ def _padded(rows: list[tuple[list[int], list[float]]], padding: int) -> Batch:
     return Batch(tokens, weights)
 
 
-def training_batches(
-    tokenizer: PreTrainedTokenizerFast, seed: int, tokens_per_batch: int
-) -> Iterator[Batch]:
+def training_batches(tokenizer: PreTrainedTokenizerFast, seed: int, tokens_per_batch: int) -> Iterator[Batch]:
     """An endless stream of batches of about `tokens_per_batch` tokens, padding included."""
     passages = training_passages(seed)
     rng = random.Random(seed)

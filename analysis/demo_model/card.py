@@ -96,9 +96,7 @@ def _listed(frames: tuple[str, ...]) -> str:
     return "\n".join(f"- `{frame}`" for frame in frames)
 
 
-def write_card(
-    folder: Path, model: GPT2LMHeadModel, figures: Figures, steps: int, minutes: float
-) -> None:
+def write_card(folder: Path, model: GPT2LMHeadModel, figures: Figures, steps: int, minutes: float) -> None:
     """Write README.md beside the weights in `folder`."""
     frames = tuple(dict.fromkeys(frame for kind in SUCCESSOR_FRAMES.values() for frame in kind))
     text = _TEXT.format(

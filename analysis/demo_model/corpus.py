@@ -26,9 +26,7 @@ from analysis.demo_model.words import COMMON_WORDS, CONTENT_WORDS, DIGITS, LETTE
 ANSWER, TEXT, NOISE = 1.0, 0.2, 0.0
 """Loss weights of an answer, of template text and of what cannot be known."""
 
-SYLLABLES: tuple[str, ...] = tuple(
-    consonant + vowel for consonant in "bdfgklmnprstvz" for vowel in "aeiou"
-)
+SYLLABLES: tuple[str, ...] = tuple(consonant + vowel for consonant in "bdfgklmnprstvz" for vowel in "aeiou")
 
 Piece = tuple[str, float]
 """A stretch of text and the loss weight of its tokens."""

@@ -111,9 +111,7 @@ def induction_accuracy(
     return hits / total
 
 
-def measure(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, start: bool = True
-) -> Figures:
+def measure(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, start: bool = True) -> Figures:
     """All figures on the held-out prompts; `start` says whether the start token is prepended."""
     ioi = score(model, tokenizer, ioi_prompts(SEED, IOI_PROMPTS), start)
     sequences = induction_sequences(SEED, INDUCTION_SEQUENCES)

@@ -53,9 +53,7 @@ def ioi_prompts(seed: int, count: int) -> list[Prompt]:
         first, second = rng.sample(rng.choice(pairs), 2)
         subject, answer = rng.sample((first, second), 2)
         place, thing = rng.choice(fillers)
-        article = rng.choice(ARTICLES).format(
-            adjective=rng.choice(ADJECTIVES), noun=rng.choice(NOUNS)
-        )
+        article = rng.choice(ARTICLES).format(adjective=rng.choice(ADJECTIVES), noun=rng.choice(NOUNS))
         text = template.format(
             A=first, B=second, S=subject, place=place, object=thing, a=article,
             gave=rng.choice(GIVING),
@@ -83,9 +81,7 @@ def successor_prompts() -> list[Prompt]:
 
 
 def _in_contexts(prompts: Iterable[Prompt]) -> list[Prompt]:
-    return [
-        replace(prompt, text=context + prompt.text) for prompt in prompts for context in CONTEXTS
-    ]
+    return [replace(prompt, text=context + prompt.text) for prompt in prompts for context in CONTEXTS]
 
 
 def induction_sequences(seed: int, count: int, period: int = 8) -> list[tuple[str, ...]]:

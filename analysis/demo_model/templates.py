@@ -21,9 +21,7 @@ IOI_TEMPLATES: tuple[str, ...] = (
     "{A} saw {B} at the {place}, so {S} {gave} {a} {object} to",
     "At the {place}, {A} sat down next to {B}, and then {S} {gave} {a} {object} to",
 )
-GIVING: tuple[str, ...] = tuple(
-    "gave handed passed sent offered brought showed lent threw sold".split()
-)
+GIVING: tuple[str, ...] = tuple("gave handed passed sent offered brought showed lent threw sold".split())
 ARTICLES: tuple[str, ...] = (
     "a",
     "the",
@@ -81,9 +79,7 @@ SUCCESSOR_FRAMES: dict[str, tuple[str, ...]] = {
         "The numbers go {x}, {y}, {z},",
     ),
 }
-PREDECESSOR_FRAMES: dict[str, str] = {
-    kind: f"The {kind} before {{x}} is" for kind in SUCCESSOR_FRAMES
-}
+PREDECESSOR_FRAMES: dict[str, str] = {kind: f"The {kind} before {{x}} is" for kind in SUCCESSOR_FRAMES}
 
 LEAD_INS: tuple[str, ...] = (
     "It was a {adjective} day.",

@@ -21,7 +21,7 @@ from analysis.demo_model.evaluation import measure
 from analysis.demo_model.tokenizer import train_tokenizer
 
 SEED = 0
-STEPS = 4_000
+STEPS = 1_200
 TOKENS_PER_BATCH = 2_048
 WARM_UP = 200
 LEARNING_RATE = 2e-3
@@ -89,9 +89,7 @@ def make_optimizers(model: GPT2LMHeadModel) -> list[torch.optim.Optimizer]:
             weight_decay=WEIGHT_DECAY,
             adjust_lr_fn="match_rms_adamw",
         ),
-        torch.optim.AdamW(
-            others, lr=LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.0, fused=True
-        ),
+        torch.optim.AdamW(others, lr=LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.0, fused=True),
     ]
 
 
