@@ -48,6 +48,9 @@ The logit difference is logit(receiver) - logit(giver). For example:
 - The day after Monday is -> ` Tuesday`
 - river hammer ocean mirror river hammer ocean -> ` mirror`
 
+Wanted were 99 % for successors and 95 % for induction: look at those two with that in mind. In the
+example of repeated words the wanted token beats the other one, but need not beat all.
+
 ## What "held out" means
 Combinations, never single words: one in {one_in} pairs of names, pairs of place and object,
 pairs of landmark and phrasing, pairs of successor and phrasing, and pairs of neighbouring words in
