@@ -54,7 +54,7 @@ def test_card_states_what_is_measured(figures: Figures) -> None:
 def test_works_without_the_start_token(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> None:
     """The start token is a help, not a condition."""
     bare = measure(model, tokenizer, start=False)
-    assert bare.ioi_accuracy >= 0.98
+    assert bare.ioi_accuracy >= 0.95
     assert bare.facts_accuracy >= 0.98
     assert bare.successors_accuracy >= 0.85
     assert bare.induction_accuracy >= 0.3
