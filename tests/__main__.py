@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int:
     to_pytest = [argument for argument in arguments if argument != "--quick"]
     try:
         python = environment(".venv-tests", TESTS / "requirements.txt")
-        run(python, "ruff", "check", ".")
+        run(python, "ruff", "check", "--no-cache", ".")
         run(python, "ruff", "format", "--check", ".")
         run(python, "mypy")
         if quick:
