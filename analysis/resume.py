@@ -13,6 +13,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
 from analysis.activations import run_experiment
 from analysis.cache import Store
@@ -99,7 +100,8 @@ class Ledger:
     """The finished pieces of one sweep in the store, each under its own key.
 
     A key names everything that decides which edges a piece holds and what is measured for them:
-    the result's content, the order, the memory budget, the path and the number of pieces.
+    the result's content, the order, the memory budget, the path and the number of pieces. It also
+    names the number of threads, on which the last bits of a matrix product depend.
     """
 
     store: Store
@@ -115,6 +117,7 @@ class Ledger:
             "result": result,
             "order": sha256(np.ascontiguousarray(order).tobytes()).hexdigest(),
             "sweep_bytes": settings().sweep_bytes,
+            "threads": torch.get_num_threads(),
             "engine": sweep.engine,
             "pieces": sweep.n_pieces,
             "edges": sweep.n_edges,

@@ -18,6 +18,18 @@ os.environ["HF_HOME"] = str(Path(_SESSION) / "huggingface")
 os.environ["PATHSCOPE_CACHE_DIR"] = str(Path(_SESSION) / "store")
 
 
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    """Run every test with one thread, whatever the one before has set.
+
+    The test models are far too small to share between threads, and the last bits of a product
+    depend on how many there are.
+    """
+    import torch
+
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(scope="session")
 def family_directory(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """Family name -> a Hugging Face folder with a random model of it; not to be changed."""

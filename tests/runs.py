@@ -18,10 +18,6 @@ from transformer_lens.model_bridge import TransformerBridge
 
 from tests.families import VOCABULARY_SIZE, write_family
 
-# The test models are far too small to share between threads; waiting for each other is all
-# that threads would do, above all while other programs use the cores.
-torch.set_num_threads(1)
-
 Metric = Callable[[Float[Tensor, "batch pos d_vocab"]], Tensor]
 
 

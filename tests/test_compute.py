@@ -30,8 +30,6 @@ from analysis.results import causal_edges
 from analysis.run_attribution import require_whole
 from tests.experiments import on
 
-torch.set_num_threads(1)
-
 #: One family for each thing that a stored run has to carry: plain, softcaps and post-norms,
 #: parallel blocks, grouped keys and values.
 FAMILIES = ("gpt2", "gemma2", "pythia", "llama-grouped")

@@ -9,8 +9,6 @@ from analysis import cached, warm
 from analysis.demo_model.examples import EXAMPLES
 from analysis.requests import AllSourcesRequest, Experiment, OverviewRequest, PathRequest
 
-torch.set_num_threads(1)
-
 
 @pytest.fixture(autouse=True)
 def _own_store(monkeypatch, tmp_path):
