@@ -44,7 +44,7 @@ def follow(job: jobs.Job) -> None:
         sweep_view(snapshot.result, st.session_state[Key.SCALE])
 
 
-experiment = experiment_sidebar(__file__)
+experiment = experiment_sidebar()
 st.title("All sources")
 st.caption(
     "Every direct path from an attention head to a later one, patched alone. A strong cell says: the source "

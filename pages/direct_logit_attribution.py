@@ -69,7 +69,7 @@ def top_table(result: AttributionResult, position: int | None) -> pd.DataFrame:
     return table.iloc[order].reset_index(drop=True)
 
 
-experiment = experiment_sidebar(__file__)
+experiment = experiment_sidebar()
 st.title("Direct logit attribution")
 row = st.container(horizontal=True, vertical_alignment="bottom", gap="medium")
 unit, run = request_controls(row)

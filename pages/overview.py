@@ -27,7 +27,7 @@ def metrics_table(result: OverviewResult) -> pd.DataFrame:
     )
 
 
-experiment = experiment_sidebar(__file__)
+experiment = experiment_sidebar()
 st.title("Overview")
 st.caption(
     "Two prompts that differ in a few tokens, and the two answers they should bring. Every page asks what "

@@ -45,10 +45,13 @@ def begin_with_the_strongest_source(every: AllSourcesRequest) -> None:
     if found is not None:
         strongest = found.result.table(1)
         for key, column in zip(_SOURCE_KEYS, ("sl", "sh"), strict=True):
-            st.session_state[key] = int(strongest[column].iloc[0])
+            value = int(strongest[column].iloc[0])
+            st.session_state[key] = value
+            # Streamlit 1.67 leaves out of the URL what is set before a widget's first run.
+            st.query_params[key] = str(value)
 
 
-experiment = experiment_sidebar(__file__)
+experiment = experiment_sidebar()
 st.title("Path patching")
 st.caption(
     "What changes if one later head sees the source head's clean output in its query, key or value, while "

@@ -28,7 +28,7 @@ def checks_table(result: SanityResult) -> pd.DataFrame:
     )
 
 
-experiment = experiment_sidebar(__file__)
+experiment = experiment_sidebar()
 st.title("Sanity checks")
 st.caption(
     "What must hold for any model and any prompts, measured now on this very experiment. A check passes if "

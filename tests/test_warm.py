@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-import torch
 
 from analysis import cached, warm
 from analysis.demo_model.examples import EXAMPLES

@@ -10,17 +10,15 @@ from analysis.demo_model.examples import EXAMPLES
 from analysis.models import catalogue
 from analysis.requests import Experiment
 from pages.shared.keys import URL, Key
-from pages.shared.memory import recall, remember
 from pages.shared.navigation import enter_through_the_app
 
 _WORDMARK = Path(__file__).with_name("wordmark.svg")
 _PROMPT_KEYS = (Key.CLEAN, Key.CORRUPTED, Key.ANSWER, Key.FOIL)
 
 
-def experiment_sidebar(page: str) -> Experiment:
-    """Draw the sidebar of the page in the file `page` and return the experiment that it describes."""
+def experiment_sidebar() -> Experiment:
+    """Draw the sidebar and return the experiment that it describes."""
     enter_through_the_app()
-    recall(page)
     _fill_in_defaults()
     st.session_state[Key.EXAMPLE] = _example_of_the_fields()
     st.logo(_WORDMARK, size="large")
@@ -66,7 +64,6 @@ def experiment_sidebar(page: str) -> Experiment:
             width="stretch",
             help="Exchanges the two prompts, and answer with foil.",
         )
-    remember()
     prompts = {key.value: str(st.session_state[key] or "") for key in _PROMPT_KEYS}
     return Experiment(model=model or "", **prompts)
 

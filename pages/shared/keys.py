@@ -30,16 +30,7 @@ class Key(StrEnum):
     EDGE_CHART = "edge_chart"
     EDGE_TABLE = "edge_table"
     PATH_CHART = "path_chart"
-    PAGE = "page"
-    CHOSEN = "chosen"
 
 
 #: Widgets with this `bind` keep their value in the URL and across pages.
 URL: Literal["query-params"] = "query-params"
-
-#: What is kept from page to page.
-CHOICES = (
-    *(Key.MODEL, Key.CLEAN, Key.CORRUPTED, Key.ANSWER, Key.FOIL),
-    *(Key.UNIT, Key.RUN, Key.POSITION, Key.COMPONENT, Key.LAYER_NORM, Key.METRIC, Key.SCALE),
-    *(Key.SOURCE_LAYER, Key.SOURCE_HEAD),
-)

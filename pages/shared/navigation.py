@@ -1,9 +1,11 @@
-"""The way into a page: through app.py, always."""
+"""The ways into a page: through app.py, always, and from an edge to its source."""
 
 from __future__ import annotations
 
 import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
+
+from pages.shared.keys import Key
 
 
 def enter_through_the_app() -> None:
@@ -15,3 +17,11 @@ def enter_through_the_app() -> None:
     if PagesManager.uses_pages_directory:
         PagesManager.uses_pages_directory = False
         st.rerun()
+
+
+def open_source(layer: int, head: int) -> None:
+    """Go to the path-patching page of this source head; Streamlit carries the bound widgets over."""
+    source = {Key.SOURCE_LAYER: layer, Key.SOURCE_HEAD: head}
+    # The state for the page, and the URL for whoever shares it: Streamlit 1.67 writes neither from the other.
+    st.session_state.update(source)
+    st.switch_page("pages/path_patching.py", query_params={key: str(value) for key, value in source.items()})

@@ -10,7 +10,6 @@ import streamlit as st
 from analysis.requests import COMPONENTS, LAYER_NORM_MODES, METRIC_NAMES, Component, LayerNormMode, MetricName
 from analysis.results import PatchingResult
 from pages.shared.keys import URL, Key
-from pages.shared.memory import remember
 
 METRIC_TITLES: dict[str, str] = {
     "logit_difference": "Logit difference",
@@ -78,7 +77,6 @@ def patching_controls() -> PatchingChoices:
             required=True,
             help="Effect: metric minus its corrupted value. Recovery: 0 = corrupted, 1 = clean.",
         )
-    remember()
     return {"component": component, "layer_norm": layer_norm, "metric": metric}
 
 

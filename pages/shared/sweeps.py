@@ -11,6 +11,7 @@ from analysis.requests import AllSourcesRequest, MetricName
 from analysis.results import AllSourcesResult
 from pages.shared.cards import downloads
 from pages.shared.keys import Key
+from pages.shared.navigation import open_source
 from pages.shared.patching import edge_columns, edge_formats
 from pages.shared.theme import current_theme
 
@@ -51,9 +52,9 @@ def sweep_view(result: AllSourcesResult, scale: Scale) -> None:
     downloads(f"all_sources_{result.request.component}", result, table, chart)
     picked = event.selection.get("edge") or []
     if picked:
-        _open(int(picked[0]["sl"]), int(picked[0]["sh"]))
+        open_source(int(picked[0]["sl"]), int(picked[0]["sh"]))
     elif chosen is not None:
-        _open(int(table["sl"].iloc[chosen]), int(table["sh"].iloc[chosen]))
+        open_source(int(table["sl"].iloc[chosen]), int(table["sh"].iloc[chosen]))
 
 
 def _edge_table(table: pd.DataFrame, metric: MetricName) -> int | None:
@@ -71,12 +72,6 @@ def _edge_table(table: pd.DataFrame, metric: MetricName) -> int | None:
     )
     rows = event.selection.rows
     return int(rows[0]) if rows else None
-
-
-def _open(layer: int, head: int) -> None:
-    st.session_state[Key.CHOSEN] |= {Key.SOURCE_LAYER: layer, Key.SOURCE_HEAD: head}
-    # Without `query_params`, Streamlit wants to clear the URL and refuses since widgets are bound to it.
-    st.switch_page("pages/path_patching.py", query_params={})
 
 
 def is_small(request: AllSourcesRequest, n_layers: int, n_heads: int) -> bool:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from pages.shared.keys import Key
-from tests.browser.app import PAGES, PATIENCE, settle
+from tests.browser.app import PAGES, PATIENCE, complaints, served, settle
 
 pytestmark = pytest.mark.browser
 Open = Callable[..., Page]
@@ -61,6 +62,20 @@ def test_a_link_opens_the_same_experiment_and_view(open_page: Open):
     assert query(receiver) == query(sender)
 
 
+def test_a_link_is_the_first_thing_that_a_fresh_server_sees(browser: Browser, tmp_path: Path):
+    with served(tmp_path) as address:
+        page = browser.new_context().new_page()
+        found = complaints(page)
+        page.goto(f"{address}/path_patching?component=Key")
+        expect(page.get_by_role("heading", level=1)).to_have_text("Path patching", timeout=1000 * PATIENCE)
+        settle(page)
+        links = page.get_by_test_id("stSidebarNavLink")
+        assert [link.inner_text().split("\n")[-1] for link in links.all()] == list(PAGES.values())
+        expect(page.locator(f".st-key-{Key.COMPONENT} button[aria-checked='true']")).to_have_text("Key")
+        page.context.close()
+    assert not found
+
+
 def test_the_experiment_and_the_view_stay_when_the_page_changes(open_page: Open):
     page = open_page("path_patching")
     settle(page)
@@ -68,11 +83,14 @@ def test_the_experiment_and_the_view_stay_when_the_page_changes(open_page: Open)
     page.keyboard.press("Enter")
     page.locator(f".st-key-{Key.COMPONENT}").get_by_text("Key").click()
     page.wait_for_function("location.search.includes('component=Key') && location.search.includes('Helen')")
-    page.get_by_test_id("stSidebarNav").get_by_text("All sources").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("All sources")
-    settle(page)
-    assert value(page, Key.FOIL) == " Helen"
+    for title in ("Direct logit attribution", "All sources"):
+        page.get_by_test_id("stSidebarNav").get_by_text(title).click()
+        expect(page.get_by_role("heading", level=1)).to_have_text(title)
+        settle(page)
+        assert value(page, Key.FOIL) == " Helen"
+        page.wait_for_function("location.search.includes('foil=+Helen')")
     expect(page.locator(f".st-key-{Key.COMPONENT} button[aria-checked='true']")).to_have_text("Key")
+    page.wait_for_function("location.search.includes('component=Key')")
 
 
 def test_a_click_on_an_edge_opens_it_with_the_same_experiment(open_page: Open):
@@ -83,6 +101,8 @@ def test_a_click_on_an_edge_opens_it_with_the_same_experiment(open_page: Open):
     expect(page.get_by_role("heading", level=1)).to_have_text("Path patching", timeout=1000 * PATIENCE)
     settle(page)
     assert (value(page, Key.SOURCE_LAYER), value(page, Key.SOURCE_HEAD)) == ("1", "2")
+    page.wait_for_function("location.search.includes('source_layer=1')")
+    assert (query(page)[Key.SOURCE_HEAD], query(page)[Key.FOIL]) == (["2"], [" Helen"])
     assert value(page, Key.FOIL) == " Helen"
     expect(page.locator(f".st-key-{Key.COMPONENT} button[aria-checked='true']")).to_have_text("Key")
 
