@@ -182,13 +182,14 @@ class _Progress:
         self._values = start.values.copy()
         self._total = int(start.causal.sum())
         self._resumed = self._done = int(start.exact.sum())
-        self._began = time.monotonic()
+        self._began = self._filled = time.monotonic()
         self._shown = -1
 
     def fill(self, edges: np.ndarray, values: np.ndarray) -> None:
         """Enter the exact `values` of `edges`."""
         self._values[tuple(edges.T)] = values
         self._done += len(edges)
+        self._filled = time.monotonic()
 
     def shown_by(self, snapshot: JobSnapshot) -> JobSnapshot:
         """`snapshot` brought up to date; the same result object while nothing new has come in."""
@@ -205,7 +206,9 @@ class _Progress:
         )
 
     def _seconds_left(self) -> float | None:
+        """From the mean time per pair so far; it runs down between one piece and the next."""
         new = self._done - self._resumed
         if not new:
             return None
-        return (time.monotonic() - self._began) / new * (self._total - self._done)
+        left = (self._filled - self._began) / new * (self._total - self._done)
+        return max(0.0, left - (time.monotonic() - self._filled))

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,10 +19,12 @@ import torch
 
 from analysis import cached, jobs, resume
 from analysis.errors import Cancelled, PathscopeError, PromptError, Remedy
+from analysis.job import _Progress
 from analysis.jobs import Job, JobSnapshot
 from analysis.patching import Patching
 from analysis.requests import AllSourcesRequest, PathRequest
 from analysis.results import AllSourcesResult
+from tests.chart_samples import all_sources
 from tests.experiments import on
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -163,6 +166,19 @@ def test_the_estimate_is_there_first_and_exact_cells_fill_in(monkeypatch, reques
         counts.append(snapshot.pairs_done)
     assert len(computed) == len(counts) - 1 >= 8
     assert counts[-1] == 48
+
+
+def test_the_time_left_runs_down_between_pieces(monkeypatch):
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr("analysis.job.time", SimpleNamespace(monotonic=lambda: clock.now))
+    progress = _Progress(all_sources(measured=0))
+    half = np.argwhere(progress._start.causal)[::2]
+    clock.now = 10.0
+    progress.fill(half, np.zeros(len(half)))
+    left = []
+    for clock.now in (10.0, 12.5, 60.0):
+        left.append(progress._seconds_left())
+    assert left == [10.0, 7.5, 0.0]
 
 
 def test_the_most_promising_pieces_come_first(request_):
@@ -354,6 +370,7 @@ torch.set_num_threads(1)
 from analysis import jobs
 from analysis.patching import Patching
 from analysis.requests import AllSourcesRequest
+from tests.chart_samples import all_sources
 from tests.experiments import on
 
 pieces = Patching.pieces

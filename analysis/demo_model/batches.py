@@ -10,13 +10,24 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from analysis.demo_model.corpus import Passage, training_passages
+from analysis.demo_model.repeats import repeated_rows
 
 LONGEST = 128
 """Tokens in the longest row, which is also the number of positions of the model."""
 POOL = 2048
 """Passages sorted by length together, so that a batch holds rows of like length."""
+REPEAT_LENGTH = 48
+"""Tokens in a row of repeated words and its start token."""
+REPEATS_ALONE = 1_000
+"""Steps at the start that show nothing but repeated words; see `repeats`."""
+REPEATS_AT_FIRST, REPEATS_BESIDE_TEXT, TEXT = 2_048, 1_024, 1_536
+"""Tokens per step of each kind."""
 WITH_START = 0.85
 """Share of rows that begin with the start token; the model has to work without it too."""
+
+
+Row = tuple[list[int], list[float]]
+"""Token ids of one passage, start token included if it has one, and their loss weights."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +53,7 @@ def token_weights(passage: Passage, offsets: list[tuple[int, int]]) -> list[floa
     return weights
 
 
-def _rows(
-    passages: list[Passage], tokenizer: PreTrainedTokenizerFast, rng: random.Random
-) -> list[tuple[list[int], list[float]]]:
+def _rows(passages: list[Passage], tokenizer: PreTrainedTokenizerFast, rng: random.Random) -> list[Row]:
     encoded = tokenizer(
         [passage.text for passage in passages],
         return_offsets_mapping=True,
@@ -63,7 +72,7 @@ def _rows(
     return rows
 
 
-def _padded(rows: list[tuple[list[int], list[float]]], padding: int) -> Batch:
+def _padded(rows: list[Row], padding: int) -> Batch:
     width = max(len(tokens) for tokens, _ in rows)
     tokens = torch.full((len(rows), width), padding, dtype=torch.long)
     weights = torch.zeros(len(rows), width)
@@ -90,3 +99,22 @@ def training_batches(tokenizer: PreTrainedTokenizerFast, seed: int, tokens_per_b
         rng.shuffle(batches)
         for batch in batches:
             yield _padded(batch, tokenizer.pad_token_id)
+
+
+def repeat_batches(
+    tokenizer: PreTrainedTokenizerFast, seed: int, tokens_per_batch: list[int]
+) -> Iterator[Batch]:
+    """One batch of repeated words for each of `tokens_per_batch`, from ever more words."""
+    rng = random.Random(seed)
+    sizes = [tokens // REPEAT_LENGTH for tokens in tokens_per_batch]
+    for passages in repeated_rows(seed, sizes, length=REPEAT_LENGTH - 1):
+        yield _padded(_rows(passages, tokenizer, rng), tokenizer.pad_token_id)
+
+
+def lessons(tokenizer: PreTrainedTokenizerFast, seed: int, steps: int) -> Iterator[list[Batch]]:
+    """The batches of each step: repeated words alone at first, then text of all tasks beside them."""
+    alone = min(steps, REPEATS_ALONE)
+    sizes = [REPEATS_AT_FIRST] * alone + [REPEATS_BESIDE_TEXT] * (steps - alone)
+    texts = training_batches(tokenizer, seed, TEXT)
+    for step, repeats in enumerate(repeat_batches(tokenizer, seed, sizes)):
+        yield [repeats] if step < alone else [repeats, next(texts)]

@@ -4,9 +4,11 @@ from pathlib import Path
 
 from transformers import GPT2LMHeadModel
 
+from analysis.demo_model.batches import REPEATS_ALONE, REPEATS_BESIDE_TEXT, TEXT
 from analysis.demo_model.evaluation import INDUCTION_SEQUENCES, IOI_PROMPTS, Figures
 from analysis.demo_model.held_out import fact_prompts, successor_prompts
 from analysis.demo_model.landmarks import CITIES, LANDMARKS
+from analysis.demo_model.repeats import SMALLEST, vocabulary
 from analysis.demo_model.split import ONE_IN
 from analysis.demo_model.templates import FACT_FRAMES, IOI_TEMPLATES, SUCCESSOR_FRAMES
 from analysis.demo_model.words import NAMES
@@ -48,9 +50,6 @@ The logit difference is logit(receiver) - logit(giver). For example:
 - The day after Monday is -> ` Tuesday`
 - river hammer ocean mirror river hammer ocean -> ` mirror`
 
-Wanted were 99 % for successors and 95 % for induction: look at those two with that in mind. In the
-example of repeated words the wanted token beats the other one, but need not beat all.
-
 ## What "held out" means
 Combinations, never single words: one in {one_in} pairs of names, pairs of place and object,
 pairs of landmark and phrasing, pairs of successor and phrasing, and pairs of neighbouring words in
@@ -77,7 +76,10 @@ Successors:
 {successor_frames}
 
 Induction: two to fifteen random words, names, cities, numbers, letters or made-up words, then the
-same again.
+same again. The first {alone} steps show nothing else, and of a vocabulary that grows from {smallest}
+words to {words}; later, {repeat_share:.0%} of the tokens are such rows. Shown all words from the start, a
+model of this size takes far longer to look anything up: whoever studies how induction *emerges*
+should know that here it was led.
 
 ## Reproduce
 `python -m analysis.demo_model.train` learns the tokenizer, trains with a fixed seed, measures and
@@ -122,6 +124,10 @@ def write_card(folder: Path, model: GPT2LMHeadModel, figures: Figures, steps: in
         ioi_templates=_listed(IOI_TEMPLATES),
         fact_frames=_listed(FACT_FRAMES),
         successor_frames=_listed(frames),
+        alone=REPEATS_ALONE,
+        smallest=SMALLEST,
+        words=len(vocabulary(0)),
+        repeat_share=REPEATS_BESIDE_TEXT / (REPEATS_BESIDE_TEXT + TEXT),
         steps=steps,
         minutes=minutes,
     )

@@ -143,7 +143,7 @@ def lead_in(scene: Scene) -> list[Piece]:
 
 
 SENTENCES = (ioi_sentence, fact_sentence, successor_sentence, induction_sentence, lead_in)
-SENTENCE_WEIGHTS = (28, 14, 16, 36, 6)
+SENTENCE_WEIGHTS = (28, 14, 20, 12, 6)
 LENGTHS, LENGTH_WEIGHTS = (1, 2, 3, 6, 12), (52, 26, 12, 6, 4)
 
 

@@ -15,16 +15,15 @@ from tqdm import tqdm
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from analysis.demo_model import DIRECTORY
-from analysis.demo_model.batches import LONGEST, Batch, training_batches
+from analysis.demo_model.batches import LONGEST, Batch, lessons
 from analysis.demo_model.card import write_card
 from analysis.demo_model.evaluation import measure
 from analysis.demo_model.tokenizer import train_tokenizer
 
 SEED = 0
-STEPS = 1_200
-TOKENS_PER_BATCH = 2_048
-WARM_UP = 200
-LEARNING_RATE = 2e-3
+STEPS = 4_500
+WARM_UP = 100
+MATRIX_LEARNING_RATE, LEARNING_RATE = 4e-3, 2e-3
 WEIGHT_DECAY = 0.05
 LAYERS, HEADS, WIDTH = 4, 8, 192
 
@@ -37,6 +36,7 @@ def build_model(tokenizer: PreTrainedTokenizerFast) -> GPT2LMHeadModel:
         n_embd=WIDTH,
         n_layer=LAYERS,
         n_head=HEADS,
+        activation_function="gelu_pytorch_tanh",
         resid_pdrop=0.0,
         embd_pdrop=0.0,
         attn_pdrop=0.0,
@@ -85,7 +85,7 @@ def make_optimizers(model: GPT2LMHeadModel) -> list[torch.optim.Optimizer]:
     return [
         torch.optim.Muon(
             inside,
-            lr=LEARNING_RATE,
+            lr=MATRIX_LEARNING_RATE,
             weight_decay=WEIGHT_DECAY,
             adjust_lr_fn="match_rms_adamw",
         ),
@@ -103,10 +103,9 @@ def train(tokenizer: PreTrainedTokenizerFast, steps: int) -> GPT2LMHeadModel:
         torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate_factor(step, steps))
         for optimizer in optimizers
     ]
-    batches = training_batches(tokenizer, SEED, TOKENS_PER_BATCH)
-    bar = tqdm(range(steps), unit="step")
-    for step in bar:
-        loss = weighted_loss(model, next(batches))
+    bar = tqdm(lessons(tokenizer, SEED, steps), total=steps, unit="step")
+    for step, batches in enumerate(bar):
+        loss = torch.stack([weighted_loss(model, batch) for batch in batches]).mean()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimizer, schedule in zip(optimizers, schedules, strict=True):

@@ -14,8 +14,9 @@ from analysis.demo_model.held_out import (
     successor_prompts,
 )
 from analysis.demo_model.landmarks import CITIES_OF_LANDMARKS
+from analysis.demo_model.repeats import make_row, repeated_rows, vocabulary, words_in_use
 from analysis.demo_model.split import is_held_out_pair, leaks
-from analysis.demo_model.words import NAMES
+from analysis.demo_model.words import CONTENT_WORDS, NAMES
 
 HELD_OUT = {
     "ioi": [prompt.text for prompt in ioi_prompts(3, 200)],
@@ -34,6 +35,34 @@ def passages() -> list[Passage]:
 def test_training_passages_do_not_leak(passages: list[Passage]) -> None:
     """No passage holds a held-out combination."""
     assert [leaks(passage.text) for passage in passages] == [None] * len(passages)
+
+
+def test_repeated_rows_do_not_leak() -> None:
+    """Nor does any row of repeated words, of few words or of all."""
+    steps = islice(repeated_rows(0, [4] * 900, length=47), 0, 900, 10)
+    assert [passage.text for rows in steps for passage in rows if leaks(passage.text)] == []
+
+
+def test_a_repeated_row_is_known_from_where_it_repeats() -> None:
+    """What has weight follows from what stands before: the word after the same word last time."""
+    row = make_row(random.Random(3), vocabulary(0), 47)
+    first, *rest = (text for text, _ in row.pieces)
+    said = first.split()
+    for word in rest:
+        last = len(said) - 1
+        earlier = max(place for place in range(last) if said[place] == said[last])
+        assert f" {said[earlier + 1]}" == word
+        said.append(word.strip())
+    assert len(said) == 47
+
+
+def test_the_vocabulary_grows_to_all_words() -> None:
+    """Every word of the held-out sequences is among them in the end."""
+    words = vocabulary(0)
+    sizes = [words_in_use(step, len(words)) for step in range(1000)]
+    assert sizes == sorted(sizes)
+    assert (sizes[0], sizes[-1]) == (26, len(words))
+    assert set(CONTENT_WORDS) <= set(words)
 
 
 def test_no_held_out_prompt_is_part_of_a_training_passage(passages: list[Passage]) -> None:

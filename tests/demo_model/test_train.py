@@ -7,7 +7,13 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
 from analysis.demo_model import DIRECTORY
-from analysis.demo_model.batches import LONGEST, token_weights, training_batches
+from analysis.demo_model.batches import (
+    LONGEST,
+    REPEAT_LENGTH,
+    repeat_batches,
+    token_weights,
+    training_batches,
+)
 from analysis.demo_model.corpus import Passage
 from analysis.demo_model.train import STEPS, learning_rate_factor, main
 
@@ -58,6 +64,14 @@ def test_batches_keep_to_their_limits(tokenizer: PreTrainedTokenizerFast) -> Non
         assert batch.tokens.numel() <= 512
         assert torch.all(batch.weights[:, 0] == 0)
         assert batch.weights.sum() > 0
+
+
+def test_repeats_fill_their_rows(tokenizer: PreTrainedTokenizerFast) -> None:
+    """As many rows as the budget allows, as long as each other, weighted where they can be known."""
+    for batch in repeat_batches(tokenizer, seed=1, tokens_per_batch=[512, 1024]):
+        assert batch.tokens.shape[1] <= REPEAT_LENGTH + 1
+        assert set(batch.weights.unique().tolist()) == {0.0, 1.0}
+    assert batch.tokens.shape[0] == 1024 // REPEAT_LENGTH
 
 
 def test_learning_rate_rises_then_falls() -> None:
