@@ -1,0 +1,182 @@
+"""Background sweeps: one run per request, queue, cancel, grace, failure."""
+
+from __future__ import annotations
+
+import threading
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from analysis import cached, jobs, resume
+from analysis.errors import PathscopeError, PromptError, Remedy
+from analysis.job import _Progress
+from analysis.jobs import Job
+from tests.chart_samples import all_sources
+from tests.jobs.watching import ended, others, slowly, until
+
+
+def test_a_stored_sweep_is_a_job_that_is_done(request_):
+    first = ended(jobs.submit(request_))
+    again = jobs.submit(request_).snapshot()
+    assert (again.state, again.from_store, again.pairs_done) == ("done", True, 48)
+    assert first.result is not None and again.result is not None
+    np.testing.assert_array_equal(again.result.values, first.result.values)
+
+
+def test_the_time_left_runs_down_between_pieces(monkeypatch):
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr("analysis.job.time", SimpleNamespace(monotonic=lambda: clock.now))
+    progress = _Progress(all_sources(measured=0))
+    half = np.argwhere(progress._start.causal)[::2]
+    clock.now = 10.0
+    progress.fill(half, np.zeros(len(half)))
+    left = []
+    for clock.now in (10.0, 12.5, 60.0):
+        left.append(progress._seconds_left())
+    assert left == [10.0, 7.5, 0.0]
+
+
+def test_the_same_request_attaches_to_the_running_job(held, request_):
+    job = jobs.submit(request_)
+    until(lambda: bool(held.begun))
+    assert all(jobs.submit(request_) is job for _ in range(16))
+    assert jobs.find(request_) is job
+    assert jobs.find(others(request_, 1)[0]) is None
+    assert held.begun == [job]
+
+
+def test_sixteen_simultaneous_submissions_are_one_job(held, request_):
+    found: list[Job] = []
+    visitors = [threading.Thread(target=lambda: found.append(jobs.submit(request_))) for _ in range(16)]
+    for visitor in visitors:
+        visitor.start()
+    for visitor in visitors:
+        visitor.join()
+    until(lambda: bool(held.begun))
+    assert len(found) == 16 and len(set(map(id, found))) == 1 == len(held.begun)
+
+
+def test_jobs_wait_their_turn_and_know_their_place(held, request_):
+    first = jobs.submit(request_)
+    until(lambda: bool(held.begun) and first.state == "queued")
+    first.estimating()
+    second, third = (jobs.submit(request) for request in others(request_, 2))
+    assert [job.snapshot().queue_position for job in (first, second, third)] == [0, 0, 1]
+    second.cancel()
+    assert third.snapshot().queue_position == 0
+    held.release.set()
+    until(lambda: third in held.begun)
+    assert second not in held.begun
+
+
+def test_a_full_queue_says_so(monkeypatch, held, request_):
+    monkeypatch.setenv("PATHSCOPE_QUEUE", "2")
+    first = jobs.submit(request_)
+    until(lambda: bool(held.begun))
+    first.estimating()
+    one, two, three = others(request_, 3)
+    jobs.submit(one), jobs.submit(two)
+    with pytest.raises(
+        PathscopeError, match=r"2 sweeps are waiting already, and the queue takes 2\. .*PATHSCOPE_QUEUE"
+    ):
+        jobs.submit(three)
+    assert jobs.submit(one).state == "queued"
+
+
+def test_two_workers_run_two_jobs_at_once(monkeypatch, held, request_):
+    monkeypatch.setenv("PATHSCOPE_WORKERS", "2")
+    for request in (request_, *others(request_, 2)):
+        jobs.submit(request)
+    until(lambda: len(held.begun) == 2)
+    time.sleep(0.05)
+    assert len(held.begun) == 2
+
+
+def test_cancel_frees_the_worker_and_keeps_what_is_finished(monkeypatch, request_):
+    begun = threading.Event()
+
+    def gate(number: int) -> None:
+        if number == 4:
+            begun.set()
+            until(lambda: job.state == "cancelled")
+
+    computed = slowly(monkeypatch, gate)
+    job = jobs.submit(request_)
+    assert begun.wait(60)
+    job.cancel()
+    assert job.snapshot().state == "cancelled"
+    until(job.idle.is_set)
+    assert len(computed) == 4
+    assert cached.stored(request_) is None
+    again = jobs.submit(request_)
+    assert again is not job
+    assert ended(again).state == "done"
+    assert sorted(computed) == list(range(len(computed)))
+
+
+def test_a_cancelled_job_never_becomes_anything_else(request_):
+    job = Job(request_)
+    job.cancel()
+    job.run()
+    job.estimating()
+    job.fail(RuntimeError("late"))
+    assert job.snapshot().state == "cancelled" and job.snapshot().error is None
+
+
+def test_a_sweep_that_nobody_watches_stops_after_the_grace_period(monkeypatch, held, request_):
+    monkeypatch.setenv("PATHSCOPE_GRACE", "0.1")
+    stopped = ended(jobs.submit(request_))
+    assert stopped.state == "cancelled"
+    assert stopped.error is not None and "Nobody watched" in stopped.error
+
+
+def test_watching_keeps_it_alive(monkeypatch, held, request_):
+    monkeypatch.setenv("PATHSCOPE_GRACE", "0.5")
+    job = jobs.submit(request_)
+    until(lambda: bool(held.begun))
+    for _ in range(100):
+        job.watch()
+        time.sleep(0.01)
+    assert not job.finished
+    assert ended(job).state == "cancelled"
+
+
+def test_without_a_grace_period_it_goes_on(held, request_):
+    job = jobs.submit(request_)
+    job._watched -= 10**6
+    assert not job.stopping()
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (RuntimeError("not enough memory:\n you tried to allocate 9 GB"), "not enough memory: you tried to"),
+        (MemoryError(), "The sweep failed: MemoryError."),
+        (KeyError("blocks.0"), "The sweep failed: KeyError, 'blocks.0'."),
+    ],
+)
+def test_a_failure_is_a_sentence_and_leaves_the_worker_alive(monkeypatch, request_, error, sentence):
+    run = resume.run
+
+    def fail_once(job):
+        monkeypatch.setattr(resume, "run", run)
+        raise error
+
+    monkeypatch.setattr(resume, "run", fail_once)
+    failed = ended(jobs.submit(request_))
+    assert failed.state == "failed"
+    assert failed.error is not None and sentence in failed.error
+    assert ended(jobs.submit(request_)).state == "done"
+
+
+def test_what_is_wrong_with_the_prompts_comes_with_its_remedies(monkeypatch, request_):
+    remedy = Remedy("Use another", "clean", " z")
+
+    def refuse(job):
+        raise PromptError("The prompts do not fit.", remedy)
+
+    monkeypatch.setattr(resume, "run", refuse)
+    failed = ended(jobs.submit(request_))
+    assert (failed.error, failed.remedies) == ("The prompts do not fit.", (remedy,))
