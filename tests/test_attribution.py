@@ -1,4 +1,4 @@
-"""Direct logit attribution: parts add up, TransformerLens agrees, and misuse is told apart."""
+"""Direct logit attribution: parts add up, and TransformerLens agrees."""
 
 from __future__ import annotations
 
@@ -8,26 +8,18 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from transformer_lens import ActivationCache
 from transformer_lens.tools import analysis as oracle
 from transformer_lens.utilities import Slice
 
 from analysis import DirectLogitAttribution, direct_logit_attribution
-from analysis.errors import AnswerError, PathscopeError, PromptError, UnsupportedModelError
 from analysis.requests import UNITS, Unit
-from tests.families import CONTEXT_LENGTH, FAMILIES, VOCABULARY_SIZE
+from tests.attributing import ANSWER, INCORRECT, TOKENS, model_of
+from tests.families import FAMILIES
 from tests.runs import family_model
 
 PARALLEL = ("gpt-j", "pythia", "phi")
 #: float32, in which TransformerLens computes as well.
 TOLERANCE = 1e-5
-
-TOKENS = torch.tensor([[0, 5, 66, 7, 81, 9], [0, 50, 61, 72, 8, 19]])
-ANSWER, INCORRECT = 40, 50
-
-
-def model_of(family: str) -> Any:
-    return family_model(family, torch.float32)
 
 
 def logits_before_the_cap(model: Any, logits: Tensor) -> Tensor:
@@ -279,115 +271,3 @@ def test_top_takes_the_highest_means_in_order():
     parts = DirectLogitAttribution(attribution, ["embed", "L0H0", "L0H1"], "head")
     assert parts.top(2) == [("L0H1", 2.5), ("embed", 2.0)]
     assert [label for label, _ in parts.top(99)] == ["L0H1", "embed", "L0H0"]
-
-
-# Misuse
-
-
-@pytest.mark.parametrize(
-    ("arguments", "options", "error", "message"),
-    [
-        (
-            (TOKENS, ANSWER),
-            {"unit": "neuron"},
-            PathscopeError,
-            "unit is 'neuron'.*'component', 'layer', 'head'",
-        ),
-        ((TOKENS,), {}, AnswerError, "answer_tokens is None. Give a string"),
-        ((None, ANSWER), {}, PathscopeError, "nothing to attribute. Give an input to run, or the cache"),
-        ((TOKENS, "ab"), {}, AnswerError, r"The answer 'ab' is 2 tokens \('a', 'b'\) and must be one"),
-        ((TOKENS, ANSWER, "ab"), {}, AnswerError, "The foil 'ab' is 2 tokens"),
-        ((TOKENS, 1.5), {}, AnswerError, "The answer is 1.5. Give a string that is one token, an id or"),
-        ((TOKENS, True), {}, AnswerError, "The answer is True"),
-        ((TOKENS, torch.tensor(1.5)), {}, AnswerError, "Give a string that is one token, an id or a tensor"),
-        ((TOKENS, VOCABULARY_SIZE), {}, AnswerError, "has the id 320; ids go from 0 to 319"),
-        ((TOKENS, -1), {}, AnswerError, "has the id -1"),
-        ((TOKENS, torch.arange(3)), {}, AnswerError, r"the shape \[3\] and the run has \[2, 1\]"),
-        ((TOKENS, torch.zeros(2, 1, 1, dtype=torch.long)), {}, AnswerError, r"the shape \[2, 1, 1\]"),
-        ((TOKENS, ANSWER), {"pos": 6}, PathscopeError, "pos is 6, and the run has 6 positions"),
-        ((TOKENS, ANSWER), {"pos": [0, 9]}, PathscopeError, "the run has 6 positions"),
-        ((TOKENS, ANSWER), {"pos": (4, 2)}, PathscopeError, "selects none of the 6 positions"),
-        ((TOKENS, ANSWER), {"pos": []}, PathscopeError, "pos is"),
-        ((TOKENS, ANSWER), {"pos": "last"}, PathscopeError, "pos is 'last'. Give an index, a tuple"),
-        ((TOKENS, ANSWER), {"pos": [[0, 1]]}, PathscopeError, r"pos is \[\[0, 1\]\]. Give an index"),
-        ((["a b", "a b c"], ANSWER), {}, PromptError, "between 3 and 4 tokens.*padding. Run them one by one"),
-        (([], ANSWER), {}, PromptError, "must be .batch, pos. and not empty"),
-        (("a" * 99, ANSWER), {}, PromptError, f"100 tokens, and the model reads at most {CONTEXT_LENGTH}"),
-    ],
-)
-def test_misuse_is_a_sentence_and_a_value_error(arguments: Any, options: Any, error: type, message: str):
-    with pytest.raises(error, match=message) as caught:
-        direct_logit_attribution(model_of("gpt2"), *arguments, **options)
-    assert isinstance(caught.value, ValueError)
-
-
-def test_a_cache_that_lacks_an_activation_is_told_which():
-    model = model_of("gpt2")
-    _, cache = model.run_with_cache(TOKENS)
-    partial = ActivationCache({k: v for k, v in cache.items() if k != "blocks.1.hook_mlp_out"}, model)
-    with pytest.raises(PathscopeError, match=r"The cache lacks blocks\.1\.hook_mlp_out.*names_filter"):
-        direct_logit_attribution(model, None, ANSWER, cache=partial)
-
-
-def test_components_that_miss_a_part_of_the_stream_are_refused():
-    model = model_of("gpt2")
-    _, cache = model.run_with_cache(TOKENS)
-    partial = ActivationCache({k: v for k, v in cache.items() if "pos_embed" not in k}, model)
-    with pytest.raises(UnsupportedModelError, match=r"miss [\d.]+% of the final residual stream"):
-        direct_logit_attribution(model, None, ANSWER, cache=partial)
-
-
-def test_a_bridge_outside_compatibility_mode_is_refused(family_directory):
-    from transformer_lens.model_bridge import TransformerBridge
-
-    bridge = TransformerBridge.boot_transformers(str(family_directory("gpt2")), device="cpu")
-    with pytest.raises(ValueError, match=r"not in compatibility mode.*enable_compatibility_mode\(\) first"):
-        direct_logit_attribution(bridge, TOKENS, ANSWER)
-
-
-@pytest.mark.parametrize("family", ["gpt2", "gemma2"])
-def test_a_final_norm_that_is_not_folded_is_refused(family: str):
-    with pytest.raises(ValueError, match=r"not folded into W_U and b_U.*fold_ln=True"):
-        direct_logit_attribution(family_model(family, torch.float32, folded=False), TOKENS, ANSWER)
-
-
-def test_a_final_norm_with_a_bias_of_its_own_is_refused():
-    model = model_of("gpt2")
-    model.ln_final.bias[3] = 0.5
-    try:
-        with pytest.raises(ValueError, match="not folded into W_U and b_U"):
-            direct_logit_attribution(model, TOKENS, ANSWER)
-    finally:
-        model.ln_final.bias[3] = 0.0
-
-
-def test_a_model_in_training_mode_is_refused():
-    model = model_of("gpt2")
-    model.train()
-    try:
-        with pytest.raises(ValueError, match=r"training mode.*model\.eval\(\) first"):
-            direct_logit_attribution(model, TOKENS, ANSWER)
-    finally:
-        model.eval()
-
-
-@pytest.mark.parametrize("part", ["mamba", "ssm", "mixer", "linear_attn"])
-def test_hybrid_blocks_are_not_implemented(part: str, monkeypatch: pytest.MonkeyPatch):
-    model = model_of("gpt2")
-    monkeypatch.setattr(model, "layer_types", lambda: ["attn+mlp", f"{part}+mlp"], raising=False)
-    with pytest.raises(NotImplementedError, match=f"Blocks of type {part}.mlp"):
-        direct_logit_attribution(model, TOKENS, ANSWER)
-
-
-def test_a_readout_other_than_norm_and_unembedding_is_not_implemented(monkeypatch: pytest.MonkeyPatch):
-    """As in models that scale their logits: the parts would add up to another number."""
-    model = model_of("gpt2")
-    run = model.run_with_cache
-
-    def scaled(*arguments: Any, **options: Any) -> Any:
-        logits, cache = run(*arguments, **options)
-        return 1.1 * logits, cache
-
-    monkeypatch.setattr(model, "run_with_cache", scaled)
-    with pytest.raises(NotImplementedError, match="reads them in another way"):
-        direct_logit_attribution(model, TOKENS, ANSWER)

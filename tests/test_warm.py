@@ -43,7 +43,7 @@ def test_what_cannot_be_stored_is_said(monkeypatch, capsys):
     monkeypatch.setattr(warm, "requests_of", lambda e: [OverviewRequest(_experiment())])
     assert warm.main() == 1
     assert (
-        "The day after Monday, OverviewRequest: Shown but not stored: the disk is full."
+        f"{EXAMPLES[4].title}, OverviewRequest: Shown but not stored: the disk is full."
         in capsys.readouterr().err
     )
 

@@ -36,12 +36,12 @@ _ASKED_BELOW_A_PAGE = re.compile(r"/[a-z_]+/_stcore/(health|host-config)$")
 
 
 @contextmanager
-def served(store: Path) -> Iterator[str]:
-    """The app on a free port with its own store; yields its address."""
+def served(store: Path, script: Path = ROOT / "app.py") -> Iterator[str]:
+    """The app, or another `script`, on a free port with its own store; yields its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless=true"]
+    command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.headless=true"]
     server = subprocess.Popen(
         [*command, "--server.address=127.0.0.1", f"--server.port={port}"],
         cwd=ROOT,
