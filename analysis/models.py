@@ -24,7 +24,7 @@ from analysis.settings import settings
 if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
 
-__all__ = ["DEMO", "CatalogueEntry", "LoadedModel", "catalogue", "fingerprint", "is_here", "load"]
+__all__ = ["DEMO", "CatalogueEntry", "LoadedModel", "catalogue", "fingerprint", "load"]
 
 
 @dataclass(frozen=True)
@@ -68,15 +68,6 @@ def fingerprint(name: str) -> str:
     Needs no torch; downloads the files where they are not here yet. Raises `ModelError`.
     """
     return model_files.find(name).fingerprint
-
-
-def is_here(name: str) -> bool:
-    """Whether `load` needs no network for `name`."""
-    try:
-        model_files.find(name, download=False)
-    except ModelError:
-        return False
-    return True
 
 
 _loaded: OrderedDict[str, LoadedModel] = OrderedDict()

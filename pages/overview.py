@@ -5,11 +5,11 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from analysis.charts import predictions_chart
+from analysis.charts import METRIC_UNITS, predictions_chart
 from analysis.results import OverviewResult
 from pages.shared.cards import aligned_prompts, downloads, identical_note, overview_or_stop, provenance_panel
 from pages.shared.experiment import experiment_sidebar
-from pages.shared.patching import METRIC_TITLES, METRIC_UNITS
+from pages.shared.patching import METRIC_TITLES
 from pages.shared.theme import current_theme
 
 

@@ -145,9 +145,10 @@ def test_a_hub_model_is_downloaded_once_and_then_needs_no_network(
 ):
     pickle = folder / "pytorch_model.bin"
     pickle.write_bytes(b"never to be fetched")
-    assert not models.is_here("pathscope/tiny")
+    with pytest.raises(ModelError):
+        model_files.find("pathscope/tiny", download=False)
     assert models.fingerprint("pathscope/tiny") == models.fingerprint(str(folder))
-    assert models.is_here("pathscope/tiny")
+    model_files.find("pathscope/tiny", download=False)
     downloads = hub.downloads
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     assert models.load("pathscope/tiny").bridge("a").isfinite().all()
@@ -174,4 +175,3 @@ def test_without_network_the_way_out_is_named(offline: bool, monkeypatch: pytest
             r"Download it on a machine with network and give its local folder, or use .* 'demo'\.",
         ):
             ask("gpt2")
-    assert not models.is_here("gpt2")

@@ -7,6 +7,7 @@ from typing import Any, TypedDict
 import pandas as pd
 import streamlit as st
 
+from analysis.charts import METRIC_UNITS
 from analysis.requests import COMPONENTS, LAYER_NORM_MODES, METRIC_NAMES, Component, LayerNormMode, MetricName
 from analysis.results import PatchingResult
 from pages.shared.keys import URL, Key
@@ -16,12 +17,6 @@ METRIC_TITLES: dict[str, str] = {
     "answer_log_probability": "Log-probability of the answer",
     "answer_probability": "Probability of the answer",
     "kl_from_clean": "KL divergence from the clean run",
-}
-METRIC_UNITS: dict[str, str] = {
-    "logit_difference": "logits",
-    "answer_log_probability": "nats",
-    "answer_probability": "probability",
-    "kl_from_clean": "nats",
 }
 _COMPONENT_TITLES = {"q": "Query", "k": "Key", "v": "Value"}
 _LAYER_NORM_TITLES = {"frozen": "Frozen", "exact": "Exact"}
