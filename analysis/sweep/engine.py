@@ -16,7 +16,7 @@ from analysis.requests import COMPONENTS, LAYER_NORM_MODES, Component, LayerNorm
 from analysis.settings import settings
 from analysis.sweep.checks import PRECISIONS, check_choice, check_model, check_sources
 from analysis.sweep.fast import FastPath
-from analysis.sweep.gate import open_gate
+from analysis.sweep.gate import open_gate, warn_of_another_run
 from analysis.sweep.hooked import HookedPath
 from analysis.sweep.pieces import Edges, Piece, cut, edges_of, ordered
 
@@ -56,6 +56,7 @@ class Sweep:
         check_choice("precision", precision, PRECISIONS)
         check_sources(model, sources or ())
         gate = open_gate(model, corrupted_tokens)
+        warn_of_another_run(gate, corrupted_cache)
         self.engine: Literal["replay", "hooks"] = gate.engine
         self.replay_gap: float | None = gate.gap
         budget = settings().sweep_bytes if memory_bytes is None else memory_bytes

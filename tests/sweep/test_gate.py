@@ -126,3 +126,11 @@ def test_named_metrics_read_the_same_on_either_path(metric):
         assert np.allclose(piece.per_pair.mean(axis=1), piece.values, rtol=0, atol=1e-13)
         for edge, value in list(zip(piece.edges.tolist(), piece.values, strict=True))[:3]:
             assert abs(float(metric(patched_logits(runs, Edge(*edge), "k", "frozen"))) - value) <= 1e-12
+
+
+@pytest.mark.parametrize("family", ["gpt2", "gemma2"])
+def test_exchanged_caches_are_noticed(family: str):
+    runs = family_runs(family, torch.float64)
+    model, tokens, clean, corrupted = runs.arguments
+    with pytest.warns(UserWarning, match=r"corrupted_cache is not the run of corrupted_tokens.*exchanged"):
+        Sweep(model, tokens, corrupted, clean, last_logit_difference)
