@@ -70,8 +70,11 @@ class FastPath:
         weights = weights_per_block(
             d_model, n_heads * d_head, 0 if block.mlp is None else block.mlp.W_in.shape[1]
         )
-        limit = edges_at_once(self._memory_bytes, per_edge, self._batch * self._suffix.length, weights)
-        return dict.fromkeys(range(1, len(self._decoder.blocks)), limit)
+        positions, n_layers = self._batch * self._suffix.length, len(self._decoder.blocks)
+        return {
+            layer: edges_at_once(self._memory_bytes, per_edge, positions, weights, n_layers - layer)
+            for layer in range(1, n_layers)
+        }
 
     def measure(
         self, edges: Edges, check: Check

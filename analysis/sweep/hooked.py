@@ -56,7 +56,7 @@ class HookedPath:
         hidden = 3 * (getattr(cfg, "d_mlp", None) or 0) + 12 * cfg.d_model + 3 * cfg.n_heads * n_positions
         per_edge = 4 * batch * n_positions * (hidden + 2 * cfg.d_vocab)
         weights = weights_per_block(cfg.d_model, cfg.n_heads * cfg.d_head, getattr(cfg, "d_mlp", None) or 0)
-        limit = edges_at_once(self._memory_bytes, per_edge, batch * n_positions, weights)
+        limit = edges_at_once(self._memory_bytes, per_edge, batch * n_positions, weights, cfg.n_layers)
         return dict.fromkeys(range(1, cfg.n_layers), limit)
 
     def flops(self, edges: Edges) -> float:

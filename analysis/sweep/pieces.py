@@ -22,9 +22,16 @@ from analysis.sweep.replay import Suffix
 #: it touches leaves the processor's caches.
 POSITIONS_AT_ONCE = 2048
 
+#: Token positions that a product should have: with fewer it runs markedly slower.
+POSITIONS_AT_LEAST = 512
+
 #: Operations of one block at once: a sweep can only be stopped between blocks, and this many take
 #: a quarter of a second on two cores.
 OPERATIONS_AT_ONCE = 4e10
+
+#: Operations of a whole piece, where that leaves products large enough: half a second, because
+#: whoever watches sees a piece only when it is finished.
+OPERATIONS_OF_A_PIECE = 8e10
 
 Edges = Int[np.ndarray, "edge 4"]
 
@@ -91,9 +98,16 @@ def bytes_per_edge(decoder: Decoder, suffix: Suffix, batch: int, itemsize: int, 
     return itemsize * batch * (suffix.length * per_position + 2 * logits_width)
 
 
-def edges_at_once(memory_bytes: int, per_edge: int, positions_per_edge: int, weights_per_block: int) -> int:
-    """How many edges one piece may hold. Raises `PathscopeError` if not even one fits."""
-    positions = min(POSITIONS_AT_ONCE, OPERATIONS_AT_ONCE / (2 * weights_per_block))
+def edges_at_once(
+    memory_bytes: int, per_edge: int, positions_per_edge: int, weights_per_block: int, blocks: int
+) -> int:
+    """How many edges a piece that runs through `blocks` blocks may hold.
+
+    Raises `PathscopeError` if not even one fits.
+    """
+    shown_in_time = OPERATIONS_OF_A_PIECE / (2 * weights_per_block * blocks)
+    stopped_in_time = OPERATIONS_AT_ONCE / (2 * weights_per_block)
+    positions = min(POSITIONS_AT_ONCE, max(POSITIONS_AT_LEAST, shown_in_time), stopped_in_time)
     if per_edge > memory_bytes:
         raise PathscopeError(
             f"One patched row needs {per_edge / 2**20:.3g} MiB, more than the sweep's memory budget of "
