@@ -10,11 +10,10 @@ import numpy as np
 from jaxtyping import Float
 
 from analysis.charts.themes import Palette
-from analysis.requests import MetricName
 
 Scale = Literal["effect", "recovery"]
 
-METRIC_UNITS: dict[MetricName, str] = {
+METRIC_UNITS: dict[str, str] = {
     "logit_difference": "logits",
     "answer_log_probability": "nats",
     "answer_probability": "probability",

@@ -21,7 +21,9 @@ def enter_through_the_app() -> None:
 
 def open_source(layer: int, head: int) -> None:
     """Go to the path-patching page of this source head; Streamlit carries the bound widgets over."""
-    source = {Key.SOURCE_LAYER: layer, Key.SOURCE_HEAD: head}
     # The state for the page, and the URL for whoever shares it: Streamlit 1.67 writes neither from the other.
-    st.session_state.update(source)
-    st.switch_page("pages/path_patching.py", query_params={key: str(value) for key, value in source.items()})
+    st.session_state[Key.SOURCE_LAYER], st.session_state[Key.SOURCE_HEAD] = layer, head
+    st.switch_page(
+        "pages/path_patching.py",
+        query_params={str(Key.SOURCE_LAYER): str(layer), str(Key.SOURCE_HEAD): str(head)},
+    )
