@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from analysis.charts import METRIC_UNITS, predictions_chart
+from analysis.requests import RUNS
 from analysis.results import OverviewResult
 from pages.shared.cards import aligned_prompts, downloads, identical_note, overview_or_stop, provenance_panel
 from pages.shared.experiment import experiment_sidebar
@@ -50,10 +51,11 @@ with right:
     table = metrics_table(result)
     numbers = st.column_config.NumberColumn(format="%.3f")
     st.dataframe(
-        table,
+        # Rounded before it is shown, and without the sign that rounding leaves on a zero.
+        table.assign(**{run: table[run].round(3) + 0.0 for run in RUNS}),
         hide_index=True,
         width="stretch",
-        column_config=dict.fromkeys(("clean", "corrupted"), numbers),
+        column_config=dict.fromkeys(RUNS, numbers),
     )
     st.caption("The logit difference is answer minus foil: positive where the model prefers the answer.")
     st.subheader("Where to look next")

@@ -111,7 +111,7 @@ def test_a_token_of_one_list_only_gets_a_bound_and_no_bar():
     bars = views(predictions_chart(overview()))[0]
     rows = {(row["token"], row["prompt"]): row for row in bars["rows"]}
     assert rows["⏎", "clean"]["probability"] is None
-    assert rows["⏎", "clean"]["shown"] == "below 20.00%"
+    assert rows["⏎", "clean"]["shown"] == "< 20.0%"
     assert {"filter": "isValid(datum.probability)"} in bars["transform"]
     assert rows["·Mary", "clean"]["label"] == "·Mary (answer)"
 

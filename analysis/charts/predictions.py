@@ -12,6 +12,8 @@ from analysis.results import OverviewResult
 
 #: Tokens taken from each prompt's list.
 MOST_TOKENS = 6
+#: Written out, a smaller probability would round to zero.
+_LEAST_SHOWN = 0.001
 
 
 def predictions_chart(result: OverviewResult, theme: Theme = "light") -> alt.LayerChart:
@@ -73,10 +75,18 @@ def _rows(result: OverviewResult) -> pd.DataFrame:
                     "probability": chance,
                     "logit": logit,
                     "at": chance or 0.0,
-                    "shown": f"below {least:.2%}" if chance is None else f"{chance:.1%}",
+                    "shown": _below(least) if chance is None else _percent(chance),
                 }
             )
     return pd.DataFrame(rows)
+
+
+def _percent(chance: float) -> str:
+    return f"{chance:.1%}" if chance >= _LEAST_SHOWN else _below(_LEAST_SHOWN)
+
+
+def _below(chance: float) -> str:
+    return f"< {max(chance, _LEAST_SHOWN):.1%}"
 
 
 def _labels(tokens: list[str], result: OverviewResult) -> dict[str, str]:

@@ -95,5 +95,5 @@ def edge_formats(metric: MetricName) -> dict[str, Any]:
         "effect": number(
             METRIC_UNITS[metric], format="%+.4f", help="Effect: metric minus its corrupted value."
         ),
-        "recovery": number("% recovered", format="%+.3f", help="0 % = corrupted run, 100 % = clean run."),
+        "recovery": number("recovered", format="%+.2f %%", help="0 % = corrupted run, 100 % = clean run."),
     }
