@@ -24,6 +24,7 @@ METRIC_NAMES: tuple[MetricName, ...] = (
     "kl_from_clean",
 )
 UNITS: tuple[Unit, ...] = ("component", "layer", "head")
+RUNS: tuple[Run, ...] = ("clean", "corrupted")
 
 
 @dataclass(frozen=True)

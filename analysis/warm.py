@@ -18,17 +18,16 @@ from analysis.errors import PathscopeError
 from analysis.model_files import DEMO
 from analysis.requests import (
     COMPONENTS,
+    RUNS,
     UNITS,
     AllSourcesRequest,
     AttributionRequest,
     Experiment,
     OverviewRequest,
     Request,
-    Run,
     SanityRequest,
 )
 
-_RUNS: tuple[Run, ...] = ("clean", "corrupted")
 _POLL_SECONDS = 0.05
 
 
@@ -36,7 +35,7 @@ def requests_of(example: Example) -> Iterator[Request]:
     """What the pages ask for when `example` is opened; single sources are rows of the sweeps."""
     experiment = Experiment(DEMO, example.clean, example.corrupted, example.answer, example.foil)
     yield OverviewRequest(experiment)
-    yield from (AttributionRequest(experiment, unit, run) for run in _RUNS for unit in UNITS)
+    yield from (AttributionRequest(experiment, unit, run) for run in RUNS for unit in UNITS)
     yield from (AllSourcesRequest(experiment, component) for component in COMPONENTS)
     yield SanityRequest(experiment)
 

@@ -9,14 +9,13 @@ from streamlit.delta_generator import DeltaGenerator
 
 from analysis.cached import answer
 from analysis.charts import attribution_chart, shown_token
-from analysis.requests import UNITS, AttributionRequest, Run, Unit
+from analysis.requests import RUNS, UNITS, AttributionRequest, Run, Unit
 from analysis.results import AttributionResult
 from pages.shared.cards import answer_or_stop, downloads, provenance_panel
 from pages.shared.experiment import experiment_sidebar
 from pages.shared.keys import URL, Key
 from pages.shared.theme import current_theme
 
-RUNS: tuple[Run, ...] = ("clean", "corrupted")
 MEANINGS = {
     "component": "What the embedding and each layer's attention and MLP write along answer minus foil.",
     "layer": "The residual stream after each sublayer, read as if it were the last: a logit-lens trajectory.",
