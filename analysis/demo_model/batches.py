@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
-from analysis.demo_model.corpus import Passage, training_passages
+from analysis.demo_model.corpus import Passage, counting_passages, training_passages
 from analysis.demo_model.repeats import repeated_rows
 
 LONGEST = 128
@@ -20,9 +20,9 @@ REPEAT_LENGTH = 48
 """Tokens in a row of repeated words and its start token."""
 REPEATS_ALONE = 1_000
 """Steps at the start that show nothing but repeated words; see `repeats`."""
-REPEATS_AT_FIRST, REPEATS_BESIDE_TEXT, TEXT = 2_048, 1_024, 1_536
+REPEATS_AT_FIRST, REPEATS_BESIDE_TEXT, TEXT, RUNS = 2_048, 512, 2_048, 1_024
 """Tokens per step of each kind."""
-WITH_START = 0.85
+WITH_START = 0.75
 """Share of rows that begin with the start token; the model has to work without it too."""
 
 
@@ -82,12 +82,17 @@ def _padded(rows: list[Row], padding: int) -> Batch:
     return Batch(tokens, weights)
 
 
-def training_batches(tokenizer: PreTrainedTokenizerFast, seed: int, tokens_per_batch: int) -> Iterator[Batch]:
+def text_batches(
+    passages: Iterator[Passage],
+    tokenizer: PreTrainedTokenizerFast,
+    seed: int,
+    tokens_per_batch: int,
+    pool: int = POOL,
+) -> Iterator[Batch]:
     """An endless stream of batches of about `tokens_per_batch` tokens, padding included."""
-    passages = training_passages(seed)
     rng = random.Random(seed)
     while True:
-        rows = _rows(list(islice(passages, POOL)), tokenizer, rng)
+        rows = _rows(list(islice(passages, pool)), tokenizer, rng)
         rows.sort(key=lambda row: len(row[0]))
         batches, start = [], 0
         while start < len(rows):
@@ -115,6 +120,14 @@ def lessons(tokenizer: PreTrainedTokenizerFast, seed: int, steps: int) -> Iterat
     """The batches of each step: repeated words alone at first, then text of all tasks beside them."""
     alone = min(steps, REPEATS_ALONE)
     sizes = [REPEATS_AT_FIRST] * alone + [REPEATS_BESIDE_TEXT] * (steps - alone)
-    texts = training_batches(tokenizer, seed, TEXT)
+    texts = text_batches(training_passages(seed), tokenizer, seed, TEXT)
     for step, repeats in enumerate(repeat_batches(tokenizer, seed, sizes)):
         yield [repeats] if step < alone else [repeats, next(texts)]
+
+
+def last_lessons(tokenizer: PreTrainedTokenizerFast, seed: int, steps: int) -> Iterator[list[Batch]]:
+    """The batches of each step: text of all tasks, and runs of days, months and numbers beside it."""
+    texts = text_batches(training_passages(seed), tokenizer, seed, TEXT)
+    runs = text_batches(counting_passages(seed), tokenizer, seed, RUNS, pool=POOL // 4)
+    for _ in range(steps):
+        yield [next(texts), next(runs)]

@@ -79,7 +79,8 @@ Induction: two to fifteen random words, names, cities, numbers, letters or made-
 same again. The first {alone} steps show nothing else, and of a vocabulary that grows from {smallest}
 words to {words}; later, {repeat_share:.0%} of the tokens are such rows. Shown all words from the start, a
 model of this size takes far longer to look anything up: whoever studies how induction *emerges*
-should know that here it was led.
+should know that here it was led. The very last steps, at a quarter of the learning rate, add short
+runs of days, months and numbers, joined in many ways.
 
 ## Reproduce
 `python -m analysis.demo_model.train` learns the tokenizer, trains with a fixed seed, measures and

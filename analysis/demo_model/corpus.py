@@ -28,6 +28,11 @@ ANSWER, TEXT, NOISE = 1.0, 0.2, 0.0
 
 SYLLABLES: tuple[str, ...] = tuple(consonant + vowel for consonant in "bdfgklmnprstvz" for vowel in "aeiou")
 
+CYCLE_WEIGHTS = (2, 2, 3, 5)
+"""How often each of `CYCLES` is drawn: the more items, the more there is to learn."""
+
+COUNTING_SEPARATORS = (" ", ", ", " and then ", "; ", " then ", "\n")
+
 Piece = tuple[str, float]
 """A stretch of text and the loss weight of its tokens."""
 
@@ -78,7 +83,7 @@ def fact_sentence(scene: Scene) -> list[Piece]:
 def successor_sentence(scene: Scene) -> list[Piece]:
     """What comes after, what comes before, or a run of up to eight items."""
     rng = scene.rng
-    kind, cycle = rng.choice(CYCLES)
+    ((kind, cycle),) = rng.choices(CYCLES, CYCLE_WEIGHTS)
     wraps = kind != "number"
     form = rng.random()
     if form < 0.3:
@@ -95,13 +100,23 @@ def successor_sentence(scene: Scene) -> list[Piece]:
     return [(text, TEXT), (f" {answer}", ANSWER), (".", TEXT)]
 
 
-def _run(rng: random.Random, cycle: tuple[str, ...], wraps: bool) -> list[Piece]:
-    length = rng.randint(3, 8)
+def _run(
+    rng: random.Random,
+    cycle: tuple[str, ...],
+    wraps: bool,
+    lengths: tuple[int, int] = (3, 8),
+    separators: tuple[str, ...] = (" ", ", ", " and then "),
+    second: float = TEXT,
+) -> list[Piece]:
+    """Neighbouring items; `second` is the weight of the second one.
+
+    Mostly it is low, because one item alone leaves open whether a run, a list or a sentence follows.
+    """
+    length = rng.randint(*lengths)
     start = rng.randrange(len(cycle) if wraps else len(cycle) - length)
-    separator = rng.choice((" ", ", ", " and then "))
+    separator = rng.choice(separators)
     items = [cycle[(start + step) % len(cycle)] for step in range(length)]
-    # One item alone leaves open whether a run, a list or a sentence follows.
-    pieces: list[Piece] = [(items[0], NOISE), (separator + items[1], TEXT)]
+    pieces: list[Piece] = [(items[0], NOISE), (separator + items[1], second)]
     return pieces + [(separator + item, ANSWER) for item in items[2:]]
 
 
@@ -143,7 +158,7 @@ def lead_in(scene: Scene) -> list[Piece]:
 
 
 SENTENCES = (ioi_sentence, fact_sentence, successor_sentence, induction_sentence, lead_in)
-SENTENCE_WEIGHTS = (28, 14, 20, 12, 6)
+SENTENCE_WEIGHTS = (24, 12, 28, 12, 6)
 LENGTHS, LENGTH_WEIGHTS = (1, 2, 3, 6, 12), (52, 26, 12, 6, 4)
 
 
@@ -168,5 +183,23 @@ def training_passages(seed: int) -> Iterator[Passage]:
     rng = random.Random(seed)
     while True:
         passage = make_passage(rng)
+        if leaks(passage.text) is None:
+            yield passage
+
+
+def counting_passages(seed: int) -> Iterator[Passage]:
+    """An endless stream of runs of days, months and numbers, half of them after a sentence.
+
+    They are short and joined in many ways, so that the last item decides what comes next rather
+    than the items before it. None holds anything of the test side.
+    """
+    rng = random.Random(seed)
+    while True:
+        pieces = lead_in(Scene(rng)) if rng.random() < 0.5 else []
+        ((kind, cycle),) = rng.choices(CYCLES, CYCLE_WEIGHTS)
+        run = _run(rng, cycle, kind != "number", (2, 6), COUNTING_SEPARATORS, ANSWER)
+        if pieces:
+            pieces.append((rng.choice((" ", " ", "\n")), NOISE))
+        passage = Passage((*pieces, *run))
         if leaks(passage.text) is None:
             yield passage

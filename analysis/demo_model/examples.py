@@ -69,6 +69,18 @@ EXAMPLES: tuple[Example, ...] = (
         foil=" piano",
     ),
     Example(
+        title="Which word came after ocean?",
+        explanation=(
+            "Induction with the same words in both prompts; only what stood before hammer and ladder "
+            "differs. Patched into the key, the head that looks one word back tells the heads that "
+            "search for ocean's last place."
+        ),
+        clean="mountain ocean hammer mirror ladder guitar ocean",
+        corrupted="mountain mirror hammer ocean ladder guitar ocean",
+        answer=" hammer",
+        foil=" ladder",
+    ),
+    Example(
         title="The day after Monday",
         explanation="Successors: the weekday that comes next. Only the weekday differs.",
         clean="The day after Monday is",

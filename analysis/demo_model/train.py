@@ -7,6 +7,7 @@ The text comes from `corpus`, the tokenizer is learned first, and the figures of
 import argparse
 import math
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -15,14 +16,16 @@ from tqdm import tqdm
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from analysis.demo_model import DIRECTORY
-from analysis.demo_model.batches import LONGEST, Batch, lessons
+from analysis.demo_model.batches import LONGEST, Batch, last_lessons, lessons
 from analysis.demo_model.card import write_card
 from analysis.demo_model.evaluation import measure
 from analysis.demo_model.tokenizer import train_tokenizer
 
 SEED = 0
-STEPS = 4_500
-WARM_UP = 100
+STEPS, LAST_STEPS = 4_500, 300
+WARM_UP, LAST_WARM_UP = 100, 20
+LAST_SHARE = 0.25
+"""The learning rates of the last steps as a share of the first ones'."""
 MATRIX_LEARNING_RATE, LEARNING_RATE = 4e-3, 2e-3
 WEIGHT_DECAY = 0.05
 LAYERS, HEADS, WIDTH = 4, 8, 192
@@ -47,14 +50,14 @@ def build_model(tokenizer: PreTrainedTokenizerFast) -> GPT2LMHeadModel:
     return GPT2LMHeadModel(config)
 
 
-def learning_rate_factor(step: int, steps: int) -> float:
+def learning_rate_factor(step: int, steps: int, warm_up: int) -> float:
     """Linear warm-up, then a half cosine down to a fiftieth.
 
-    >>> learning_rate_factor(WARM_UP - 1, 1000), round(learning_rate_factor(1000, 1000), 3)
+    >>> learning_rate_factor(99, 1000, warm_up=100), round(learning_rate_factor(1000, 1000, 100), 3)
     (1.0, 0.02)
     """
-    warm = min(1.0, (step + 1) / WARM_UP)
-    done = max(0, step + 1 - WARM_UP) / max(1, steps - WARM_UP)
+    warm = min(1.0, (step + 1) / warm_up)
+    done = max(0, step + 1 - warm_up) / max(1, steps - warm_up)
     return warm * (0.51 + 0.49 * math.cos(math.pi * min(1.0, done)))
 
 
@@ -72,12 +75,12 @@ def weighted_loss(model: GPT2LMHeadModel, batch: Batch) -> Tensor:
     return (losses * weights[counted]).sum() / weights.sum()
 
 
-def make_optimizers(model: GPT2LMHeadModel) -> list[torch.optim.Optimizer]:
+def make_optimizers(model: GPT2LMHeadModel, share: float) -> list[torch.optim.Optimizer]:
     """Muon for the matrices inside the blocks, AdamW for everything else.
 
     Muon is made for hidden matrices only: it takes steps of equal size in every
     direction, which embeddings and biases do not want. Its rate is rescaled to match
-    AdamW's, so that both follow one schedule.
+    AdamW's, so that both follow one schedule, with `share` of the full rates.
     """
     inside = [weight for weight in model.transformer.h.parameters() if weight.ndim == 2]
     known = {id(weight) for weight in inside}
@@ -85,25 +88,23 @@ def make_optimizers(model: GPT2LMHeadModel) -> list[torch.optim.Optimizer]:
     return [
         torch.optim.Muon(
             inside,
-            lr=MATRIX_LEARNING_RATE,
+            lr=share * MATRIX_LEARNING_RATE,
             weight_decay=WEIGHT_DECAY,
             adjust_lr_fn="match_rms_adamw",
         ),
-        torch.optim.AdamW(others, lr=LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.0, fused=True),
+        torch.optim.AdamW(others, lr=share * LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.0, fused=True),
     ]
 
 
-def train(tokenizer: PreTrainedTokenizerFast, steps: int) -> GPT2LMHeadModel:
-    """Run `steps` updates with a progress bar and return the model ready for use."""
-    torch.manual_seed(SEED)
-    model = build_model(tokenizer)
+def fit(model: GPT2LMHeadModel, steps: Iterable[list[Batch]], count: int, share: float, warm_up: int) -> None:
+    """Update `model` on the batches of each of `count` steps, with a progress bar."""
     model.train()
-    optimizers = make_optimizers(model)
+    optimizers = make_optimizers(model, share)
     schedules = [
-        torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate_factor(step, steps))
+        torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate_factor(step, count, warm_up))
         for optimizer in optimizers
     ]
-    bar = tqdm(lessons(tokenizer, SEED, steps), total=steps, unit="step")
+    bar = tqdm(steps, total=count, unit="step")
     for step, batches in enumerate(bar):
         loss = torch.stack([weighted_loss(model, batch) for batch in batches]).mean()
         loss.backward()
@@ -115,6 +116,18 @@ def train(tokenizer: PreTrainedTokenizerFast, steps: int) -> GPT2LMHeadModel:
         if step % 20 == 0:
             bar.set_postfix(loss=f"{loss.item():.3f}")
     model.eval()
+
+
+def train(tokenizer: PreTrainedTokenizerFast, steps: int) -> GPT2LMHeadModel:
+    """All lessons, then the last ones at lower rates; the model is ready for use.
+
+    The many lessons leave a few runs of numbers wrong; the last ones mend those.
+    """
+    torch.manual_seed(SEED)
+    model = build_model(tokenizer)
+    fit(model, lessons(tokenizer, SEED, steps), steps, share=1.0, warm_up=WARM_UP)
+    last = min(LAST_STEPS, steps)
+    fit(model, last_lessons(tokenizer, SEED + 1, last), last, share=LAST_SHARE, warm_up=LAST_WARM_UP)
     return model
 
 
@@ -122,7 +135,9 @@ def main(arguments: list[str] | None = None) -> None:
     """Train, save, measure and write the model card."""
     parser = argparse.ArgumentParser(description="Train the bundled model.")
     parser.add_argument("--output", type=Path, default=DIRECTORY, help="folder to write into")
-    parser.add_argument("--steps", type=int, default=STEPS, help="updates (default: %(default)s)")
+    parser.add_argument(
+        "--steps", type=int, default=STEPS, help="updates before the last ones (default: %(default)s)"
+    )
     options = parser.parse_args(arguments)
     torch.set_num_threads(2)
     began = time.perf_counter()
@@ -132,7 +147,8 @@ def main(arguments: list[str] | None = None) -> None:
     minutes = (time.perf_counter() - began) / 60
     model.save_pretrained(options.output)
     figures = measure(model, tokenizer)
-    write_card(options.output, model, figures, steps=options.steps, minutes=minutes)
+    steps = options.steps + min(LAST_STEPS, options.steps)
+    write_card(options.output, model, figures, steps=steps, minutes=minutes)
     print(figures)
 
 

@@ -34,30 +34,36 @@ def test_facts(figures: Figures) -> None:
 
 
 def test_successors(figures: Figures) -> None:
-    """Days, months and numbers are counted on; 99 % is wanted, and the card says what there is."""
-    assert figures.successors_accuracy >= 0.9
+    """Days, months and numbers are counted on."""
+    assert figures.successors_accuracy >= 0.99
 
 
 def test_induction(figures: Figures) -> None:
-    """Far above the chance of one in thousands; 95 % is wanted, and the card says what there is."""
-    assert figures.induction_accuracy >= 0.3
+    """Words that never stood together are looked up where they stood before."""
+    assert figures.induction_accuracy >= 0.95
 
 
 def test_card_states_what_is_measured(figures: Figures) -> None:
     """The card's figures are those of the weights beside it."""
     card = (DIRECTORY / "README.md").read_text(encoding="utf-8")
     assert f"mean logit difference {figures.ioi_logit_difference:.1f}" in card
-    for accuracy in (figures.ioi_accuracy, figures.facts_accuracy, figures.successors_accuracy):
+    accuracies = (
+        figures.ioi_accuracy,
+        figures.facts_accuracy,
+        figures.successors_accuracy,
+        figures.induction_accuracy,
+    )
+    for accuracy in accuracies:
         assert f"{accuracy:.1%} correct" in card
 
 
 def test_works_without_the_start_token(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> None:
     """The start token is a help, not a condition."""
     bare = measure(model, tokenizer, start=False)
-    assert bare.ioi_accuracy >= 0.95
+    assert bare.ioi_accuracy >= 0.98
     assert bare.facts_accuracy >= 0.98
-    assert bare.successors_accuracy >= 0.85
-    assert bare.induction_accuracy >= 0.3
+    assert bare.successors_accuracy >= 0.98
+    assert bare.induction_accuracy >= 0.95
 
 
 @pytest.mark.parametrize("start", [True, False], ids=["with start token", "without"])
@@ -65,11 +71,12 @@ def test_works_without_the_start_token(model: PreTrainedModel, tokenizer: PreTra
 def test_examples_behave(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, example: Example, start: bool
 ) -> None:
-    """The clean prompt prefers the answer, the corrupted one the foil, by more than a logit."""
+    """The clean prompt brings the answer, the corrupted one the foil, each by a clear margin."""
     clean, corrupted = next_token_logits(model, tokenizer, [example.clean, example.corrupted], start)
     answer, foil = (single_token(tokenizer, text) for text in (example.answer, example.foil))
-    assert clean[answer] - clean[foil] >= 1
-    assert corrupted[answer] - corrupted[foil] <= -1
+    assert (int(clean.argmax()), int(corrupted.argmax())) == (answer, foil)
+    assert clean[answer] - clean[foil] >= 3
+    assert corrupted[answer] - corrupted[foil] <= -3
 
 
 def test_score_can_be_bad(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> None:

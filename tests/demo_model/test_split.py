@@ -5,7 +5,7 @@ from itertools import islice
 
 import pytest
 
-from analysis.demo_model.corpus import Passage, make_passage, training_passages
+from analysis.demo_model.corpus import Passage, counting_passages, make_passage, training_passages
 from analysis.demo_model.examples import EXAMPLES, Example
 from analysis.demo_model.held_out import (
     fact_prompts,
@@ -35,6 +35,12 @@ def passages() -> list[Passage]:
 def test_training_passages_do_not_leak(passages: list[Passage]) -> None:
     """No passage holds a held-out combination."""
     assert [leaks(passage.text) for passage in passages] == [None] * len(passages)
+
+
+def test_counting_passages_do_not_leak() -> None:
+    """Nor do the runs of the last lessons."""
+    passages = islice(counting_passages(1), 4_000)
+    assert [passage.text for passage in passages if leaks(passage.text)] == []
 
 
 def test_repeated_rows_do_not_leak() -> None:

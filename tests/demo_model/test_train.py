@@ -7,15 +7,14 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
 from analysis.demo_model import DIRECTORY
-from analysis.demo_model.batches import (
+from analysis.demo_model.batches import LONGEST, REPEAT_LENGTH, repeat_batches, text_batches, token_weights
     LONGEST,
     REPEAT_LENGTH,
     repeat_batches,
     token_weights,
-    training_batches,
 )
-from analysis.demo_model.corpus import Passage
-from analysis.demo_model.train import STEPS, learning_rate_factor, main
+from analysis.demo_model.corpus import Passage, training_passages
+from analysis.demo_model.train import STEPS, WARM_UP, learning_rate_factor, main
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +36,7 @@ def test_trained_folder_loads(folder: Path) -> None:
 def test_trained_folder_has_a_card(folder: Path) -> None:
     """The card tells the steps and leaves no gap unfilled."""
     card = (folder / "README.md").read_text(encoding="utf-8")
-    assert "took 2 steps" in card
+    assert "took 4 steps" in card
     assert "license: mit" in card
     assert "- `When {A} and {B} went to the {place}, {S} {gave} {a} {object} to`" in card
 
@@ -57,7 +56,7 @@ def test_token_weights_follow_the_pieces(tokenizer: PreTrainedTokenizerFast) -> 
 
 def test_batches_keep_to_their_limits(tokenizer: PreTrainedTokenizerFast) -> None:
     """Rows fit the model, batches fit the budget, and nothing is predicted from nothing."""
-    batches = training_batches(tokenizer, seed=1, tokens_per_batch=512)
+    batches = text_batches(training_passages(1), tokenizer, seed=1, tokens_per_batch=512)
     for _, batch in zip(range(50), batches, strict=False):
         assert batch.tokens.shape == batch.weights.shape
         assert batch.tokens.shape[1] <= LONGEST
@@ -76,7 +75,7 @@ def test_repeats_fill_their_rows(tokenizer: PreTrainedTokenizerFast) -> None:
 
 def test_learning_rate_rises_then_falls() -> None:
     """From nearly nothing to the full rate and back down."""
-    factors = [learning_rate_factor(step, STEPS) for step in range(STEPS)]
+    factors = [learning_rate_factor(step, STEPS, WARM_UP) for step in range(STEPS)]
     peak = factors.index(max(factors))
     assert max(factors) == 1.0
     assert factors[:peak] == sorted(factors[:peak])
