@@ -7,10 +7,11 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
 from analysis.demo_model import DIRECTORY
-from analysis.demo_model.batches import LONGEST, REPEAT_LENGTH, repeat_batches, text_batches, token_weights
+from analysis.demo_model.batches import (
     LONGEST,
     REPEAT_LENGTH,
     repeat_batches,
+    text_batches,
     token_weights,
 )
 from analysis.demo_model.corpus import Passage, training_passages
