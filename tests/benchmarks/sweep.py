@@ -95,7 +95,7 @@ def measure(model: Any, case: Case, seconds: float) -> str:
     whole = planned + swept / share
     rival, difference = _transformer_lens(arguments, case.component)
     rate = share * sweep.flops() / swept
-    sampled = "" if share == 1 else f" ({share:.0%} timed)"
+    sampled = "" if share == 1 else f" ({share:.1%} timed)"
     return (
         f"| {case.size} | {case.length} | {case.first_difference} | {case.component} | {sweep.n_edges:,} "
         f"| {whole:.2f}{sampled} | {rival * sweep.n_edges / whole:.0f} | {rate / best:.2f} "
