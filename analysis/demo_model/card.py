@@ -82,6 +82,11 @@ model of this size takes far longer to look anything up: whoever studies how ind
 should know that here it was led. The very last steps, at a quarter of the learning rate, add short
 runs of days, months and numbers, joined in many ways.
 
+Rows never repeat after fewer than three words, and the circuit that came of it is not the textbook's:
+it does not look one word back. A head of layer 0 notes in every place the word three back, another
+the word two back; heads of layer 1 find the place whose first note is the last word, and copy its
+second.
+
 ## Reproduce
 `python -m analysis.demo_model.train` learns the tokenizer, trains with a fixed seed, measures and
 writes this card. These weights took {steps} steps and {minutes:.0f} minutes on two CPU cores. The

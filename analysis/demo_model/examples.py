@@ -72,8 +72,8 @@ EXAMPLES: tuple[Example, ...] = (
         title="Which word came after ocean?",
         explanation=(
             "Induction with the same words in both prompts; only what stood before hammer and ladder "
-            "differs. Patched into the key, the head that looks one word back tells the heads that "
-            "search for ocean's last place."
+            "differs. Patched into the key, one head of layer 0, which notes an earlier word in every "
+            "place, tells the heads that search for ocean."
         ),
         clean="mountain ocean hammer mirror ladder guitar ocean",
         corrupted="mountain mirror hammer ocean ladder guitar ocean",

@@ -1,7 +1,8 @@
 """What the shipped weights can do, measured again."""
 
 import pytest
-from transformers import PreTrainedModel, PreTrainedTokenizerFast
+import torch
+from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 
 from analysis.demo_model import DIRECTORY
 from analysis.demo_model.evaluation import (
@@ -13,7 +14,7 @@ from analysis.demo_model.evaluation import (
     single_token,
 )
 from analysis.demo_model.examples import EXAMPLES, Example
-from analysis.demo_model.held_out import Prompt
+from analysis.demo_model.held_out import Prompt, induction_sequences
 
 
 @pytest.fixture(scope="module")
@@ -96,3 +97,15 @@ def test_single_token_names_the_pieces(tokenizer: PreTrainedTokenizerFast) -> No
     """An answer that is not one token is refused with the tokens it splits into."""
     with pytest.raises(ValueError, match=r"' Mary John' is 2 tokens, not one"):
         single_token(tokenizer, " Mary John")
+
+
+def test_layer_0_notes_what_stood_two_and_three_words_back(tokenizer: PreTrainedTokenizerFast) -> None:
+    """The circuit of the model card: a head each that looks so far back in sequences of words."""
+    model = AutoModelForCausalLM.from_pretrained(DIRECTORY, attn_implementation="eager").eval()
+    texts = [" ".join(words * 2) for words in induction_sequences(seed=1, count=16)]
+    tokens = torch.tensor([[tokenizer.bos_token_id, *tokenizer(text)["input_ids"]] for text in texts])
+    with torch.inference_mode():
+        pattern = model(tokens, output_attentions=True).attentions[0]
+    for back in (2, 3):
+        by_head = pattern.diagonal(-back, dim1=2, dim2=3)[..., 3:].mean(dim=(0, 2))
+        assert by_head.max() >= 0.9
