@@ -47,8 +47,10 @@ def begin_with_the_strongest_source(every: AllSourcesRequest) -> None:
         for key, column in zip(_SOURCE_KEYS, ("sl", "sh"), strict=True):
             value = int(strongest[column].iloc[0])
             st.session_state[key] = value
-            # Streamlit 1.67 leaves out of the URL what is set before a widget's first run.
-            st.query_params[key] = str(value)
+            # Streamlit 1.67 leaves out of the URL what is set before a widget's first run, and what is
+            # the widget's own default.
+            if value:
+                st.query_params[key] = str(value)
 
 
 experiment = experiment_sidebar()
