@@ -146,17 +146,17 @@ class Job:
         """The worker has begun."""
         self._change(state="estimating")
 
-    def running(self, start: AllSourcesResult, note: str | None) -> None:
-        """The estimate is there, and whatever a former run had finished."""
+    def running(self, start: AllSourcesResult, note: str | None, share_left: float) -> None:
+        """The estimate is there, and whatever a former run had finished; `share_left` of the work is not."""
         with self._lock:
-            self._progress = _Progress(start)
+            self._progress = _Progress(start, share_left)
         self._change(state="running", note=note)
 
-    def filled(self, edges: np.ndarray, values: np.ndarray, note: str | None) -> None:
-        """Another piece is measured."""
+    def filled(self, edges: np.ndarray, values: np.ndarray, note: str | None, share: float) -> None:
+        """Another piece is measured, which was `share` of the whole work."""
         with self._lock:
             if self._progress is not None:
-                self._progress.fill(edges, values)
+                self._progress.fill(edges, values, share)
         if note is not None:
             self._change(note=note)
 
@@ -177,18 +177,21 @@ class Job:
 class _Progress:
     """Exact cells as they come in, and the time that the rest will take."""
 
-    def __init__(self, start: AllSourcesResult) -> None:
+    def __init__(self, start: AllSourcesResult, share_left: float) -> None:
         self._start = start
         self._values = start.values.copy()
         self._total = int(start.causal.sum())
-        self._resumed = self._done = int(start.exact.sum())
+        self._done = int(start.exact.sum())
+        self._share_left, self._share_done = share_left, 0.0
         self._began = self._filled = time.monotonic()
         self._shown = -1
 
-    def fill(self, edges: np.ndarray, values: np.ndarray) -> None:
-        """Enter the exact `values` of `edges`."""
+    def fill(self, edges: np.ndarray, values: np.ndarray, share: float) -> None:
+        """Enter the exact `values` of `edges`, which were `share` of the whole work."""
         self._values[tuple(edges.T)] = values
         self._done += len(edges)
+        self._share_left -= share
+        self._share_done += share
         self._filled = time.monotonic()
 
     def shown_by(self, snapshot: JobSnapshot) -> JobSnapshot:
@@ -206,9 +209,11 @@ class _Progress:
         )
 
     def _seconds_left(self) -> float | None:
-        """From the mean time per pair so far; it runs down between one piece and the next."""
-        new = self._done - self._resumed
-        if not new:
+        """At the pace of the work done so far; it runs down between one piece and the next.
+
+        Paths differ in work, and the pieces come in the order of promise, so pairs are no measure.
+        """
+        if not self._share_done:
             return None
-        left = (self._filled - self._began) / new * (self._total - self._done)
+        left = (self._filled - self._began) / self._share_done * self._share_left
         return max(0.0, left - (time.monotonic() - self._filled))

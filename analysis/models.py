@@ -8,9 +8,12 @@ transformer_lens.
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, replace
+from functools import cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from huggingface_hub.errors import StrictDataclassError
@@ -90,11 +93,26 @@ def load(name: str) -> LoadedModel:
         with _one_load_at_a_time:
             model = _recall(key)
             if model is None:
+                _import_libraries()
                 _make_room(settings().models_loaded - 1)
                 model = _load(name, files, key)
                 with _registry:
                     _loaded[key] = model
     return replace(model, name=name)
+
+
+@cache
+def _import_libraries() -> None:
+    """Import what loading needs, and exempt it from every later garbage collection.
+
+    Streamlit collects after each run of a page. Going through the half a million objects of these
+    libraries takes 0.2 s, in which neither another page nor a sweep gets on. Frozen before the first
+    model is loaded, so that a model that leaves is still collected.
+    """
+    for name in ("torch", "transformers", "transformer_lens.model_bridge"):
+        import_module(name)
+    gc.collect()
+    gc.freeze()
 
 
 def _recall(key: str) -> LoadedModel | None:

@@ -51,14 +51,15 @@ def run(job: Job) -> None:
     ledger = Ledger.of(store, key, sweep, order)
     origin = Origin(runs, started)
     partial = _resumed(job.request, ledger, patching, sweep, estimate.arrays["estimate"], origin)
-    job.running(partial, ledger.told())
+    shares = sweep.shares()
+    job.running(partial, ledger.told(), float(np.delete(shares, list(ledger.finished)).sum()))
     values = partial.values.copy()
     piece_started = time.perf_counter()
     for piece in patching.pieces(sweep, skip=ledger.finished, stop=job.stopping):
         note = ledger.write(piece, time.perf_counter() - piece_started)
         piece_started = time.perf_counter()
         values[tuple(piece.edges.T)] = piece.values
-        job.filled(piece.edges, piece.values, note)
+        job.filled(piece.edges, piece.values, note, float(shares[piece.index]))
     provenance = origin.provenance(sweep.engine, sweep.replay_gap)
     provenance = replace(provenance, seconds=provenance.seconds + ledger.seconds_before)
     result = replace(partial, values=values, provenance=provenance)

@@ -12,7 +12,7 @@ from pages.shared.cards import error_card, identical_note, note_card, overview_o
 from pages.shared.experiment import experiment_sidebar
 from pages.shared.keys import Key
 from pages.shared.patching import baselines, patching_controls
-from pages.shared.sweeps import is_small, job_panel, sweep_view
+from pages.shared.sweeps import is_small, job_panel, seconds_between_drawings, sweep_view
 
 
 def show(result: AllSourcesResult, from_store: bool) -> None:
@@ -32,16 +32,29 @@ def start(request: AllSourcesRequest) -> jobs.Job:
 
 
 @st.fragment(run_every=0.5)
-def follow(job: jobs.Job) -> None:
-    """The sweep while it runs: estimates first, exact cells as they arrive."""
+def follow_progress(job: jobs.Job, drawn: bool) -> None:
+    """Bar, time left and cancel; the whole page anew when there is a first estimate, and at the end."""
     job.watch()
     snapshot = job.snapshot()
-    if snapshot.finished:
+    if snapshot.finished or (snapshot.result is not None and not drawn):
         st.rerun()
     job_panel(job, snapshot)
-    if snapshot.result is not None:
-        baselines(snapshot.result)
-        sweep_view(snapshot.result, st.session_state[Key.SCALE])
+
+
+def follow_cells(job: jobs.Job) -> None:
+    """The estimate, and exact cells as they arrive."""
+    result = job.snapshot().result
+    if result is not None:
+        baselines(result)
+        sweep_view(result, st.session_state[Key.SCALE])
+
+
+def follow(job: jobs.Job, result: AllSourcesResult | None) -> None:
+    """The sweep while it runs."""
+    follow_progress(job, drawn=result is not None)
+    if result is not None:
+        # Apart from the bar: to draw a large sweep twice a second would take the cores from measuring it.
+        st.fragment(follow_cells, run_every=seconds_between_drawings(result))(job)
 
 
 experiment = experiment_sidebar()
@@ -71,7 +84,7 @@ if job is None:
     job = start(request)
 snapshot = job.snapshot()
 if not snapshot.finished:
-    follow(job)
+    follow(job, snapshot.result)
 elif snapshot.state == "failed":
     error_card(snapshot.error or "The sweep failed.", snapshot.remedies)
 elif snapshot.state == "cancelled":

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import shutil
 import threading
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -103,6 +105,17 @@ def test_only_as_many_models_stay_loaded_as_the_setting_says(
     assert models.load(first).bridge is kept, "the most recently used stays"
     assert models.load(second).bridge is not second_bridge, "the least recently used left"
     assert len(models._loaded) == 2
+
+
+def test_garbage_collection_passes_over_the_libraries_but_frees_a_model_that_left(
+    monkeypatch: pytest.MonkeyPatch, folder: Path
+):
+    monkeypatch.setenv("PATHSCOPE_MODELS", "1")
+    bridge = weakref.ref(models.load(str(folder)).bridge)
+    assert gc.get_freeze_count() > 100_000
+    models.load("demo")
+    gc.collect()
+    assert bridge() is None
 
 
 def test_sixteen_first_requests_at_once_load_one_model(monkeypatch: pytest.MonkeyPatch, folder: Path):

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from analysis.errors import Cancelled
@@ -83,6 +83,13 @@ class Sweep:
         """Operations of the matrix products that the plan needs, of one piece or of all."""
         pieces = self._pieces if index is None else (self._pieces[index],)
         return sum(self._path.flops(piece) for piece in pieces)
+
+    def shares(self) -> Float[np.ndarray, "piece"]:
+        """The share of each piece in the whole work: by operations, or by edges where those are unknown."""
+        work = np.array([self.flops(index) for index in range(self.n_pieces)])
+        if np.isnan(work).any():
+            work = np.array([float(len(piece)) for piece in self._pieces])
+        return work / work.sum()
 
     def run(self, skip: Collection[int] = (), stop: Callable[[], bool] | None = None) -> Iterator[Piece]:
         """Compute and yield the pieces, but for those whose index is in `skip`.

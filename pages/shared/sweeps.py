@@ -17,6 +17,9 @@ from pages.shared.theme import current_theme
 
 #: Rows of the edge table; the download has all of them.
 MOST_EDGES = 100
+#: Of a running sweep. Server and browser need about a second for ten thousand paths, and two cores
+#: that draw do not measure.
+PATHS_DRAWN_PER_SECOND = 1_500
 
 
 def job_panel(job: Job, snapshot: JobSnapshot) -> None:
@@ -72,6 +75,11 @@ def _edge_table(table: pd.DataFrame, metric: MetricName) -> int | None:
     )
     rows = event.selection.rows
     return int(rows[0]) if rows else None
+
+
+def seconds_between_drawings(result: AllSourcesResult) -> float:
+    """How often to draw a running sweep anew: half a second for the bundled model, longer for more paths."""
+    return max(0.5, int(result.causal.sum()) / PATHS_DRAWN_PER_SECOND)
 
 
 def is_small(request: AllSourcesRequest, n_layers: int, n_heads: int) -> bool:

@@ -25,17 +25,17 @@ def test_a_stored_sweep_is_a_job_that_is_done(request_):
     np.testing.assert_array_equal(again.result.values, first.result.values)
 
 
-def test_the_time_left_runs_down_between_pieces(monkeypatch):
+def test_the_time_left_goes_by_the_work_that_is_left_and_runs_down_between_pieces(monkeypatch):
     clock = SimpleNamespace(now=0.0)
     monkeypatch.setattr("analysis.job.time", SimpleNamespace(monotonic=lambda: clock.now))
-    progress = _Progress(all_sources(measured=0))
+    progress = _Progress(all_sources(measured=0), share_left=0.8)
     half = np.argwhere(progress._start.causal)[::2]
     clock.now = 10.0
-    progress.fill(half, np.zeros(len(half)))
+    progress.fill(half, np.zeros(len(half)), share=0.5)
     left = []
     for clock.now in (10.0, 12.5, 60.0):
         left.append(progress._seconds_left())
-    assert left == [10.0, 7.5, 0.0]
+    assert left == pytest.approx([6.0, 3.5, 0.0])
 
 
 def test_the_same_request_attaches_to_the_running_job(held, request_):

@@ -41,6 +41,22 @@ def test_pieces_cover_every_causal_edge_exactly_once(component, memory_bytes):
     assert all(piece.edges.dtype == np.int64 and piece.edges.shape[1] == 4 for piece in pieces)
 
 
+def test_the_shares_of_the_pieces_are_those_of_their_operations_and_make_a_whole():
+    sweep = Sweep(*family_runs("gpt2").arguments, METRIC, memory_bytes=TIGHT)
+    shares, destinations = sweep.shares(), [int(piece.edges[0, 2]) for piece in sweep.run()]
+    assert shares.sum() == pytest.approx(1.0, rel=0, abs=1e-12)
+    assert shares * sweep.flops() == pytest.approx([sweep.flops(i) for i in range(sweep.n_pieces)])
+    # An early destination has more blocks above it.
+    assert shares[destinations.index(1)] > shares[destinations.index(2)]
+
+
+def test_the_shares_of_pieces_of_unknown_work_are_those_of_their_edges(monkeypatch):
+    monkeypatch.setattr("analysis.sweep.fast.FastPath.flops", lambda *_: float("nan"))
+    sweep = Sweep(*family_runs("gpt2").arguments, METRIC, memory_bytes=TIGHT)
+    sizes = np.array([len(piece.edges) for piece in sweep.run()])
+    assert sweep.shares() == pytest.approx(sizes / sweep.n_edges)
+
+
 def test_sources_limit_the_edges():
     runs = family_runs("gpt2")
     sweep = Sweep(*runs.arguments, METRIC, sources=[(0, 3), (1, 0)])
