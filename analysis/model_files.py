@@ -12,16 +12,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import HfApi, snapshot_download
-from huggingface_hub.errors import (
-    GatedRepoError,
-    HFValidationError,
-    HTTPError,
-    LocalEntryNotFoundError,
-    OfflineModeIsEnabled,
-    RepositoryNotFoundError,
-)
-from huggingface_hub.utils import validate_repo_id
 from safetensors import SafetensorError, safe_open
 
 from analysis import demo_model
@@ -30,7 +20,8 @@ from analysis.errors import ModelError
 #: The catalogue name of the bundled model.
 DEMO = "demo"
 
-_TOKENIZER_FILES = (
+#: Everything that a tokenizer may be made of.
+TOKENIZER_FILES = (
     "added_tokens.json",
     "merges.txt",
     "sentencepiece.bpe.model",
@@ -49,11 +40,6 @@ _VOCABULARY_FILES = (
     "tokenizer.model",
     "vocab.json",
 )
-_WANTED = ("config.json", "*.safetensors", "*.safetensors.index.json", *_TOKENIZER_FILES)
-_NOT_WANTED = ("*/*", "consolidated*", "adapter_*")
-
-#: Seconds to wait for the Hub's first answer before saying that there is no network.
-_HUB_SECONDS = 5.0
 
 _WHAT_A_FOLDER_HOLDS = "A Hugging Face model folder holds config.json, model.safetensors and tokenizer.json."
 
@@ -119,7 +105,7 @@ def _files(directory: Path, name: str) -> ModelFiles:
         directory=directory,
         config=config,
         weights=tuple(directory / file for file in _weight_files(directory, present, name)),
-        tokenizer=tuple(directory / file for file in _TOKENIZER_FILES if file in present),
+        tokenizer=tuple(directory / file for file in TOKENIZER_FILES if file in present),
     )
 
 
@@ -186,48 +172,12 @@ def _content(path: Path, size: int, modified_ns: int) -> str:
 
 
 def _from_hub(name: str, *, download: bool) -> ModelFiles:
-    way_out = (
-        "Download it on a machine with network and give its local folder, or use the bundled model 'demo'."
-    )
+    # Imported late: the Hub's client takes a tenth of a second, and a local model needs none.
+    from analysis import hub
+
     try:
-        validate_repo_id(name)
-    except HFValidationError as error:
-        raise ModelError(
-            f"There is no folder {name!r}, and it is no Hugging Face id either (such as 'gpt2' or "
-            "'EleutherAI/pythia-70m'). Check the path, or use the bundled model 'demo'."
-        ) from error
-    try:
-        return _files(_snapshot(name, local_files_only=True), name)
-    except (LocalEntryNotFoundError, ModelError) as error:
+        return _files(hub.cached(name), name)
+    except ModelError:
         if not download:
-            raise ModelError(f"{name!r} is not downloaded yet. {way_out}") from error
-    try:
-        # Unlike snapshot_download, this can be told how long to wait.
-        HfApi().model_info(name, timeout=_HUB_SECONDS)
-        return _files(_snapshot(name), name)
-    except GatedRepoError as error:
-        raise ModelError(
-            f"{name!r} is gated: accept its licence on huggingface.co, then log in with `hf auth login`."
-        ) from error
-    except RepositoryNotFoundError as error:
-        raise ModelError(
-            f"The Hugging Face Hub has no model {name!r}, or it is private. Check the spelling, "
-            "log in with `hf auth login`, or use the bundled model 'demo'."
-        ) from error
-    except (HTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
-        raise ModelError(
-            f"{name!r} is not on this machine and the Hugging Face Hub cannot be reached. {way_out}"
-        ) from error
-    except OSError as error:
-        raise ModelError(f"{name!r} could not be written to the Hugging Face cache: {error}.") from error
-
-
-def _snapshot(name: str, *, local_files_only: bool = False) -> Path:
-    return Path(
-        snapshot_download(
-            name,
-            allow_patterns=list(_WANTED),
-            ignore_patterns=list(_NOT_WANTED),
-            local_files_only=local_files_only,
-        )
-    )
+            raise
+    return _files(hub.downloaded(name), name)

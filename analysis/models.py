@@ -1,9 +1,7 @@
 """Language models: which there are, loading one, and recognising its weights.
 
-A model is loaded through TransformerLens with compatibility mode on, so that LayerNorm is folded
-and `W_U` is the direction that logits are read along. Weights come from safetensors files only,
-and no code that a repository brings along is run. Importing this module loads neither torch nor
-transformer_lens.
+Importing this module loads neither torch nor transformer_lens; `analysis.model_loading`, which the
+first `load` imports, does.
 """
 
 from __future__ import annotations
@@ -14,13 +12,9 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
-from huggingface_hub.errors import StrictDataclassError
-from safetensors import SafetensorError
+from typing import TYPE_CHECKING
 
 from analysis import model_files
-from analysis.errors import ModelError, UnsupportedModelError
 from analysis.model_files import DEMO, ModelFiles
 from analysis.settings import settings
 
@@ -109,10 +103,17 @@ def _import_libraries() -> None:
     libraries takes 0.2 s, in which neither another page nor a sweep gets on. Frozen before the first
     model is loaded, so that a model that leaves is still collected.
     """
-    for name in ("torch", "transformers", "transformer_lens.model_bridge"):
-        import_module(name)
+    import_module("analysis.model_loading")
     gc.collect()
     gc.freeze()
+
+
+def _load(name: str, files: ModelFiles, key: str) -> LoadedModel:
+    from analysis import model_loading
+
+    bridge = model_loading.load(name, files)
+    dtype = str(bridge.cfg.dtype).removeprefix("torch.")
+    return LoadedModel(name, key, str(bridge.cfg.device), dtype, bridge)
 
 
 def _recall(key: str) -> LoadedModel | None:
@@ -126,100 +127,3 @@ def _make_room(kept: int) -> None:
     with _registry:
         while len(_loaded) > max(kept, 0):
             _loaded.popitem(last=False)
-
-
-#: What transformers and TransformerLens raise on files that are whole but do not fit together.
-_MISFITS = (
-    AssertionError,
-    AttributeError,
-    ImportError,
-    LookupError,
-    OSError,
-    RuntimeError,
-    SafetensorError,
-    StrictDataclassError,
-    TypeError,
-    ValueError,
-)
-
-
-def _load(name: str, files: ModelFiles, key: str) -> LoadedModel:
-    config = model_files.read_json(files.config, name)
-    model_files.check_weights(files, name)
-    model, tokenizer = _read(name, files, config)
-    bridge = _bridge(name, files, model, tokenizer)
-    bridge.eval()
-    bridge.requires_grad_(False)
-    dtype = str(bridge.cfg.dtype).removeprefix("torch.")
-    return LoadedModel(name, key, str(bridge.cfg.device), dtype, bridge)
-
-
-def _read(name: str, files: ModelFiles, config: dict[str, Any]) -> tuple[Any, Any]:
-    """The Hugging Face model and tokenizer in `files`."""
-    import torch
-    from transformer_lens.utilities import get_device
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    # trust_remote_code is refused by name: left out, transformers asks on the server's terminal.
-    safely: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(files.directory, **safely)
-        model, report = AutoModelForCausalLM.from_pretrained(
-            files.directory,
-            use_safetensors=True,
-            dtype=getattr(torch, model_files.compute_dtype(config)),
-            attn_implementation="eager",
-            output_loading_info=True,
-            **safely,
-        )
-        model = model.to(get_device()).eval()
-    except _MISFITS as error:
-        own_code = "auto_map" in config and "trust_remote_code" in str(error)
-        reason = (
-            "it needs code of its own, which Pathscope never runs" if own_code else _first_sentence(error)
-        )
-        raise ModelError(
-            f"{name!r} (model type {config.get('model_type')!r}) could not be loaded: {reason}. "
-            "Choose another model or mend its files."
-        ) from error
-    missing = sorted(report["missing_keys"])
-    if missing:
-        raise ModelError(
-            f"{name!r} lacks {len(missing)} weights that its config.json asks for ({missing[0]} is the "
-            "first). Its config and weights belong to different models; download or save it again."
-        )
-    return model, tokenizer
-
-
-def _bridge(name: str, files: ModelFiles, model: Any, tokenizer: Any) -> TransformerBridge:
-    from transformer_lens.model_bridge import TransformerBridge
-
-    architecture = type(model).__name__
-    try:
-        bridge = TransformerBridge.boot_transformers(
-            str(files.directory),
-            hf_model=model,
-            tokenizer=tokenizer,
-            dtype=model.dtype,
-            device=model.device,
-        )
-        causal = hasattr(bridge, "blocks") and bridge.cfg.attention_dir == "causal"
-        if causal:
-            bridge.enable_compatibility_mode(disable_warnings=True)
-    except (*_MISFITS, NotImplementedError) as error:
-        raise UnsupportedModelError(
-            f"TransformerLens cannot open {name!r} ({architecture}) for reading: {_first_sentence(error)}. "
-            "Decoder-only language models such as GPT-2, Pythia, Llama, Qwen and Gemma 2 work."
-        ) from error
-    if not causal:
-        raise UnsupportedModelError(
-            f"{name!r} ({architecture}) is not a decoder-only language model, and path patching and logit "
-            "attribution need causal attention blocks. GPT-2, Pythia, Llama, Qwen and Gemma 2 work."
-        )
-    return bridge
-
-
-def _first_sentence(error: BaseException) -> str:
-    """What `error` says, on one line and without its closing full stop."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text.split(". ")[0].rstrip(".")[:300]

@@ -23,6 +23,12 @@ METRIC_NAMES: tuple[MetricName, ...] = (
     "answer_probability",
     "kl_from_clean",
 )
+METRIC_UNITS: dict[str, str] = {
+    "logit_difference": "logits",
+    "answer_log_probability": "nats",
+    "answer_probability": "probability",
+    "kl_from_clean": "nats",
+}
 UNITS: tuple[Unit, ...] = ("component", "layer", "head")
 RUNS: tuple[Run, ...] = ("clean", "corrupted")
 

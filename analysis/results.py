@@ -1,18 +1,19 @@
 """Frozen results: arrays with their labels, units and baseline, and their tables.
 
-Nothing here imports torch: a stored result can be read and drawn before any model is loaded.
+Nothing here imports torch: a stored result can be read and drawn before any model is loaded. Pandas
+is imported by the tables that need it, because pages begin to be drawn before there are any.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Bool, Float
 
+from analysis.labels import head_label
 from analysis.provenance import SCHEMA_VERSION, Provenance, Result
 from analysis.requests import (
     AllSourcesRequest,
@@ -21,6 +22,9 @@ from analysis.requests import (
     PathRequest,
     SanityRequest,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -33,17 +37,7 @@ __all__ = [
     "Result",
     "SanityResult",
     "causal_edges",
-    "head_label",
 ]
-
-
-def head_label(layer: int, head: int) -> str:
-    """The field's name for a head.
-
-    >>> head_label(3, 7)
-    'L3H7'
-    """
-    return f"L{layer}H{head}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +101,8 @@ class AttributionResult(Result):
 
     def table(self, position: int | None = None) -> pd.DataFrame:
         """Long form, one row per component (and position when `position` is None)."""
+        import pandas as pd
+
         positions = range(len(self.tokens)) if position is None else [position % len(self.tokens)]
         return pd.DataFrame(
             [
@@ -253,6 +249,8 @@ def causal_edges(n_layers: int, n_heads: int) -> Bool[np.ndarray, "layer head la
 
 
 def _edge_table(result: PatchingResult, edges: np.ndarray, effect: np.ndarray) -> pd.DataFrame:
+    import pandas as pd
+
     order = np.argsort(-np.abs(effect), kind="stable")
     edges, effect = edges[order], effect[order]
     table = pd.DataFrame(edges, columns=["sl", "sh", "dl", "dh"])

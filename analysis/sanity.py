@@ -19,6 +19,7 @@ from jaxtyping import Float, Int
 from analysis.activations import Runs, alone_with
 from analysis.errors import UnsupportedModelError
 from analysis.known_results import known_results
+from analysis.labels import head_label
 from analysis.metrics import LogitDifference
 from analysis.origin import Origin
 from analysis.requests import (
@@ -31,7 +32,7 @@ from analysis.requests import (
     LayerNormMode,
     Unit,
 )
-from analysis.results import causal_edges, head_label
+from analysis.results import causal_edges
 from analysis.run_attribution import attribution_result
 from analysis.settings import settings
 from analysis.sweep import Sweep

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from analysis.cached import answer
-from analysis.charts import attribution_chart, shown_token
+from analysis.labels import shown_token
 from analysis.requests import RUNS, UNITS, AttributionRequest, Run, Unit
 from analysis.results import AttributionResult
 from pages.shared.cards import answer_or_stop, downloads, provenance_panel
 from pages.shared.experiment import experiment_sidebar
 from pages.shared.keys import URL, Key
 from pages.shared.theme import current_theme
+
+if TYPE_CHECKING:
+    import altair as alt
+    import pandas as pd
 
 MEANINGS = {
     "component": "What the embedding and each layer's attention and MLP write along answer minus foil.",
@@ -61,6 +66,15 @@ def sum_of_parts(result: AttributionResult, position: int) -> None:
         )
 
 
+def parts(result: AttributionResult, position: int | None) -> alt.LayerChart:
+    """Draw what each part writes at `position`, or at every one."""
+    from analysis.charts import attribution_chart
+
+    chart = attribution_chart(result, position, current_theme())
+    st.altair_chart(chart, width="stretch")
+    return chart
+
+
 def top_table(result: AttributionResult, position: int | None) -> pd.DataFrame:
     """Components by absolute attribution; the mean over positions is never taken."""
     table = result.table(position)
@@ -81,10 +95,9 @@ with row:
     position = chosen_position(result.tokens)
 sum_of_parts(result, len(result.tokens) - 1 if position is None else position)
 
-chart = attribution_chart(result, position, current_theme())
 left, right = st.columns([3, 1], gap="large")
 with left:
-    st.altair_chart(chart, width="stretch")
+    chart = parts(result, position)
 with right:
     st.subheader("Largest")
     table = top_table(result, position)

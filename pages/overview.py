@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-import pandas as pd
+from typing import TYPE_CHECKING
+
 import streamlit as st
 
-from analysis.charts import METRIC_UNITS, predictions_chart
-from analysis.requests import RUNS
+from analysis.requests import METRIC_UNITS, RUNS
 from analysis.results import OverviewResult
 from pages.shared.cards import aligned_prompts, downloads, identical_note, overview_or_stop, provenance_panel
 from pages.shared.experiment import experiment_sidebar
 from pages.shared.patching import METRIC_TITLES
 from pages.shared.theme import current_theme
 
+if TYPE_CHECKING:
+    import altair as alt
+    import pandas as pd
+
 
 def metrics_table(result: OverviewResult) -> pd.DataFrame:
     """Every metric on both runs; the difference is what patching can move."""
+    import pandas as pd
+
     return pd.DataFrame(
         [
             {
@@ -26,6 +32,15 @@ def metrics_table(result: OverviewResult) -> pd.DataFrame:
             for name, (clean, corrupted) in result.metrics.items()
         ]
     )
+
+
+def predictions(result: OverviewResult) -> alt.LayerChart:
+    """Draw the most probable next tokens."""
+    from analysis.charts import predictions_chart
+
+    chart = predictions_chart(result, current_theme())
+    st.altair_chart(chart, width="stretch")
+    return chart
 
 
 experiment = experiment_sidebar()
@@ -44,8 +59,7 @@ aligned_prompts(result)
 left, right = st.columns(2, gap="large")
 with left:
     st.subheader("Most probable next tokens")
-    chart = predictions_chart(result, current_theme())
-    st.altair_chart(chart, width="stretch")
+    chart = predictions(result)
 with right:
     st.subheader("The metrics on both runs")
     table = metrics_table(result)

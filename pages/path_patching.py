@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import streamlit as st
 
 from analysis.cached import answer, stored
-from analysis.charts import path_chart
+from analysis.labels import head_label
 from analysis.requests import AllSourcesRequest, PathRequest
-from analysis.results import OverviewResult, head_label
+from analysis.results import OverviewResult, PathResult
 from pages.shared.cards import (
     answer_or_stop,
     downloads,
@@ -21,6 +23,11 @@ from pages.shared.experiment import experiment_sidebar
 from pages.shared.keys import URL, Key
 from pages.shared.patching import baselines, edge_columns, edge_formats, patching_controls
 from pages.shared.theme import current_theme
+
+if TYPE_CHECKING:
+    import altair as alt
+
+    from analysis.charts import Scale
 
 _SOURCE_KEYS = (Key.SOURCE_LAYER, Key.SOURCE_HEAD)
 
@@ -53,6 +60,15 @@ def begin_with_the_strongest_source(every: AllSourcesRequest) -> None:
                 st.query_params[key] = str(value)
 
 
+def paths(result: PathResult, scale: Scale) -> alt.LayerChart:
+    """Draw every path from the source."""
+    from analysis.charts import path_chart
+
+    chart = path_chart(result, scale, current_theme())
+    st.altair_chart(chart, width="stretch", key=Key.PATH_CHART)
+    return chart
+
+
 experiment = experiment_sidebar()
 st.title("Path patching")
 st.caption(
@@ -77,10 +93,9 @@ if table.empty:
     st.stop()
 if scale == "recovery" and np.isnan(table["recovery"]).all():
     note_card("The metric is the same on both runs, so recovery is not defined; the effect is.")
-chart = path_chart(result, scale, current_theme())
 left, right = st.columns([3, 2], gap="large")
 with left:
-    st.altair_chart(chart, width="stretch", key=Key.PATH_CHART)
+    chart = paths(result, scale)
     st.caption("Grey cells have no causal path from the source: they are no measurement, not zero.")
 with right:
     st.subheader(f"Strongest destinations of {head_label(layer, head)}")

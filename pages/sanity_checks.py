@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import pandas as pd
+from typing import TYPE_CHECKING
+
 import streamlit as st
 
 from analysis.cached import answer
@@ -11,9 +12,14 @@ from analysis.results import SanityResult
 from pages.shared.cards import answer_or_stop, csv_with_provenance, provenance_panel
 from pages.shared.experiment import experiment_sidebar
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 def checks_table(result: SanityResult) -> pd.DataFrame:
     """One row per check, with what was measured and what it may be at most."""
+    import pandas as pd
+
     return pd.DataFrame(
         [
             {

@@ -17,10 +17,10 @@ from analysis.charts import (
     chart_png,
     chart_svg,
     predictions_chart,
-    shown_token,
 )
 from analysis.charts.export import picture
 from analysis.charts.themes import PALETTES
+from analysis.labels import shown_token
 from analysis.results import OverviewResult
 from tests.chart_samples import (
     CHARTS,

@@ -7,9 +7,9 @@ import json
 import numpy as np
 import pytest
 
-from analysis.charts import METRIC_UNITS, all_sources_chart, path_chart
+from analysis.charts import all_sources_chart, path_chart
 from analysis.charts.export import picture
-from analysis.requests import METRIC_NAMES, AllSourcesRequest
+from analysis.requests import METRIC_NAMES, METRIC_UNITS, AllSourcesRequest
 from analysis.results import AllSourcesResult, PathResult
 from tests.chart_samples import (
     CLEAN,

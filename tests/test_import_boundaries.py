@@ -93,6 +93,19 @@ def page_modules() -> list[str]:
     return [f"pages.{path.stem}" for path in sorted((ROOT / "pages").glob("*.py"))]
 
 
+def imports_at_the_top_of(page: Path) -> str:
+    """The import statements that a page runs before anything of it is drawn."""
+    nodes = ast.parse(page.read_text(encoding="utf-8")).body
+    return "\n".join(ast.unparse(node) for node in nodes if isinstance(node, ast.Import | ast.ImportFrom))
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "pages").glob("*.py")), ids=lambda page: page.stem)
+def test_the_sidebar_does_not_wait_for_the_libraries_of_tables_and_charts(page: Path):
+    slow = {"altair", "huggingface_hub", "pandas", *HEAVY}
+    assert modules_loaded_by(imports_at_the_top_of(page)).isdisjoint(slow)
+    assert modules_loaded_by("import analysis.charts") >= {"altair", "pandas"}
+
+
 def test_pages_import_only_what_they_share():
     assert breaches(ROOT / "pages", *page_modules(), "app") == []
 

@@ -9,12 +9,10 @@ from analysis.charts.attribution import attribution_chart
 from analysis.charts.export import chart_png, chart_svg
 from analysis.charts.patching import all_sources_chart, path_chart
 from analysis.charts.predictions import predictions_chart
-from analysis.charts.scales import METRIC_UNITS, Scale
+from analysis.charts.scales import Scale
 from analysis.charts.themes import Theme
-from analysis.charts.tokens import shown_token
 
 __all__ = [
-    "METRIC_UNITS",
     "Scale",
     "Theme",
     "all_sources_chart",
@@ -23,5 +21,4 @@ __all__ = [
     "chart_svg",
     "path_chart",
     "predictions_chart",
-    "shown_token",
 ]

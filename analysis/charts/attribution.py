@@ -9,8 +9,8 @@ import pandas as pd
 from analysis.charts.grid import layer_by_head
 from analysis.charts.scales import by_sign, diverging, reach, rounded
 from analysis.charts.themes import PALETTES, Palette, Theme, drawn
-from analysis.charts.tokens import shown_token
-from analysis.results import AttributionResult, head_label
+from analysis.labels import head_label, shown_token
+from analysis.results import AttributionResult
 
 TITLE = "direct attribution (logits)"
 

@@ -8,9 +8,11 @@ import pandas as pd
 from jaxtyping import Float
 
 from analysis.charts.grid import across, down, layer_by_head
-from analysis.charts.scales import METRIC_UNITS, Scale, diverging, reach, rounded
+from analysis.charts.scales import Scale, diverging, reach, rounded
 from analysis.charts.themes import PALETTES, Palette, Theme, drawn
-from analysis.results import AllSourcesResult, PatchingResult, PathResult, head_label
+from analysis.labels import head_label
+from analysis.requests import METRIC_UNITS
+from analysis.results import AllSourcesResult, PatchingResult, PathResult
 
 #: Cells that a browser still draws and hovers with ease; of more, the strongest are shown.
 MOST_CELLS = 21_000

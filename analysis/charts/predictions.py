@@ -7,7 +7,7 @@ import pandas as pd
 
 from analysis.charts.scales import rounded
 from analysis.charts.themes import PALETTES, Theme, drawn
-from analysis.charts.tokens import shown_token
+from analysis.labels import shown_token
 from analysis.results import OverviewResult
 
 #: Tokens taken from each prompt's list.

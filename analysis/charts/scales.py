@@ -13,13 +13,6 @@ from analysis.charts.themes import Palette
 
 Scale = Literal["effect", "recovery"]
 
-METRIC_UNITS: dict[str, str] = {
-    "logit_difference": "logits",
-    "answer_log_probability": "nats",
-    "answer_probability": "probability",
-    "kl_from_clean": "nats",
-}
-
 
 def rounded(values: Iterable[float]) -> list[float]:
     """`values` to five significant digits: all that a picture can show, in few characters."""

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-import altair as alt
-import pandas as pd
 import streamlit as st
 
 from analysis.cached import Answer, answer
-from analysis.charts import chart_png, chart_svg, shown_token
 from analysis.errors import PathscopeError, Remedy
+from analysis.labels import shown_token
 from analysis.requests import Experiment, OverviewRequest
 from analysis.results import OverviewResult, Provenance, Result
+from pages.shared.keys import Key
 from pages.shared.theme import current_theme
+
+if TYPE_CHECKING:
+    import altair as alt
+    import pandas as pd
 
 R = TypeVar("R", bound=Result)
 
@@ -79,6 +82,8 @@ def _escaped(text: str) -> str:
 
 def aligned_prompts(result: OverviewResult) -> None:
     """Both prompts token by token, with a mark under each position where they differ."""
+    import pandas as pd
+
     differences = set(result.differences)
     table = pd.DataFrame(
         [
@@ -99,13 +104,22 @@ def provenance_panel(result: Result, from_store: bool) -> None:
     """Where the numbers on this page come from."""
     provenance: Provenance = result.provenance
     origin = "from the store" if from_store else "computed now"
-    with st.expander(f"Where these numbers come from ({origin})", icon=":material/fingerprint:"):
-        rows = provenance.rows().items()
-        st.dataframe(pd.DataFrame(rows, columns=["what", "value"]), hide_index=True, width="stretch")
+    panel = st.expander(
+        f"Where these numbers come from ({origin})",
+        icon=":material/fingerprint:",
+        key=Key.PROVENANCE,
+        on_change="rerun",
+    )
+    # A closed panel's table would cost every visit as much as an open one's.
+    if panel.open:
+        rows = provenance.rows()
+        panel.dataframe({"what": list(rows), "value": list(rows.values())}, hide_index=True, width="stretch")
 
 
 def downloads(name: str, result: Result, table: pd.DataFrame, chart: alt.Chart | alt.LayerChart) -> None:
     """Buttons for the table as CSV and the chart as PNG and SVG, each made when it is asked for."""
+    from analysis.charts import chart_png, chart_svg
+
     theme = current_theme()
     with st.container(horizontal=True):
         _download("CSV", f"{name}.csv", "text/csv", lambda: csv_with_provenance(result, table))

@@ -30,6 +30,7 @@ class Key(StrEnum):
     EDGE_CHART = "edge_chart"
     EDGE_TABLE = "edge_table"
     PATH_CHART = "path_chart"
+    PROVENANCE = "provenance"
 
 
 #: Widgets with this `bind` keep their value in the URL and across pages.

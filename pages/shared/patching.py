@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
-import pandas as pd
 import streamlit as st
 
-from analysis.charts import METRIC_UNITS
-from analysis.requests import COMPONENTS, LAYER_NORM_MODES, METRIC_NAMES, Component, LayerNormMode, MetricName
+from analysis.requests import (
+    COMPONENTS,
+    LAYER_NORM_MODES,
+    METRIC_NAMES,
+    METRIC_UNITS,
+    Component,
+    LayerNormMode,
+    MetricName,
+)
 from analysis.results import PatchingResult
 from pages.shared.keys import URL, Key
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 METRIC_TITLES: dict[str, str] = {
     "logit_difference": "Logit difference",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import pandas as pd
+from typing import TYPE_CHECKING
+
 import streamlit as st
 
-from analysis.charts import Scale, all_sources_chart
 from analysis.jobs import Job, JobSnapshot
 from analysis.requests import AllSourcesRequest, MetricName
 from analysis.results import AllSourcesResult
@@ -14,6 +14,11 @@ from pages.shared.keys import Key
 from pages.shared.navigation import open_source
 from pages.shared.patching import edge_columns, edge_formats
 from pages.shared.theme import current_theme
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analysis.charts import Scale
 
 #: Rows of the edge table; the download has all of them.
 MOST_EDGES = 100
@@ -40,6 +45,8 @@ def job_panel(job: Job, snapshot: JobSnapshot) -> None:
 
 def sweep_view(result: AllSourcesResult, scale: Scale) -> None:
     """Heat map and strongest edges; a click on either opens the edge."""
+    from analysis.charts import all_sources_chart
+
     chart = all_sources_chart(result, scale, current_theme())
     left, right = st.columns([5, 4], gap="medium")
     with left:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import streamlit as st
 
-from analysis.charts import Theme
+if TYPE_CHECKING:
+    from analysis.charts import Theme
 
 
 def current_theme() -> Theme:

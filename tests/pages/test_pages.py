@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 from analysis import cached, jobs
 from analysis.demo_model.examples import EXAMPLES
 from analysis.errors import PathscopeError
+from analysis.models import fingerprint
 from analysis.requests import AllSourcesRequest, Experiment
 from pages.shared.keys import Key
 
@@ -43,6 +44,20 @@ def test_a_page_loads_without_a_traceback(visit: Visit, page: str):
     app = visit(page)
     assert not app.exception
     assert app.title[0].value == PAGES[page]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_tells_where_its_numbers_come_from_when_it_is_asked(visit: Visit, page: str):
+    sweep_finished(AllSourcesRequest(EXPERIMENT))
+    app = visit(page)
+    before = len(app.dataframe)
+    app.session_state[Key.PROVENANCE] = True
+    app.run()
+    assert not app.exception and len(app.dataframe) == before + 1
+    told = app.dataframe[-1].value.set_index("what")["value"]
+    assert told["weights fingerprint"] == fingerprint("demo")
+    assert "torch" in told["versions"] and told["computed"].endswith(" s")
+    assert told["engine"] == ("replay" if page in ("path_patching", "all_sources") else "forward")
 
 
 @pytest.mark.parametrize("page", PAGES)

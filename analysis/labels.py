@@ -1,4 +1,4 @@
-"""Tokens as people can read them."""
+"""Heads and tokens as people read them."""
 
 from __future__ import annotations
 
@@ -12,3 +12,12 @@ def shown_token(token: str) -> str:
     ('·Mary', '⏎')
     """
     return token.translate(_VISIBLE)
+
+
+def head_label(layer: int, head: int) -> str:
+    """The field's name for a head.
+
+    >>> head_label(3, 7)
+    'L3H7'
+    """
+    return f"L{layer}H{head}"
