@@ -18,6 +18,8 @@ from analysis.charts.themes import Palette
 
 #: Axes of up to this many heads name each of them, longer ones only the layers.
 MOST_HEADS_NAMED = 40
+#: Heads whose names fit side by side where a longer axis is zoomed in.
+MOST_HEADS_NAMED_ACROSS = 10
 #: Columns that leave room for a number in each cell.
 MOST_COLUMNS_NUMBERED = 8
 #: Share of the scale below which a cell's number is left to its tooltip.
@@ -93,24 +95,35 @@ def two_digits(end: float) -> str:
 
 
 def _place(first: int, stop: int, n_heads: int | None = None, reverse: bool = False) -> dict[str, Any]:
-    """Scale and axis of the cells from `first` to `stop`, each (or each layer) labelled in its middle."""
+    """Scale and axis of the cells from `first` to `stop`, each named in its middle.
+
+    Where heads are counted through all layers, a long axis names the layers, and the heads once it
+    is zoomed in far enough.
+    """
     cell = "floor(datum.value)"
-    step = 1
+    middles = [edge + 0.5 for edge in range(first, stop)]
+    by_layer = n_heads is not None and stop - first > MOST_HEADS_NAMED
     if n_heads is not None:
         layer = f"'L' + floor(datum.value / {n_heads})"
-        step = 1 if stop - first <= MOST_HEADS_NAMED else n_heads
-        cell = f"{layer} + 'H' + {cell} % {n_heads}" if step == 1 else layer
-    vertical_names = n_heads is not None and step == 1 and not reverse
+        cell = f"{layer} + 'H' + floor(datum.value) % {n_heads}"
+        if by_layer:
+            middles = sorted({*middles, *(edge + n_heads / 2 for edge in range(first, stop, n_heads))})
+            near = f"span(domain('y')) <= {MOST_HEADS_NAMED}"
+            if not reverse:
+                near = f"span(domain('x')) <= {MOST_HEADS_NAMED_ACROSS}"
+            head, of_layer = "datum.value % 1 == 0.5", f"datum.value % {n_heads} == {n_heads / 2}"
+            cell = f"{near} ? ({head} ? {cell} : '') : ({of_layer} ? {layer} : '')"
+    vertical_names = n_heads is not None and not by_layer and not reverse
     scale = alt.Scale(domain=[first, stop], nice=False, zero=False, round=True)
     if reverse:
         scale.reverse = True
-    middles = [edge + step / 2 for edge in range(first, stop, step)]
     axis = alt.Axis(
         values=middles,
         # Vega thins even given values to its own default count.
         tickCount=len(middles),
         labelExpr=cell,
-        labelOverlap=not reverse,
+        # Thinning counts the labels that are empty at this zoom, too.
+        labelOverlap=not reverse and not by_layer,
         labelAngle=-90 if vertical_names else 0,
         grid=False,
     )

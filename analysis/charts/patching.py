@@ -8,7 +8,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from analysis.charts.grid import across, down, layer_by_head
-from analysis.charts.scales import Scale, diverging, reach, rounded
+from analysis.charts.scales import Scale, diverging, reach, round_number_above, rounded
 from analysis.charts.themes import PALETTES, Palette, Theme, drawn
 from analysis.labels import head_label
 from analysis.requests import METRIC_UNITS
@@ -63,7 +63,8 @@ def all_sources_chart(
 
     The last layer, which is nobody's source, and the first, which is nobody's destination, are
     left out. Estimated cells are smaller and paler than measured ones. Of more than `most` cells
-    the strongest are drawn. Selection parameter `edge` with the fields sl, sh, dl and dh.
+    the strongest are drawn. Selection parameter `edge` with the fields sl, sh, dl and dh; parameter
+    `zoom` moves and zooms in the browser alone.
     """
     palette = PALETTES[theme]
     n_layers, n_heads = result.values.shape[:2]
@@ -75,13 +76,19 @@ def all_sources_chart(
     cells = _edge_cells(_with_kind(rows, result), (n_layers, n_heads), ["destination head", *note])
     cells = _with_tooltip(cells, result, scale, "'L' + datum.sl + 'H' + datum.sh")
     end = reach(rows["value"].to_numpy())
-    cells = cells.encode(color=diverging("value", _title(result, scale), end, palette))
+    description = f"Every direct path. {_summary(result, rows)}"
     if not result.complete:
         cells = cells.encode(opacity=_kind_opacity(palette))
-    cells = cells.add_params(alt.selection_point(name="edge", fields=["sl", "sh", "dl", "dh"]))
+        # What changes with every drawing would make the browser begin anew and lose its zoom.
+        end, description = round_number_above(end), "Every direct path, while they are measured."
+    cells = cells.encode(color=diverging("value", _title(result, scale), end, palette)).add_params(
+        alt.selection_point(name="edge", fields=["sl", "sh", "dl", "dh"]),
+        # The bare wheel scrolls the page; a touchpad's pinch comes as a wheel with Ctrl.
+        alt.selection_interval(name="zoom", bind="scales", zoom="wheel![event.ctrlKey]"),
+    )
     triangle = _masked(_triangle(n_layers, n_heads), palette)
     layers = [cells, triangle, *_borders(n_layers, n_heads, palette)]
-    return drawn(layers, theme, 600, f"Every direct path. {_summary(result, rows)}")
+    return drawn(layers, theme, 600, description)
 
 
 def _edge_cells(rows: pd.DataFrame, shape: tuple[int, int], title: list[str]) -> alt.Chart:
@@ -91,7 +98,7 @@ def _edge_cells(rows: pd.DataFrame, shape: tuple[int, int], title: list[str]) ->
     inset = f"(datum.kind == 'estimated' ? {INSET} : 0)" if "kind" in rows else "0"
     return (
         alt.Chart(rows)
-        .mark_rect(cursor="pointer")
+        .mark_rect(cursor="pointer", clip=True)
         .transform_calculate(
             x=f"datum.dl * {n_heads} + datum.dh + {inset}",
             x2=f"datum.dl * {n_heads} + datum.dh + 1 - {inset}",
@@ -159,7 +166,7 @@ def _masked(areas: list[dict[str, int]], palette: Palette) -> alt.Chart:
     """Grey areas without a causal path: one mark for each, however many cells it covers."""
     return (
         alt.Chart(pd.DataFrame(areas, columns=["x", "x2", "y", "y2"]).assign(area="no causal path"))
-        .mark_rect()
+        .mark_rect(clip=True)
         .encode(
             x="x:Q",
             x2="x2:Q",
@@ -179,7 +186,7 @@ def _borders(n_layers: int, n_heads: int, palette: Palette) -> list[alt.Chart]:
     """Lines between the layers of the destinations and of the sources."""
     columns, lines = (
         alt.Chart(pd.DataFrame({"at": [layer * n_heads for layer in layers]})).mark_rule(
-            color=palette.line, strokeWidth=0.6, tooltip=None
+            color=palette.line, strokeWidth=0.6, tooltip=None, clip=True
         )
         for layers in (range(2, n_layers), range(1, n_layers - 1))
     )

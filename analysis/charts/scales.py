@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any, Literal
 
@@ -23,6 +24,16 @@ def reach(values: Float[np.ndarray, "..."]) -> float:
     """The largest absolute finite value, the end of a symmetric scale; 1 where all are zero."""
     finite = np.abs(values[np.isfinite(values)])
     return float(f"{finite.max():.5g}") if finite.size and finite.max() > 0 else 1.0
+
+
+def round_number_above(value: float) -> float:
+    """The smallest of 1, 2 and 5 times a power of ten that is not below the positive `value`.
+
+    >>> round_number_above(3.2), round_number_above(0.05), round_number_above(71.0)
+    (5.0, 0.05, 100.0)
+    """
+    power = math.floor(math.log10(value))
+    return next(step for factor in (1, 2, 5, 10) if (step := float(f"{factor}e{power}")) >= value)
 
 
 def diverging(field: str, title: str | list[str], end: float, palette: Palette) -> alt.Color:

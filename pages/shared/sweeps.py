@@ -48,12 +48,16 @@ def sweep_view(result: AllSourcesResult, scale: Scale) -> None:
     from analysis.charts import all_sources_chart
 
     chart = all_sources_chart(result, scale, current_theme())
-    left, right = st.columns([5, 4], gap="medium")
+    left, right = st.columns([6, 5], gap="medium")
     with left:
-        event = st.altair_chart(chart, width="stretch", key=Key.EDGE_CHART, on_select="rerun")
+        # Streamlit 1.67 forgets a zoom that it does not watch whenever new data come.
+        event = st.altair_chart(
+            chart, width="stretch", key=Key.EDGE_CHART, on_select="rerun", selection_mode=("edge", "zoom")
+        )
         st.caption(
             "Rows are sources, columns destinations; grey has no causal path and is no measurement. "
-            "Click a cell to open its source."
+            "Click a cell to open its source. Ctrl and the wheel, or a pinch, zoom; drag to move; a double "
+            "click shows all again."
         )
     with right:
         st.subheader("Strongest paths")

@@ -107,6 +107,28 @@ def test_a_click_on_an_edge_opens_it_with_the_same_experiment(open_page: Open):
     expect(page.locator(f".st-key-{Key.COMPONENT} button[aria-checked='true']")).to_have_text("Key")
 
 
+def test_the_heat_map_zooms_and_stays_zoomed_when_its_numbers_change(open_page: Open):
+    page = open_page("all_sources?component=Value")
+    settle(page)
+    heads = page.locator(f".st-key-{Key.EDGE_CHART} .role-axis-label text").filter(has_text="H")
+    chart = page.locator(f".st-key-{Key.EDGE_CHART} svg.marks")
+    expect(heads).to_have_count(2 * 24, timeout=1000 * PATIENCE)
+    chart.hover()
+    page.mouse.wheel(0, -300)
+    expect(heads).to_have_count(2 * 24)
+    chart.hover()
+    page.keyboard.down("Control")
+    page.mouse.wheel(0, -300)
+    page.keyboard.up("Control")
+    expect(heads).not_to_have_count(2 * 24)
+    near = heads.all_inner_texts()
+    page.locator(f".st-key-{Key.SCALE}").get_by_text("Recovery").click()
+    page.wait_for_function("location.search.includes('scale=Recovery')")
+    expect(chart.get_by_text("recovery", exact=True)).to_be_visible()
+    settle(page)
+    assert heads.all_inner_texts() == near
+
+
 def test_an_error_card_names_the_fault_and_its_button_mends_it(open_page: Open):
     page = open_page("direct_logit_attribution?answer=+MARY")
     settle(page)
