@@ -70,10 +70,14 @@ def experiment_sidebar() -> Experiment:
 
 def _fill_in_defaults() -> None:
     """The first example, wherever neither the session nor the URL says otherwise."""
-    first = EXAMPLES[0]
     for key in _PROMPT_KEYS:
-        if key not in st.session_state and key not in st.query_params:
-            st.session_state[key] = getattr(first, key)
+        if key not in st.query_params:
+            # Set anew in each run: what is set before a widget's first run, Streamlit 1.67 neither
+            # takes along to another page nor writes to the URL.
+            text = st.session_state.get(key, getattr(EXAMPLES[0], key))
+            st.session_state[key] = text
+            if text:
+                st.query_params[key] = text
 
 
 def _example_of_the_fields() -> int | None:

@@ -53,7 +53,9 @@ def seconds_to_chart(page: Page, address: str) -> float:
 def both_visits(browser: Browser, address: str) -> tuple[float, float]:
     """Seconds in a fresh browser, and in the same one opening the link again."""
     context = browser.new_context(viewport={"width": 1280, "height": 1000})
-    fresh = seconds_to_chart(context.new_page(), address)
+    first = context.new_page()
+    fresh = seconds_to_chart(first, address)
+    first.close()
     again = seconds_to_chart(context.new_page(), address)
     context.close()
     return fresh, again

@@ -47,8 +47,8 @@ class Case:
     component: str
 
 
-def random_gpt2(size: str, directory: Path) -> Any:
-    """A GPT-2 of `size` with random weights and the full 50,257-token vocabulary."""
+def write_random_gpt2(size: str, directory: Path) -> None:
+    """Save a GPT-2 of `size` with random weights and the full 50,257-token vocabulary."""
     n_layers, n_heads, d_model = SIZES[size]
     torch.manual_seed(0)
     config = GPT2Config(
@@ -56,7 +56,6 @@ def random_gpt2(size: str, directory: Path) -> Any:
     )
     GPT2LMHeadModel(config).save_pretrained(directory)
     byte_tokenizer().save_pretrained(directory)
-    return load(str(directory)).bridge
 
 
 def roofline(repeats: int = 6) -> float:
@@ -157,7 +156,8 @@ def main() -> None:
     print(f"| {columns} | GFLOP/s | MiB | largest difference |\n|{'---|' * 11}")
     for size in options.sizes:
         with tempfile.TemporaryDirectory() as directory:
-            model = random_gpt2(size, Path(directory))
+            write_random_gpt2(size, Path(directory))
+            model = load(directory).bridge
             for length in options.lengths:
                 for first in options.first:
                     for component in options.components:

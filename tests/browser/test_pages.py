@@ -10,6 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
+from analysis.demo_model.examples import EXAMPLES
 from pages.shared.keys import Key
 from tests.browser.app import PAGES, PATIENCE, complaints, served, settle
 
@@ -74,6 +75,30 @@ def test_a_link_is_the_first_thing_that_a_fresh_server_sees(browser: Browser, tm
         expect(page.locator(f".st-key-{Key.COMPONENT} button[aria-checked='true']")).to_have_text("Key")
         page.context.close()
     assert not found
+
+
+def test_a_first_visit_takes_the_first_example_through_all_pages_and_into_the_address(open_page: Open):
+    page = open_page()
+    for title in (*list(PAGES.values())[1:], "Overview"):
+        settle(page)
+        page.get_by_test_id("stSidebarNav").get_by_text(title).click()
+        expect(page.get_by_role("heading", level=1)).to_have_text(title)
+        settle(page)
+        expect(page.locator(".st-key-error_card")).to_have_count(0)
+        assert value(page, Key.CLEAN) == EXAMPLES[0].clean
+        assert query(page)[Key.FOIL] == [EXAMPLES[0].foil]
+
+
+def test_an_emptied_prompt_stays_empty_on_another_page(open_page: Open):
+    page = open_page()
+    settle(page)
+    page.locator(f".st-key-{Key.CLEAN} textarea").fill("")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".st-key-error_card")).to_be_visible()
+    page.get_by_test_id("stSidebarNav").get_by_text("Path patching").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Path patching")
+    settle(page)
+    assert value(page, Key.CLEAN) == ""
 
 
 def test_the_experiment_and_the_view_stay_when_the_page_changes(open_page: Open):
