@@ -82,9 +82,15 @@ def all_sources_chart(
         # What changes with every drawing would make the browser begin anew and lose its zoom.
         end, description = round_number_above(end), "Every direct path, while they are measured."
     cells = cells.encode(color=diverging("value", _title(result, scale), end, palette)).add_params(
-        alt.selection_point(name="edge", fields=["sl", "sh", "dl", "dh"]),
-        # The bare wheel scrolls the page; a touchpad's pinch comes as a wheel with Ctrl.
-        alt.selection_interval(name="zoom", bind="scales", zoom="wheel![event.ctrlKey]"),
+        # With Shift the pointer moves the map, and letting go of it is a click, too.
+        alt.selection_point(name="edge", fields=["sl", "sh", "dl", "dh"], on="click[!event.shiftKey]"),
+        alt.selection_interval(
+            name="zoom",
+            bind="scales",
+            # The bare wheel scrolls the page; a touchpad's pinch comes as a wheel with Ctrl.
+            zoom="wheel![event.ctrlKey]",
+            translate="[pointerdown[event.shiftKey], window:pointerup] > window:pointermove!",
+        ),
     )
     triangle = _masked(_triangle(n_layers, n_heads), palette)
     layers = [cells, triangle, *_borders(n_layers, n_heads, palette)]

@@ -56,8 +56,8 @@ def sweep_view(result: AllSourcesResult, scale: Scale) -> None:
         )
         st.caption(
             "Rows are sources, columns destinations; grey has no causal path and is no measurement. "
-            "Click a cell to open its source. Ctrl and the wheel, or a pinch, zoom; drag to move; a double "
-            "click shows all again."
+            "Click a cell to open its source. Zoom with Ctrl and the wheel or a pinch, move with Shift and "
+            "the pointer; a double click shows all again."
         )
     with right:
         st.subheader("Strongest paths")
