@@ -6,6 +6,7 @@ Nothing here imports torch. Each result knows how to become arrays plus JSON (`p
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, Self
 
@@ -38,7 +39,7 @@ class Provenance:
     precision: str = "float32"
 
     def rows(self) -> dict[str, str]:
-        """Label -> text, in reading order, for the panel and for every export."""
+        """Label -> text, in reading order."""
         gap = "none made" if self.replay_gap is None else f"{self.replay_gap:.2e} logits"
         return {
             "model": self.model,
@@ -60,6 +61,10 @@ class Result:
 
     #: Fields stored as arrays; all others are stored as JSON.
     arrays: ClassVar[tuple[str, ...]] = ()
+
+    def origin(self) -> dict[str, str]:
+        """Label -> text, for every export: where the numbers come from, and what was asked for as JSON."""
+        return self.provenance.rows() | {"request": json.dumps(request_to_json(self.request))}
 
     def parts(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """`(arrays by field name, JSON values by field name)`, the stored form."""

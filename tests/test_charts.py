@@ -47,8 +47,10 @@ def nested(value: Any) -> Iterator[Any]:
 @pytest.mark.parametrize("name", CHARTS)
 def test_every_chart_is_valid_and_can_be_drawn(name: str, theme: Theme):
     chart = CHARTS[name](theme)
-    assert chart_png(chart, theme).startswith(b"\x89PNG")
-    svg = chart_svg(chart, theme)
+    origin = {"model": "demo", "request": "word " * 60}
+    assert chart_png(chart, theme, origin).startswith(b"\x89PNG")
+    svg = chart_svg(chart, theme, origin)
+    assert "model: demo" in svg and svg.count("word word") >= 3
     assert svg.startswith("<svg")
     assert f'fill="{PALETTES[theme].background}"' in svg
 
@@ -133,6 +135,6 @@ def test_only_whitespace_is_made_visible(token: str, shown: str):
 def test_export_leaves_altairs_transformers_and_the_chart_alone():
     chart = all_sources_chart(all_sources(12, 12))
     active = alt.data_transformers.active
-    chart_svg(chart, "light")
+    chart_svg(chart, "light", {})
     assert alt.data_transformers.active == active
     assert any(isinstance(view.data, pd.DataFrame) for view in chart.layer)

@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Mapping
 from typing import Any
 
 import altair as alt
 import pandas as pd
 import vl_convert
 
-from analysis.charts.themes import PALETTES, Theme
+from analysis.charts.themes import FONT, PALETTES, Theme
 
 #: Width of the plot in a picture; on a page it takes what room there is.
 PICTURE_WIDTH = 720
+#: Characters of a line under a picture.
+LINE = 120
 
 
-def chart_png(chart: alt.Chart | alt.LayerChart, theme: Theme) -> bytes:
-    """`chart` as a PNG at twice the screen's resolution, on the theme's own background."""
-    spec = picture(chart, theme)
+def chart_png(chart: alt.Chart | alt.LayerChart, theme: Theme, origin: Mapping[str, str]) -> bytes:
+    """`chart` as a PNG at twice the screen's resolution, on the theme's own background, over its `origin`."""
+    spec = _told(picture(chart, theme), theme, origin)
     # Labels for screen readers cost more time than the drawing, and a PNG cannot hold them.
     spec["config"]["aria"] = False
     return bytes(vl_convert.vegalite_to_png(spec, scale=2))
 
 
-def chart_svg(chart: alt.Chart | alt.LayerChart, theme: Theme) -> str:
-    """`chart` as an SVG on the theme's own background."""
-    return str(vl_convert.vegalite_to_svg(picture(chart, theme)))
+def chart_svg(chart: alt.Chart | alt.LayerChart, theme: Theme, origin: Mapping[str, str]) -> str:
+    """`chart` as an SVG on the theme's own background, over its `origin`."""
+    return str(vl_convert.vegalite_to_svg(_told(picture(chart, theme), theme, origin)))
 
 
 def picture(chart: alt.Chart | alt.LayerChart, theme: Theme) -> dict[str, Any]:
@@ -43,3 +47,10 @@ def picture(chart: alt.Chart | alt.LayerChart, theme: Theme) -> dict[str, Any]:
     spec["autosize"] = "pad"
     spec["config"] |= {"background": PALETTES[theme].background, "padding": 16}
     return spec
+
+
+def _told(spec: dict[str, Any], theme: Theme, origin: Mapping[str, str]) -> dict[str, Any]:
+    """`spec` with `origin`, label by label, in small lines under the picture."""
+    lines = [line for label, text in origin.items() for line in textwrap.wrap(f"{label}: {text}", LINE)]
+    style = {"font": FONT, "fontSize": 10, "fontWeight": "normal", "color": PALETTES[theme].muted}
+    return spec | {"title": {"text": lines, "orient": "bottom", "anchor": "start", "offset": 16, **style}}

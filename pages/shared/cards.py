@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
@@ -12,7 +11,7 @@ from analysis.cached import Answer, answer
 from analysis.errors import PathscopeError, Remedy
 from analysis.labels import shown_token
 from analysis.requests import Experiment, OverviewRequest
-from analysis.results import OverviewResult, Provenance, Result
+from analysis.results import OverviewResult, Result
 from pages.shared.keys import Key
 from pages.shared.theme import current_theme
 
@@ -102,29 +101,29 @@ def aligned_prompts(result: OverviewResult) -> None:
 
 def provenance_panel(result: Result, from_store: bool) -> None:
     """Where the numbers on this page come from."""
-    provenance: Provenance = result.provenance
-    origin = "from the store" if from_store else "computed now"
+    st.caption("Read from the store." if from_store else "Computed just now.")
+    # The label stays as it is: with another one the panel would be another, and closed.
     panel = st.expander(
-        f"Where these numbers come from ({origin})",
-        icon=":material/fingerprint:",
-        key=Key.PROVENANCE,
-        on_change="rerun",
+        "Where these numbers come from", icon=":material/fingerprint:", key=Key.PROVENANCE, on_change="rerun"
     )
     # A closed panel's table would cost every visit as much as an open one's.
     if panel.open:
-        rows = provenance.rows()
+        rows = result.provenance.rows()
         panel.dataframe({"what": list(rows), "value": list(rows.values())}, hide_index=True, width="stretch")
 
 
 def downloads(name: str, result: Result, table: pd.DataFrame, chart: alt.Chart | alt.LayerChart) -> None:
-    """Buttons for the table as CSV and the chart as PNG and SVG, each made when it is asked for."""
+    """Buttons for the table as CSV and the chart as PNG and SVG, each made when it is asked for.
+
+    All three tell where their numbers come from.
+    """
     from analysis.charts import chart_png, chart_svg
 
     theme = current_theme()
     with st.container(horizontal=True):
         _download("CSV", f"{name}.csv", "text/csv", lambda: csv_with_provenance(result, table))
-        _download("PNG", f"{name}.png", "image/png", lambda: chart_png(chart, theme))
-        _download("SVG", f"{name}.svg", "image/svg+xml", lambda: chart_svg(chart, theme))
+        _download("PNG", f"{name}.png", "image/png", lambda: chart_png(chart, theme, result.origin()))
+        _download("SVG", f"{name}.svg", "image/svg+xml", lambda: chart_svg(chart, theme, result.origin()))
 
 
 def _download(label: str, file_name: str, mime: str, data: Callable[[], str | bytes]) -> None:
@@ -141,6 +140,5 @@ def _download(label: str, file_name: str, mime: str, data: Callable[[], str | by
 
 def csv_with_provenance(result: Result, table: pd.DataFrame) -> str:
     """The table with its provenance and request in comment lines before the header."""
-    provenance = result.provenance.rows() | {"request": json.dumps(result.parts()[1]["request"])}
-    header = "".join(f"# {label}: {text}\n" for label, text in provenance.items())
+    header = "".join(f"# {label}: {text}\n" for label, text in result.origin().items())
     return header + table.to_csv(index=False)

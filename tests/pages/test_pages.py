@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
+from io import StringIO
 
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -12,7 +15,8 @@ from analysis import cached, jobs
 from analysis.demo_model.examples import EXAMPLES
 from analysis.errors import PathscopeError
 from analysis.models import fingerprint
-from analysis.requests import AllSourcesRequest, Experiment
+from analysis.requests import AllSourcesRequest, AttributionRequest, Experiment, request_from_json
+from pages.shared.cards import csv_with_provenance
 from pages.shared.keys import Key
 
 PAGES = {
@@ -51,9 +55,11 @@ def test_a_page_tells_where_its_numbers_come_from_when_it_is_asked(visit: Visit,
     sweep_finished(AllSourcesRequest(EXPERIMENT))
     app = visit(page)
     before = len(app.dataframe)
+    assert app.main.caption[-1].value in ("Read from the store.", "Computed just now.")
     app.session_state[Key.PROVENANCE] = True
     app.run()
     assert not app.exception and len(app.dataframe) == before + 1
+    assert app.main.caption[-1].value == "Read from the store."
     told = app.dataframe[-1].value.set_index("what")["value"]
     assert told["weights fingerprint"] == fingerprint("demo")
     assert "torch" in told["versions"] and told["computed"].endswith(" s")
@@ -136,6 +142,17 @@ def test_attribution_shows_every_unit_at_every_kind_of_position(visit: Visit, un
         figures["Model's logit difference"], abs=2e-4
     )
     assert app.get("vega_lite_chart")
+
+
+def test_a_downloaded_table_tells_where_its_numbers_come_from():
+    result = cached.answer(AttributionRequest(EXPERIMENT)).result
+    table = result.table(-1)
+    csv = csv_with_provenance(result, table)
+    comments = [line[2:].split(": ", 1) for line in csv.splitlines() if line.startswith("# ")]
+    told = dict(comments)
+    assert told["weights fingerprint"] == fingerprint("demo")
+    assert request_from_json(json.loads(told["request"])) == result.request
+    pd.testing.assert_frame_equal(pd.read_csv(StringIO(csv), skiprows=len(comments)), table)
 
 
 def test_path_patching_lists_every_destination_of_the_chosen_source(visit: Visit):
