@@ -109,7 +109,13 @@ def provenance_panel(result: Result, from_store: bool) -> None:
     # A closed panel's table would cost every visit as much as an open one's.
     if panel.open:
         rows = result.provenance.rows()
-        panel.dataframe({"what": list(rows), "value": list(rows.values())}, hide_index=True, width="stretch")
+        panel.dataframe(
+            {"what": list(rows), "value": list(rows.values())},
+            hide_index=True,
+            width="stretch",
+            # As wide as a fingerprint needs.
+            column_config={"value": st.column_config.TextColumn(width=600)},
+        )
 
 
 def downloads(name: str, result: Result, table: pd.DataFrame, chart: alt.Chart | alt.LayerChart) -> None:
