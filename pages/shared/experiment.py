@@ -72,12 +72,9 @@ def _fill_in_defaults() -> None:
     """The first example, wherever neither the session nor the URL says otherwise."""
     for key in _PROMPT_KEYS:
         if key not in st.query_params:
-            # Set anew in each run: what is set before a widget's first run, Streamlit 1.67 neither
-            # takes along to another page nor writes to the URL.
-            text = st.session_state.get(key, getattr(EXAMPLES[0], key))
-            st.session_state[key] = text
-            if text:
-                st.query_params[key] = text
+            # Set anew in each run, because Streamlit 1.67 takes a value that was set before its widget's
+            # first run to no other page. Not written to the URL: each write is a step of Back.
+            st.session_state[key] = st.session_state.get(key, getattr(EXAMPLES[0], key))
 
 
 def _example_of_the_fields() -> int | None:

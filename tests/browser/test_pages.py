@@ -77,8 +77,10 @@ def test_a_link_is_the_first_thing_that_a_fresh_server_sees(browser: Browser, tm
     assert not found
 
 
-def test_a_first_visit_takes_the_first_example_through_all_pages_and_into_the_address(open_page: Open):
+def test_a_first_visit_takes_the_first_example_through_all_pages(open_page: Open):
     page = open_page()
+    settle(page)
+    assert page.evaluate("history.length") <= 2, "Back no longer leads where the visitor came from"
     for title in (*list(PAGES.values())[1:], "Overview"):
         settle(page)
         page.get_by_test_id("stSidebarNav").get_by_text(title).click()
@@ -86,7 +88,6 @@ def test_a_first_visit_takes_the_first_example_through_all_pages_and_into_the_ad
         settle(page)
         expect(page.locator(".st-key-error_card")).to_have_count(0)
         assert value(page, Key.CLEAN) == EXAMPLES[0].clean
-        assert query(page)[Key.FOIL] == [EXAMPLES[0].foil]
 
 
 def test_an_emptied_prompt_stays_empty_on_another_page(open_page: Open):
