@@ -37,10 +37,14 @@ def job_panel(job: Job, snapshot: JobSnapshot) -> None:
             st.progress(0.0, text="Estimating every path at once")
         else:
             total = max(1, snapshot.pairs_total)
-            left = "" if snapshot.seconds_left is None else f", about {snapshot.seconds_left:.0f} s left"
+            left = "" if snapshot.seconds_left is None else f", about {_rough(snapshot.seconds_left)} left"
             text = f"{snapshot.pairs_done:,} of {snapshot.pairs_total:,} paths measured{left}"
             st.progress(min(1.0, snapshot.pairs_done / total), text=text)
         st.button("Cancel", key=Key.CANCEL_SWEEP, icon=":material/stop_circle:", on_click=job.cancel)
+
+
+def _rough(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
 def sweep_view(result: AllSourcesResult, scale: Scale) -> None:
