@@ -1,7 +1,7 @@
 """What a page may ask for: frozen, hashable requests made of plain values.
 
 A request names everything that its result depends on apart from the model's weights and the
-library versions, which `analysis.cached` adds when it makes the key.
+library versions, which `analysis.answers` adds when it makes the key.
 """
 
 from __future__ import annotations

@@ -12,10 +12,11 @@ from collections.abc import Iterator
 
 from tqdm.auto import tqdm
 
-from analysis import cached, jobs
+from analysis import jobs
+from analysis.answers import cached
 from analysis.demo_model.examples import EXAMPLES, Example
 from analysis.errors import PathscopeError
-from analysis.model_files import DEMO
+from analysis.models import DEMO
 from analysis.requests import (
     COMPONENTS,
     RUNS,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from analysis import cached, jobs
+from analysis import jobs
+from analysis.answers import cached
 from analysis.errors import PathscopeError
 from analysis.requests import AllSourcesRequest
 from analysis.results import AllSourcesResult

@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from analysis.cached import answer
+from analysis.answers import answer
 from analysis.labels import shown_token
 from analysis.requests import RUNS, UNITS, AttributionRequest, Run, Unit
 from analysis.results import AttributionResult

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from analysis.cached import answer, stored
+from analysis.answers import answer, stored
 from analysis.labels import head_label
 from analysis.requests import AllSourcesRequest, PathRequest
 from analysis.results import OverviewResult, PathResult

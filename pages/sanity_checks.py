@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from analysis.cached import answer
+from analysis.answers import answer
 from analysis.requests import SanityRequest
 from analysis.results import SanityResult
 from pages.shared.cards import answer_or_stop, csv_with_provenance, provenance_panel

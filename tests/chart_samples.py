@@ -12,6 +12,7 @@ import numpy as np
 from analysis.charts import Theme, all_sources_chart, attribution_chart, path_chart, predictions_chart
 from analysis.charts.export import picture
 from analysis.labels import head_label
+from analysis.nodes import causal_edges
 from analysis.requests import (
     UNITS,
     AllSourcesRequest,
@@ -27,7 +28,6 @@ from analysis.results import (
     OverviewResult,
     PathResult,
     Provenance,
-    causal_edges,
 )
 
 THEMES: tuple[Theme, ...] = get_args(Theme)

@@ -26,13 +26,13 @@ def overview(request: OverviewRequest) -> OverviewResult:
 
 
 class Computing:
-    """Stands in for `analysis.compute.compute`: counts, and takes its time."""
+    """Stands in for `analysis.answers.compute.compute`: counts, and takes its time."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *failures: Exception) -> None:
         self.requests: list[Request] = []
         self._failures = list(failures)
         self._pause = threading.Event()
-        monkeypatch.setattr("analysis.compute.compute", self)
+        monkeypatch.setattr("analysis.answers.compute.compute", self)
 
     def __call__(self, request: OverviewRequest, store: object) -> OverviewResult:
         self.requests.append(request)

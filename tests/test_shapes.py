@@ -6,7 +6,7 @@ import pytest
 import torch
 from jaxtyping import TypeCheckError
 
-from analysis.prompts import PromptPair
+from analysis.experiment.prompts import PromptPair
 
 
 def pair(clean: torch.Tensor, corrupted: torch.Tensor) -> PromptPair:

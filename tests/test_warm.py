@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from analysis import cached, warm
+from analysis import warm
+from analysis.answers import cached
 from analysis.demo_model.examples import EXAMPLES
 from analysis.requests import AllSourcesRequest, Experiment, OverviewRequest, PathRequest
 
@@ -32,13 +33,15 @@ def test_everything_a_page_opens_with_is_stored_and_stays(monkeypatch, one_examp
     def compute(*_):
         raise AssertionError("it was stored")
 
-    monkeypatch.setattr("analysis.compute.compute", compute)
-    monkeypatch.setattr("analysis.resume.run", compute)
+    monkeypatch.setattr("analysis.answers.compute.compute", compute)
+    monkeypatch.setattr("analysis.jobs.resume.run", compute)
     assert warm.main() == 0
 
 
 def test_what_cannot_be_stored_is_said(monkeypatch, capsys):
-    monkeypatch.setattr("analysis.cache.Store.put", lambda *_: "Shown but not stored: the disk is full.")
+    monkeypatch.setattr(
+        "analysis.store.store.Store.put", lambda *_: "Shown but not stored: the disk is full."
+    )
     monkeypatch.setattr(warm, "EXAMPLES", EXAMPLES[4:5])
     monkeypatch.setattr(warm, "requests_of", lambda e: [OverviewRequest(_experiment())])
     assert warm.main() == 1

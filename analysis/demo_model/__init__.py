@@ -10,4 +10,6 @@ from pathlib import Path
 DIRECTORY: Path = Path(__file__).resolve().parent
 """A Hugging Face model folder: config, safetensors weights and tokenizer."""
 
-__all__ = ["DIRECTORY"]
+__all__ = [
+    "DIRECTORY",
+]

@@ -1,7 +1,19 @@
-"""The sweep engine: direct path patching of many edges, fast where that is proven exact."""
+"""The engine: direct path patching of many edges, fast where that is proven exact."""
 
 from analysis.sweep.engine import Sweep
-from analysis.sweep.estimate import edge_attribution
+from analysis.sweep.estimate import edge_attribution, edge_attributions
+from analysis.sweep.gate import Gate, open_gate
+from analysis.sweep.hooked import HookedPath
+from analysis.sweep.patches import activations_read
 from analysis.sweep.pieces import Piece
 
-__all__ = ["Piece", "Sweep", "edge_attribution"]
+__all__ = [
+    "Gate",
+    "HookedPath",
+    "Piece",
+    "Sweep",
+    "activations_read",
+    "edge_attribution",
+    "edge_attributions",
+    "open_gate",
+]

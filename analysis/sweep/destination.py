@@ -8,9 +8,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from analysis.decoder import Activation, Block, Norm, affine
 from analysis.requests import Component, LayerNormMode
-from analysis.sweep.layers import Block, Norm
-from analysis.sweep.products import Activation, affine
 from analysis.sweep.replay import LayerRun, Suffix, after_mlp
 
 

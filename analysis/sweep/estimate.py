@@ -15,12 +15,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from analysis.decoder import Attention, Block, Decoder
 from analysis.errors import UnsupportedModelError
 from analysis.metrics import PatchingMetric
 from analysis.requests import COMPONENTS, LAYER_NORM_MODES, Component, LayerNormMode
 from analysis.sweep.checks import check_choice, check_model
 from analysis.sweep.gate import open_gate
-from analysis.sweep.layers import Attention, Block, Decoder
 from analysis.sweep.patches import SourceWrites, source_writes
 from analysis.sweep.replay import Suffix
 

@@ -6,8 +6,8 @@ elementwise work, the patches themselves and the readout of a few logits are lef
 
 from __future__ import annotations
 
+from analysis.decoder import Block, Decoder
 from analysis.sweep.destination import can_fold
-from analysis.sweep.layers import Block, Decoder
 from analysis.sweep.pieces import Edges
 from analysis.sweep.replay import Suffix
 

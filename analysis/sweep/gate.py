@@ -14,10 +14,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from analysis.decoder import Decoder, UnknownArchitecture, read_decoder
 from analysis.errors import UnsupportedModelError
 from analysis.settings import settings
-from analysis.sweep.architecture import UnknownArchitecture, read_decoder
-from analysis.sweep.layers import Decoder
 from analysis.sweep.replay import CorruptedRun, replay_corrupted_run
 
 

@@ -13,10 +13,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from analysis.decoder import read_post_norms
 from analysis.errors import UnsupportedModelError
 from analysis.metrics import PatchingMetric
 from analysis.requests import Component, LayerNormMode
-from analysis.sweep.architecture import read_post_norms
 from analysis.sweep.gate import Gate
 from analysis.sweep.patches import source_writes
 from analysis.sweep.pieces import Edges, edges_at_once, weights_per_block

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from analysis.decoder import Norm
 from analysis.errors import PathscopeError
-from analysis.sweep.layers import Norm
 from analysis.sweep.replay import Suffix
+
+_READ = ("attn.hook_z", "ln1.hook_scale", "ln1_post.hook_scale")
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,12 @@ class SourceWrites:
         """Whether this head writes the same in both runs at every patched position."""
         normed = self.post_normed[layer]
         return not bool((self.delta_z[layer] if normed is None else normed)[:, :, head].any())
+
+
+def activations_read(model: Any) -> set[str]:
+    """Names of the activations that a sweep reads from the caches of both runs."""
+    blocks = [f"blocks.{layer}." for layer in range(model.cfg.n_layers)]
+    return {f"{block}{name}" for block in blocks for name in _READ}
 
 
 def source_writes(

@@ -13,9 +13,9 @@ from math import ceil
 import numpy as np
 from jaxtyping import Float, Int
 
+from analysis.decoder import Decoder
 from analysis.errors import PathscopeError
-from analysis.results import causal_edges
-from analysis.sweep.layers import Decoder
+from analysis.nodes import causal_edges
 from analysis.sweep.replay import Suffix
 
 #: Token positions per matrix product: past this many, a product runs no faster, and the memory

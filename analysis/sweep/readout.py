@@ -7,9 +7,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from analysis.decoder import Decoder, softcapped
 from analysis.errors import MetricError
 from analysis.metrics import Metric, PatchingMetric, checked_scalar
-from analysis.sweep.layers import Decoder, softcapped
 from analysis.sweep.replay import Check, CorruptedRun, Suffix
 
 Values = tuple[Float[np.ndarray, "edge"], Float[np.ndarray, "edge batch"] | None]

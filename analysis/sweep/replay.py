@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from analysis.sweep.layers import Attention, Block, Decoder
+from analysis.decoder import Attention, Block, Decoder
 
 Check = Callable[[], None]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import streamlit as st
 
-from analysis.cached import Answer, answer
+from analysis.answers import Answer, answer
 from analysis.errors import PathscopeError, Remedy
 from analysis.labels import shown_token
 from analysis.requests import Experiment, OverviewRequest

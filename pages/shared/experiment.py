@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from analysis.demo_model.examples import EXAMPLES
-from analysis.models import catalogue
+from analysis.models import entries
 from analysis.requests import Experiment
 from pages.shared.keys import URL, Key
 from pages.shared.navigation import enter_through_the_app
@@ -25,7 +25,7 @@ def experiment_sidebar() -> Experiment:
     with st.sidebar:
         model = st.selectbox(
             "Model",
-            [entry.name for entry in catalogue()],
+            [entry.name for entry in entries()],
             key=Key.MODEL,
             bind=URL,
             accept_new_options=True,
@@ -98,6 +98,6 @@ def _swap() -> None:
 
 
 def _model_note(model: str | None) -> None:
-    for entry in catalogue():
+    for entry in entries():
         if entry.name == model:
             st.caption(entry.description)

@@ -22,8 +22,8 @@ from pathlib import Path
 import numpy as np
 import xxhash
 
-from analysis.cache import Store
-from analysis.cache_disk import VALUES
+from analysis.store.disk import VALUES
+from analysis.store.store import Store
 
 N_ARRAYS, SHAPE = 50, (1, 16, 12, 683)
 

@@ -22,7 +22,7 @@ from playwright.sync_api import Browser, Page
 
 from analysis import warm
 from analysis.demo_model.examples import EXAMPLES
-from analysis.model_files import DEMO
+from analysis.models.files import DEMO
 from analysis.requests import AllSourcesRequest, Experiment
 from tests.browser.app import PATIENCE, chromium, served
 

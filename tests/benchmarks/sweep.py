@@ -24,7 +24,7 @@ from transformer_lens import patching
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from analysis.metrics import LogitDifference
-from analysis.models import load
+from analysis.models.catalogue import load
 from analysis.sweep import Sweep
 from tests.benchmarks.memory import peak_above_start
 from tests.families import byte_tokenizer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from analysis import jobs
+from analysis.jobs import board as jobs
 from analysis.requests import AllSourcesRequest
 from tests.experiments import on
 from tests.jobs.watching import SMALL_PIECES, Held

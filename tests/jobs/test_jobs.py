@@ -9,10 +9,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from analysis import cached, jobs, resume
+from analysis.answers import cached
 from analysis.errors import PathscopeError, PromptError, Remedy
-from analysis.job import _Progress
-from analysis.jobs import Job
+from analysis.jobs import board as jobs
+from analysis.jobs import resume
+from analysis.jobs.board import Job
+from analysis.jobs.job import _Progress
 from tests.chart_samples import all_sources
 from tests.jobs.watching import ended, others, slowly, until
 
@@ -27,7 +29,7 @@ def test_a_stored_sweep_is_a_job_that_is_done(request_):
 
 def test_the_time_left_goes_by_the_work_that_is_left_and_runs_down_between_pieces(monkeypatch):
     clock = SimpleNamespace(now=0.0)
-    monkeypatch.setattr("analysis.job.time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr("analysis.jobs.job.time", SimpleNamespace(monotonic=lambda: clock.now))
     progress = _Progress(all_sources(measured=0), share_left=0.8)
     half = np.argwhere(progress._start.causal)[::2]
     clock.now = 10.0

@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 import torch
 
-from analysis import cached, jobs, resume
+from analysis.answers import cached
+from analysis.jobs import board as jobs
+from analysis.jobs import resume
 from analysis.requests import PathRequest
 from analysis.results import AllSourcesResult
 from tests.jobs.watching import SMALL_PIECES, ended, slowly, until
@@ -29,7 +31,7 @@ def test_a_sweep_ends_as_the_exact_result_and_is_stored(request_):
     assert (done.pairs_done, done.pairs_total, done.seconds_left) == (48, 48, 0.0)
     assert done.result is not None and done.result.complete
     assert not np.isnan(done.result.estimate[done.result.causal]).any()
-    from analysis.compute import compute
+    from analysis.answers.compute import compute
 
     alone = compute(request_, cached.open_store())
     assert isinstance(alone, AllSourcesResult)
@@ -84,7 +86,9 @@ def test_the_most_promising_pieces_come_first(request_):
 
 
 def test_a_result_that_cannot_be_stored_is_shown_with_the_reason(monkeypatch, request_):
-    monkeypatch.setattr("analysis.cache.Store.put", lambda *_: "Shown but not stored: the disk is full.")
+    monkeypatch.setattr(
+        "analysis.store.store.Store.put", lambda *_: "Shown but not stored: the disk is full."
+    )
     done = ended(jobs.submit(request_))
     assert (done.state, done.note) == ("done", "Shown but not stored: the disk is full.")
     assert done.result is not None and done.result.complete
@@ -117,8 +121,8 @@ _KILLED_AT_60_PERCENT = """
 import os, signal, sys
 import torch
 torch.set_num_threads(1)
-from analysis import jobs
-from analysis.patching import Patching
+from analysis.jobs import board as jobs
+from analysis.patching.of_runs import Patching
 from analysis.requests import AllSourcesRequest
 from tests.chart_samples import all_sources
 from tests.experiments import on

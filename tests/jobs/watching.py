@@ -9,10 +9,9 @@ from dataclasses import replace
 
 import pytest
 
-from analysis import resume
 from analysis.errors import Cancelled
-from analysis.jobs import Job, JobSnapshot
-from analysis.patching import Patching
+from analysis.jobs import Job, JobSnapshot, resume
+from analysis.patching.of_runs import Patching
 from analysis.requests import AllSourcesRequest
 
 #: Small enough that a sweep of the test model is cut into a dozen pieces.

@@ -11,10 +11,11 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from analysis import cached, jobs
+from analysis.answers import cached
 from analysis.demo_model.examples import EXAMPLES
 from analysis.errors import PathscopeError
-from analysis.models import fingerprint
+from analysis.jobs import board as jobs
+from analysis.models.catalogue import fingerprint
 from analysis.requests import AllSourcesRequest, AttributionRequest, Experiment, request_from_json
 from pages.shared.cards import csv_with_provenance
 from pages.shared.keys import Key

@@ -1,0 +1,20 @@
+"""A language model read as plain tensors, and the arithmetic of its blocks."""
+
+from analysis.decoder.architecture import UnknownArchitecture, read_decoder, read_post_norms
+from analysis.decoder.layers import Attention, Block, Decoder, Mlp, Norm, Rotary, softcapped
+from analysis.decoder.products import Activation, affine
+
+__all__ = [
+    "Activation",
+    "Attention",
+    "Block",
+    "Decoder",
+    "Mlp",
+    "Norm",
+    "Rotary",
+    "UnknownArchitecture",
+    "affine",
+    "read_decoder",
+    "read_post_norms",
+    "softcapped",
+]

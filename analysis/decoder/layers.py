@@ -1,0 +1,213 @@
+"""The parts of a decoder block as plain tensors and the arithmetic that replays them.
+
+Every function acts on the last axes and leaves leading axes alone, so the same code runs one
+prompt, a batch, or thousands of patched rows. Weights are views of the model's own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from analysis.decoder.products import Activation, affine
+
+
+@dataclass(frozen=True)
+class Norm:
+    """LayerNorm, or RMSNorm where `centred` is false; None stands for a folded weight or bias."""
+
+    centred: bool
+    eps: float
+    weight: Float[Tensor, "d_model"] | None = None
+    bias: Float[Tensor, "d_model"] | None = None
+
+    def __call__(self, x: Float[Tensor, "*rows d_model"]) -> Float[Tensor, "*rows d_model"]:
+        """x normalised over its last axis, weight and bias applied."""
+        shape = x.shape[-1:]
+        if self.centred:
+            return F.layer_norm(x, shape, self.weight, self.bias, self.eps)
+        return F.rms_norm(x, shape, self.weight, self.eps)
+
+    def scale(self, x: Float[Tensor, "*rows d_model"]) -> Float[Tensor, "*rows 1"]:
+        """The divisor, TransformerLens's ``hook_scale``: sqrt(mean square of (centred) x + eps)."""
+        if self.centred:
+            x = x - x.mean(-1, keepdim=True)
+        return (x.pow(2).mean(-1, keepdim=True) + self.eps).sqrt()
+
+
+@dataclass(frozen=True)
+class Rotary:
+    """Rotary position embedding by the model's own tables.
+
+    `cos`/`sin` cover the first `d_rotary` of each head's dimensions; `adjacent` pairs dimensions
+    (0,1), (2,3), ... as GPT-J does, otherwise (0, d_rotary/2), (1, d_rotary/2 + 1), ...
+    """
+
+    cos: Float[Tensor, "pos d_rotary"]
+    sin: Float[Tensor, "pos d_rotary"]
+    adjacent: bool
+
+    def __call__(
+        self, x: Float[Tensor, "*rows pos head d_head"], positions: slice
+    ) -> Float[Tensor, "*rows pos head d_head"]:
+        """q or k turned by the angles of `positions`."""
+        cos, sin = self.cos[positions, None], self.sin[positions, None]
+        turned, rest = x[..., : cos.shape[-1]], x[..., cos.shape[-1] :]
+        rotated = turned * cos + self._quarter_turn(turned) * sin
+        return torch.cat([rotated, rest], dim=-1) if rest.shape[-1] else rotated
+
+    def _quarter_turn(self, x: Tensor) -> Tensor:
+        if self.adjacent:
+            return torch.stack([-x[..., 1::2], x[..., ::2]], dim=-1).flatten(-2)
+        first, second = x.chunk(2, dim=-1)
+        return torch.cat([-second, first], dim=-1)
+
+
+@dataclass(frozen=True)
+class Attention:
+    """One attention layer; k and v may have fewer heads than q (grouped-query attention)."""
+
+    W_Q: Float[Tensor, "head d_model d_head"]
+    W_K: Float[Tensor, "key_head d_model d_head"]
+    W_V: Float[Tensor, "key_head d_model d_head"]
+    W_O: Float[Tensor, "head d_head d_model"]
+    b_Q: Float[Tensor, "head d_head"] | None
+    b_K: Float[Tensor, "key_head d_head"] | None
+    b_V: Float[Tensor, "key_head d_head"] | None
+    b_O: Float[Tensor, "d_model"] | None
+    scale: float
+    softcap: float | None = None
+    window: int | None = None
+    rotary: Rotary | None = None
+    q_norm: Norm | None = None
+    k_norm: Norm | None = None
+
+    @property
+    def queries_per_key(self) -> int:
+        """How many query heads share one key head; 1 without grouping."""
+        return self.W_Q.shape[0] // self.W_K.shape[0]
+
+    def weights(self, component: str) -> tuple[Tensor, Tensor | None]:
+        """`(W, b)` of q, k or v, with one entry per head that the projection has."""
+        return {
+            "q": (self.W_Q, self.b_Q),
+            "k": (self.W_K, self.b_K),
+            "v": (self.W_V, self.b_V),
+        }[component]
+
+    def project(
+        self, normalized: Float[Tensor, "*rows d_model"], component: str
+    ) -> Float[Tensor, "*rows head d_head"]:
+        """q, k or v before q/k norm and rotary: ``normalized @ W + b``."""
+        weight, bias = self.weights(component)
+        matrix = weight.permute(1, 0, 2).reshape(weight.shape[1], -1)
+        return affine(normalized, matrix, None if bias is None else bias.flatten()).unflatten(
+            -1, weight.shape[::2]
+        )
+
+    def position(self, x: Tensor, component: str, positions: slice) -> Tensor:
+        """What happens to q or k after the projection: q/k norm, then rotary."""
+        norm = self.q_norm if component == "q" else self.k_norm
+        if norm is not None:
+            x = norm(x)
+        return x if self.rotary is None else self.rotary(x, positions)
+
+    def pattern(
+        self, scores: Float[Tensor, "*rows query key"], visible: Bool[Tensor, "query key"]
+    ) -> Float[Tensor, "*rows query key"]:
+        """Attention probabilities from raw ``q . k`` products; overwrites `scores` when it may."""
+        scores = scores * self.scale
+        if self.softcap is not None:
+            scores = self.softcap * torch.tanh(scores / self.softcap)
+        return scores.masked_fill(~visible, float("-inf")).softmax(dim=-1)
+
+    def visible(self, queries: slice, n_positions: int) -> Bool[Tensor, "query key"]:
+        """Which keys each query may attend to: causal, and within the window where there is one."""
+        device = self.W_Q.device
+        query = torch.arange(n_positions, device=device)[queries, None]
+        key = torch.arange(n_positions, device=device)[None, :]
+        seen = key <= query
+        return seen if self.window is None else seen & (query - key < self.window)
+
+    def output(self, z: Float[Tensor, "*rows head d_head"]) -> Float[Tensor, "*rows d_model"]:
+        """The layer's write before any post-norm: sum over heads of ``z @ W_O``, plus b_O."""
+        return affine(z.flatten(-2), self.W_O.flatten(0, 1), self.b_O)
+
+
+@dataclass(frozen=True)
+class Mlp:
+    """A position-wise MLP; with `W_gate` the hidden layer is ``act(x W_gate) * (x W_in)``."""
+
+    W_in: Float[Tensor, "d_model d_mlp"]
+    W_out: Float[Tensor, "d_mlp d_model"]
+    b_in: Float[Tensor, "d_mlp"] | None
+    b_out: Float[Tensor, "d_model"] | None
+    activation: Activation
+    W_gate: Float[Tensor, "d_model d_mlp"] | None = None
+
+    def __call__(self, x: Float[Tensor, "*rows d_model"]) -> Float[Tensor, "*rows d_model"]:
+        """The MLP's output for its normed input."""
+        if self.W_gate is None:
+            return self.write(affine(x, self.W_in, self.b_in, self.activation))
+        hidden = affine(x, self.W_gate, None, self.activation)
+        return self.write(hidden.mul_(affine(x, self.W_in, self.b_in)))
+
+    def write(self, hidden: Float[Tensor, "*rows d_mlp"]) -> Float[Tensor, "*rows d_model"]:
+        """The MLP's output, from its hidden layer after the nonlinearity."""
+        return affine(hidden, self.W_out, self.b_out)
+
+
+@dataclass(frozen=True)
+class Block:
+    """One decoder block. `mlp_norm` None in a parallel block: the MLP reads the attention's norm."""
+
+    attention_norm: Norm
+    attention: Attention
+    mlp_norm: Norm | None
+    mlp: Mlp | None
+    attention_post_norm: Norm | None = None
+    mlp_post_norm: Norm | None = None
+    parallel: bool = False
+
+    def attention_write(self, output: Float[Tensor, "*rows d_model"]) -> Float[Tensor, "*rows d_model"]:
+        """What is added to the residual stream, from the attention layer's output."""
+        return output if self.attention_post_norm is None else self.attention_post_norm(output)
+
+    def mlp_write(
+        self, resid_pre: Float[Tensor, "*#rows d_model"], resid_mid: Float[Tensor, "*#rows d_model"]
+    ) -> Float[Tensor, "*#rows d_model"] | None:
+        """The MLP's write, None in attention-only models."""
+        if self.mlp is None:
+            return None
+        read = resid_pre if self.parallel else resid_mid
+        write = self.mlp((self.mlp_norm or self.attention_norm)(read))
+        return write if self.mlp_post_norm is None else self.mlp_post_norm(write)
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """A whole decoder after its embedding, as plain tensors."""
+
+    blocks: tuple[Block, ...]
+    final_norm: Norm | None
+    W_U: Float[Tensor, "d_model d_vocab"]
+    b_U: Float[Tensor, "d_vocab"] | None
+    logit_softcap: float | None
+
+    def logits(
+        self, resid: Float[Tensor, "*rows d_model"], tokens: Tensor | None = None
+    ) -> Float[Tensor, "*rows token"]:
+        """Logits of `tokens` [k], or of the whole vocabulary."""
+        W_U = self.W_U if tokens is None else self.W_U[:, tokens]
+        b_U = self.b_U if tokens is None or self.b_U is None else self.b_U[tokens]
+        logits = affine(resid if self.final_norm is None else self.final_norm(resid), W_U, b_U)
+        return logits if self.logit_softcap is None else softcapped(logits, self.logit_softcap)
+
+
+def softcapped(x: Tensor, cap: float) -> Tensor:
+    """``cap * tanh(x / cap)``: the identity for small x, bounded by cap."""
+    return cap * torch.tanh(x / cap)

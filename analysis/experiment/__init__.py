@@ -1,0 +1,42 @@
+"""A model and a pair of prompts made ready: tokens, both runs, and what their numbers depend on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import lazy_loader
+
+if TYPE_CHECKING:
+    from analysis.experiment.keys import model_content, request_content, run_content, versions
+    from analysis.experiment.origin import Origin
+    from analysis.experiment.prompts import AnswerRole, PromptPair, prepare, single_token, tokenize
+    from analysis.experiment.runs import Activations, Run, Runs, alone_with, run_experiment
+
+#: Loaded on first use: the keys of a stored result are made without torch.
+__getattr__, __dir__, _ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "keys": ["model_content", "request_content", "run_content", "versions"],
+        "origin": ["Origin"],
+        "prompts": ["AnswerRole", "PromptPair", "prepare", "single_token", "tokenize"],
+        "runs": ["Activations", "Run", "Runs", "alone_with", "run_experiment"],
+    },
+)
+
+__all__ = [
+    "Activations",
+    "AnswerRole",
+    "Origin",
+    "PromptPair",
+    "Run",
+    "Runs",
+    "alone_with",
+    "model_content",
+    "prepare",
+    "request_content",
+    "run_content",
+    "run_experiment",
+    "single_token",
+    "tokenize",
+    "versions",
+]

@@ -1,0 +1,136 @@
+"""Sweeps over all sources in the background: one run per request, progress, cancel, resume.
+
+The workers belong to the process, not to a browser session: a page submits a request, polls the
+job's snapshot, and may leave. Whoever asks for the same meanwhile attaches to the running job.
+Importing this module loads neither torch nor transformer_lens; a worker does.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+import time
+from collections import OrderedDict
+from functools import partial
+from multiprocessing.pool import ThreadPool
+
+from analysis.answers import result_key, stored
+from analysis.errors import PathscopeError
+from analysis.jobs.job import Job, JobSnapshot, State
+from analysis.requests import AllSourcesRequest
+from analysis.settings import settings
+from analysis.store import open_store
+
+__all__ = ["Job", "JobSnapshot", "State", "find", "submit"]
+
+#: Jobs that are remembered after their end, so that a page still finds out how they ended.
+_REMEMBERED = 8
+#: Seconds that the interpreter's exit waits for running sweeps to stop.
+_EXIT_SECONDS = 2.0
+
+
+def submit(request: AllSourcesRequest) -> Job:
+    """A job for `request`: the one that is running or waiting, a finished one, or a new one.
+
+    A stored result gives a job that is done. Raises `PathscopeError` where the queue is full or
+    the model cannot be found.
+    """
+    key = result_key(request, open_store())
+    found = stored(request)
+    return _board.submit(key, Job(request, _run) if found is None else Job.already_done(found))
+
+
+def find(request: AllSourcesRequest) -> Job | None:
+    """The job of this process for `request`, running, waiting or ended; None if there is none."""
+    try:
+        return _board.find(result_key(request, open_store(), download=False))
+    except PathscopeError:
+        return None
+
+
+class _Board:
+    """All jobs of this process by the key of their result, and the workers that run them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._jobs: OrderedDict[str, Job] = OrderedDict()
+        self._pool: ThreadPool | None = None
+
+    def find(self, key: str) -> Job | None:
+        with self._lock:
+            return self._jobs.get(key)
+
+    def submit(self, key: str, new: Job) -> Job:
+        with self._lock:
+            known = self._jobs.get(key)
+            if known is not None and not known.finished:
+                known.watch()
+                return known
+            if not new.finished:
+                self._enqueue(new)
+            self._jobs[key] = new
+            self._jobs.move_to_end(key)
+            self._forget()
+            return new
+
+    def _enqueue(self, job: Job) -> None:
+        waiting, limit = self._waiting(), settings().queue_length
+        if len(waiting) >= limit:
+            raise PathscopeError(
+                f"{len(waiting)} sweeps are waiting already, and the queue takes {limit}. Try again when "
+                "some have finished, or raise PATHSCOPE_QUEUE."
+            )
+        if self._pool is None:
+            self._pool = ThreadPool(settings().workers, initializer=_yield_to_pages)
+        job.place_in_queue = partial(self._place, job)
+        self._pool.apply_async(job.run, error_callback=job.fail)
+
+    def _waiting(self) -> list[Job]:
+        return [job for job in self._jobs.values() if job.state == "queued"]
+
+    def _place(self, job: Job) -> int:
+        with self._lock:
+            waiting = self._waiting()
+        return waiting.index(job) if job in waiting else 0
+
+    def _forget(self) -> None:
+        ended = [key for key, job in self._jobs.items() if job.finished]
+        for key in ended[:-_REMEMBERED]:
+            del self._jobs[key]
+
+    def stop_all(self) -> None:
+        """Stop what is running, so that the interpreter does not end under a worker's feet."""
+        with self._lock:
+            jobs = [job for job in self._jobs.values() if not job.finished]
+        for job in jobs:
+            job.cancel()
+        deadline = time.monotonic() + _EXIT_SECONDS
+        for job in jobs:
+            job.idle.wait(max(0.0, deadline - time.monotonic()))
+
+    def close(self) -> None:
+        """Take no more jobs, and let the workers go."""
+        if self._pool is not None:
+            self._pool.terminate()
+
+
+def _run(job: Job) -> None:
+    """The work of a sweep; what it needs is imported by the worker that does it."""
+    from analysis.jobs import resume
+
+    resume.run(job)
+
+
+def _yield_to_pages() -> None:
+    """Give this worker's thread, and those it starts, a lower priority than the pages' threads."""
+    if hasattr(os, "setpriority"):
+        # On Linux priorities are per thread; elsewhere an unknown id is refused, and all stay equal.
+        try:
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 5)
+        except OSError:
+            return
+
+
+_board = _Board()
+atexit.register(_board.stop_all)

@@ -1,0 +1,127 @@
+"""Language models: which there are, loading one, and recognising its weights.
+
+Importing this module loads neither torch nor transformer_lens; `analysis.models.loading`, which the
+first `load` imports, does.
+"""
+
+from __future__ import annotations
+
+import gc
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from analysis.models import files as model_files
+from analysis.models.files import DEMO, ModelFiles
+from analysis.settings import settings
+
+if TYPE_CHECKING:
+    from transformer_lens.model_bridge import TransformerBridge
+
+
+@dataclass(frozen=True)
+class CatalogueEntry:
+    """A model to offer by name; any other Hugging Face id or local folder works as well."""
+
+    name: str
+    title: str
+    description: str
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedModel:
+    """A model ready to run: evaluation mode, compatibility mode, no gradients on its weights."""
+
+    name: str
+    fingerprint: str
+    device: str
+    dtype: str
+    bridge: TransformerBridge
+
+
+def entries() -> tuple[CatalogueEntry, ...]:
+    """The models worth offering by name, the bundled one first."""
+    return (
+        CatalogueEntry(DEMO, "Demo", "Bundled, 4 layers of 8 heads; trained on the ready examples."),
+        CatalogueEntry("gpt2", "GPT-2 small", "12 layers of 12 heads; the model of the IOI circuit."),
+        CatalogueEntry("gpt2-medium", "GPT-2 medium", "24 layers of 16 heads."),
+        CatalogueEntry("EleutherAI/pythia-70m", "Pythia 70M", "6 layers of 8 heads; parallel blocks."),
+        CatalogueEntry("EleutherAI/pythia-160m", "Pythia 160M", "12 layers of 12 heads; parallel blocks."),
+        CatalogueEntry("HuggingFaceTB/SmolLM2-135M", "SmolLM2 135M", "30 layers of 9 heads; Llama design."),
+        CatalogueEntry("Qwen/Qwen2.5-0.5B", "Qwen2.5 0.5B", "24 layers of 14 heads; grouped k and v."),
+        CatalogueEntry("Qwen/Qwen3-0.6B", "Qwen3 0.6B", "28 layers of 16 heads; normed q and k."),
+        CatalogueEntry("google/gemma-2-2b", "Gemma 2 2B", "26 layers of 8 heads; gated, needs 11 GB."),
+    )
+
+
+def fingerprint(name: str) -> str:
+    """SHA-256 over the content of the configuration, weight and tokenizer files of `name`.
+
+    Needs no torch; downloads the files where they are not here yet. Raises `ModelError`.
+    """
+    return model_files.find(name).fingerprint
+
+
+_loaded: OrderedDict[str, LoadedModel] = OrderedDict()
+_registry = threading.Lock()
+_one_load_at_a_time = threading.Lock()
+
+
+def load(name: str) -> LoadedModel:
+    """The model `name`, loaded once and kept while it is among the `settings().models_loaded` latest.
+
+    Any number of threads may ask at once: one of them loads, the others wait for it. Raises
+    `ModelError` with a sentence to act on, `UnsupportedModelError` where the files are whole but
+    the architecture is not one whose attention heads can be read.
+    """
+    name = name.strip()
+    files = model_files.find(name)
+    key = files.fingerprint
+    model = _recall(key)
+    if model is None:
+        with _one_load_at_a_time:
+            model = _recall(key)
+            if model is None:
+                _import_libraries()
+                _make_room(settings().models_loaded - 1)
+                model = _load(name, files, key)
+                with _registry:
+                    _loaded[key] = model
+    return replace(model, name=name)
+
+
+@cache
+def _import_libraries() -> None:
+    """Import what loading needs, and exempt it from every later garbage collection.
+
+    Streamlit collects after each run of a page. Going through the half a million objects of these
+    libraries takes 0.2 s, in which neither another page nor a sweep gets on. Frozen before the first
+    model is loaded, so that a model that leaves is still collected.
+    """
+    import_module("analysis.models.loading")
+    gc.collect()
+    gc.freeze()
+
+
+def _load(name: str, files: ModelFiles, key: str) -> LoadedModel:
+    from analysis.models import loading as model_loading
+
+    bridge = model_loading.load(name, files)
+    dtype = str(bridge.cfg.dtype).removeprefix("torch.")
+    return LoadedModel(name, key, str(bridge.cfg.device), dtype, bridge)
+
+
+def _recall(key: str) -> LoadedModel | None:
+    with _registry:
+        if key in _loaded:
+            _loaded.move_to_end(key)
+        return _loaded.get(key)
+
+
+def _make_room(kept: int) -> None:
+    with _registry:
+        while len(_loaded) > max(kept, 0):
+            _loaded.popitem(last=False)

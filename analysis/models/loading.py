@@ -1,0 +1,115 @@
+"""Loading a model from its files, or saying in a sentence why that is not possible.
+
+A model is loaded through TransformerLens with compatibility mode on, so that LayerNorm is folded
+and `W_U` is the direction that logits are read along. Weights come from safetensors files only,
+and no code that a repository brings along is run.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from huggingface_hub.errors import StrictDataclassError
+from safetensors import SafetensorError
+from transformer_lens.model_bridge import TransformerBridge
+from transformer_lens.utilities import get_device
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from analysis.errors import ModelError, UnsupportedModelError
+from analysis.models import files as model_files
+from analysis.models.files import ModelFiles
+
+#: What transformers and TransformerLens raise on files that are whole but do not fit together.
+_MISFITS = (
+    AssertionError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    SafetensorError,
+    StrictDataclassError,
+    TypeError,
+    ValueError,
+)
+
+
+def load(name: str, files: ModelFiles) -> TransformerBridge:
+    """The model in `files`, ready to run: evaluation mode, compatibility mode, no gradients on its weights.
+
+    Raises `ModelError`, or `UnsupportedModelError` where its attention heads cannot be read; `name`
+    is what it is called there.
+    """
+    config = model_files.read_json(files.config, name)
+    model_files.check_weights(files, name)
+    model, tokenizer = _read(name, files, config)
+    bridge = _bridge(name, files, model, tokenizer)
+    bridge.eval()
+    bridge.requires_grad_(False)
+    return bridge
+
+
+def _read(name: str, files: ModelFiles, config: dict[str, Any]) -> tuple[Any, Any]:
+    """The Hugging Face model and tokenizer in `files`."""
+    # trust_remote_code is refused by name: left out, transformers asks on the server's terminal.
+    safely: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(files.directory, **safely)
+        model, report = AutoModelForCausalLM.from_pretrained(
+            files.directory,
+            use_safetensors=True,
+            dtype=getattr(torch, model_files.compute_dtype(config)),
+            attn_implementation="eager",
+            output_loading_info=True,
+            **safely,
+        )
+        model = model.to(get_device()).eval()
+    except _MISFITS as error:
+        own_code = "auto_map" in config and "trust_remote_code" in str(error)
+        reason = (
+            "it needs code of its own, which Pathscope never runs" if own_code else _first_sentence(error)
+        )
+        raise ModelError(
+            f"{name!r} (model type {config.get('model_type')!r}) could not be loaded: {reason}. "
+            "Choose another model or mend its files."
+        ) from error
+    missing = sorted(report["missing_keys"])
+    if missing:
+        raise ModelError(
+            f"{name!r} lacks {len(missing)} weights that its config.json asks for ({missing[0]} is the "
+            "first). Its config and weights belong to different models; download or save it again."
+        )
+    return model, tokenizer
+
+
+def _bridge(name: str, files: ModelFiles, model: Any, tokenizer: Any) -> TransformerBridge:
+    architecture = type(model).__name__
+    try:
+        bridge = TransformerBridge.boot_transformers(
+            str(files.directory),
+            hf_model=model,
+            tokenizer=tokenizer,
+            dtype=model.dtype,
+            device=model.device,
+        )
+        causal = hasattr(bridge, "blocks") and bridge.cfg.attention_dir == "causal"
+        if causal:
+            bridge.enable_compatibility_mode(disable_warnings=True)
+    except (*_MISFITS, NotImplementedError) as error:
+        raise UnsupportedModelError(
+            f"TransformerLens cannot open {name!r} ({architecture}) for reading: {_first_sentence(error)}. "
+            "Decoder-only language models such as GPT-2, Pythia, Llama, Qwen and Gemma 2 work."
+        ) from error
+    if not causal:
+        raise UnsupportedModelError(
+            f"{name!r} ({architecture}) is not a decoder-only language model, and path patching and logit "
+            "attribution need causal attention blocks. GPT-2, Pythia, Llama, Qwen and Gemma 2 work."
+        )
+    return bridge
+
+
+def _first_sentence(error: BaseException) -> str:
+    """What `error` says, on one line and without its closing full stop."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text.split(". ")[0].rstrip(".")[:300]

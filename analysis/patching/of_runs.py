@@ -1,0 +1,122 @@
+"""An experiment made ready for path patching: the sweep, its metric, its estimate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+
+from analysis.errors import UnsupportedModelError
+from analysis.experiment import Runs, alone_with
+from analysis.metrics import Metric, named_metric
+from analysis.nodes import causal_edges
+from analysis.requests import AllSourcesRequest, PathRequest
+from analysis.sweep import Piece, Sweep, edge_attributions
+
+
+class Patching:
+    """What single-source and all-sources patching of one request have in common.
+
+    Everything that runs the model or puts hooks on it does so under the model's lock.
+    """
+
+    def __init__(self, runs: Runs, request: PathRequest | AllSourcesRequest) -> None:
+        self._runs, self._request = runs, request
+        self.metric: Metric = named_metric(request.metric, runs.pair, runs.clean.logits)
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Layers and heads of sources, then of destinations."""
+        cfg = self._runs.model.bridge.cfg
+        return cfg.n_layers, cfg.n_heads, cfg.n_layers, cfg.n_heads
+
+    @property
+    def _arguments(self) -> tuple[Any, ...]:
+        runs = self._runs
+        return (
+            runs.model.bridge,
+            runs.pair.corrupted,
+            runs.clean.activations,
+            runs.corrupted.activations,
+            self.metric,
+        )
+
+    def sweep(
+        self,
+        sources: Sequence[tuple[int, int]] | None = None,
+        order: Int[np.ndarray, "edge 4"] | None = None,
+    ) -> Sweep:
+        """The sweep of this request, over all sources or some, promising edges first."""
+        request = self._request
+        with alone_with(self._runs.model):
+            return Sweep(
+                *self._arguments,
+                component=request.component,
+                layer_norm=request.layer_norm,
+                sources=sources,
+                order=order,
+            )
+
+    def pieces(
+        self, sweep: Sweep, skip: Collection[int] = (), stop: Callable[[], bool] | None = None
+    ) -> Iterator[Piece]:
+        """The pieces of `sweep` as they finish. Raises `Cancelled` once `stop()` is true."""
+        pieces = sweep.run(skip=skip, stop=stop)
+        if sweep.engine == "replay":
+            yield from pieces
+            return
+        while True:
+            with alone_with(self._runs.model):
+                piece = next(pieces, None)
+            if piece is None:
+                return
+            yield piece
+
+    def estimate(self) -> Float[np.ndarray, "layer head layer head"]:
+        """First-order estimate of every effect, NaN where there is no path or no estimate at all."""
+        found, component = np.full(self.shape, np.nan), self._request.component
+        try:
+            with alone_with(self._runs.model):
+                estimate = edge_attributions(
+                    *self._arguments, components=(component,), layer_norm=self._request.layer_norm
+                )[component]
+        except UnsupportedModelError:
+            return found
+        causal = causal_edges(*self.shape[:2])
+        found[causal] = estimate.cpu().double().numpy()[causal]
+        return found
+
+    def ends(self, sweep: Sweep) -> dict[str, Any]:
+        """The fields that every patching result has: both ends of the metric, and the tokens."""
+        with torch.no_grad():
+            clean = float(self.metric(self._runs.clean.logits))
+        if self._runs.pair.identical:
+            # Not a rounding error apart, or recovery would divide by it.
+            clean = sweep.baseline
+        return {
+            "corrupted_metric": sweep.baseline,
+            "clean_metric": clean,
+            "clean_tokens": self._runs.pair.clean_tokens,
+            "corrupted_tokens": self._runs.pair.corrupted_tokens,
+        }
+
+
+def filled(
+    shape: tuple[int, int, int, int], pieces: Iterable[Piece]
+) -> Float[np.ndarray, "layer head layer head"]:
+    """The metric of every edge in `pieces`, NaN elsewhere."""
+    values = np.full(shape, np.nan)
+    for piece in pieces:
+        values[tuple(piece.edges.T)] = piece.values
+    return values
+
+
+def most_promising_first(
+    estimate: Float[np.ndarray, "layer head layer head"],
+) -> Int[np.ndarray, "edge 4"]:
+    """Edges by estimated size of their effect, largest first; empty if there is no estimate."""
+    edges = np.argwhere(~np.isnan(estimate))
+    return edges[np.argsort(-np.abs(estimate[tuple(edges.T)]), kind="stable")]

@@ -1,0 +1,95 @@
+"""What every result is made of: the request, its provenance, and its stored form.
+
+Nothing here imports torch. Each result knows how to become arrays plus JSON (`parts`) and back
+(`from_parts`); that is the only form in which the store and the exports see it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from analysis.requests import Request, request_from_json, request_to_json
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a number came from: enough to recognise a stale or foreign one.
+
+    `engine` is "replay" (the sweep engine), "hooks" (the general TransformerLens path) or
+    "forward" (plain forward passes). `replay_gap` is the largest absolute difference between
+    the engine's logits and the model's own on these prompts, None where no replay was made.
+    """
+
+    model: str
+    fingerprint: str
+    versions: dict[str, str]
+    device: str
+    dtype: str
+    engine: str
+    created: str
+    seconds: float
+    replay_gap: float | None = None
+    precision: str = "float32"
+
+    def rows(self) -> dict[str, str]:
+        """Label -> text, in reading order."""
+        gap = "none made" if self.replay_gap is None else f"{self.replay_gap:.2e} logits"
+        return {
+            "model": self.model,
+            "weights fingerprint": self.fingerprint,
+            "engine": self.engine,
+            "replay against the model": gap,
+            "device": f"{self.device}, {self.dtype}, {self.precision} products",
+            "versions": ", ".join(f"{name} {version}" for name, version in self.versions.items()),
+            "computed": f"{self.created}, in {self.seconds:.2f} s",
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """Base of all results: `request` asked for it, `provenance` tells how it came about."""
+
+    request: Request
+    provenance: Provenance
+
+    #: Fields stored as arrays; all others are stored as JSON.
+    arrays: ClassVar[tuple[str, ...]] = ()
+
+    def origin(self) -> dict[str, str]:
+        """Label -> text, for every export: where the numbers come from, and what was asked for as JSON."""
+        return self.provenance.rows() | {"request": json.dumps(request_to_json(self.request))}
+
+    def parts(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """`(arrays by field name, JSON values by field name)`, the stored form."""
+        arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in self.arrays}
+        values: dict[str, Any] = {
+            field.name: getattr(self, field.name)
+            for field in fields(self)
+            if field.name not in {*self.arrays, "request", "provenance"}
+        }
+        values["request"] = request_to_json(self.request)
+        values["provenance"] = asdict(self.provenance)
+        return arrays, values
+
+    @classmethod
+    def from_parts(cls, arrays: dict[str, np.ndarray], values: dict[str, Any]) -> Self:
+        """The inverse of `parts`; lists that JSON made of tuples become tuples again."""
+        plain = {
+            name: _tuples(value) for name, value in values.items() if name not in {"request", "provenance"}
+        }
+        return cls(
+            request=request_from_json(values["request"]),
+            provenance=Provenance(**values["provenance"]),
+            **plain,
+            **{name: arrays[name] for name in cls.arrays},
+        )
+
+
+def _tuples(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _tuples(item) for name, item in value.items()}
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value

@@ -1,0 +1,16 @@
+"""Values by content on disk, as safetensors and JSON, each computed once whoever asks."""
+
+from analysis.store.disk import Entry
+from analysis.store.memo import Memo, Parts, computed_once, open_store, recall
+from analysis.store.store import SCHEMA_VERSION, Store
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "Entry",
+    "Memo",
+    "Parts",
+    "Store",
+    "computed_once",
+    "open_store",
+    "recall",
+]

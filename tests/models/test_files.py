@@ -1,0 +1,178 @@
+"""A model's files: found in a folder, in the Hub's cache or on the Hub, and told apart by content."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import huggingface_hub.constants
+import pytest
+
+from analysis import demo_model, models
+from analysis.errors import ModelError
+from analysis.models import files as model_files
+
+# The fingerprint
+
+
+def test_the_fingerprint_follows_the_content_and_nothing_else(folder: Path, tmp_path: Path):
+    copy = shutil.copytree(folder, tmp_path / "elsewhere")
+    assert models.fingerprint(str(copy)) == models.fingerprint(str(folder))
+    (copy / "README.md").write_text("A note.")
+    assert models.fingerprint(str(copy)) == models.fingerprint(str(folder))
+
+
+@pytest.mark.parametrize(
+    "changed", ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]
+)
+def test_a_change_of_one_byte_changes_the_fingerprint(changed: str, folder: Path):
+    before = models.fingerprint(str(folder))
+    content = bytearray((folder / changed).read_bytes())
+    content[-2] ^= 1
+    (folder / changed).write_bytes(content)
+    assert models.fingerprint(str(folder)) != before
+
+
+def test_content_is_hashed_once(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    before = models.fingerprint(str(folder))
+    monkeypatch.setattr(model_files.hashlib, "file_digest", None)
+    assert models.fingerprint(str(folder)) == before
+
+
+# Names that lead nowhere
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("", "No model is named. Give 'demo', a Hugging Face id"),
+        ("  ", "No model is named"),
+        ("/no/such/folder", "There is no folder '/no/such/folder', and it is no Hugging Face id either"),
+        ("two words", "no folder 'two words'"),
+        ("../..x", "no folder"),
+        ("x" * 300, "cannot be read: .*too long"),
+        ("nul\0byte", "no folder"),
+        ("~nobody-of-that-name/model", "cannot be read"),
+        (__file__, "is a file, and a model is a folder"),
+    ],
+    ids=["empty", "spaces", "path", "words", "dots", "long", "nul", "user", "file"],
+)
+def test_a_name_that_is_no_model_says_what_a_model_is(name: str, message: str):
+    for ask in (models.fingerprint, models.load):
+        with pytest.raises(ModelError, match=message):
+            ask(name)
+
+
+def test_the_bundled_model_is_found_by_its_folder_too():
+    assert models.fingerprint(str(demo_model.DIRECTORY)) == models.fingerprint("demo")
+
+
+# The Hugging Face Hub
+
+
+class Hub(BaseHTTPRequestHandler):
+    """Just enough of the Hub's interface to download one public model from a local folder."""
+
+    folder: Path
+    downloads = 0
+
+    def do_GET(self) -> None:
+        self.answer()
+
+    def do_HEAD(self) -> None:
+        self.answer()
+
+    def answer(self) -> None:
+        commit = "0" * 40
+        if "/resolve/" in self.path:
+            self.send_file(self.path.rsplit("/", 1)[1], commit)
+        elif "tiny" not in self.path:
+            self.send(404, b"{}", {"X-Error-Code": "RepoNotFound", "Content-Type": "application/json"})
+        elif "/tree/" in self.path:
+            files = [
+                {"type": "file", "path": path.name, "size": path.stat().st_size, "oid": path.name}
+                for path in self.folder.iterdir()
+            ]
+            self.send(200, json.dumps(files).encode(), {"Content-Type": "application/json"})
+        else:
+            info = {"id": "pathscope/tiny", "sha": commit, "siblings": []}
+            self.send(200, json.dumps(info).encode(), {"Content-Type": "application/json"})
+
+    def send_file(self, name: str, commit: str) -> None:
+        type(self).downloads += 1
+        headers = {"ETag": f'"{name}"', "X-Repo-Commit": commit, "Accept-Ranges": "bytes"}
+        self.send(200, (self.folder / name).read_bytes(), headers)
+
+    def send(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for key, value in (headers | {"Content-Length": str(len(body))}).items():
+            self.send_header(key, value)
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Keep the test's output clean."""
+
+
+@pytest.fixture
+def hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    return tmp_path / "hub"
+
+
+@pytest.fixture
+def hub(folder: Path, hub_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Hub]]:
+    """The Hub, online, with the model ``pathscope/tiny``."""
+    handler = type("OneModelHub", (Hub,), {"folder": folder})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+    template = f"http://127.0.0.1:{server.server_port}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+    monkeypatch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    yield handler
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_hub_model_is_downloaded_once_and_then_needs_no_network(
+    hub: type[Hub], folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    pickle = folder / "pytorch_model.bin"
+    pickle.write_bytes(b"never to be fetched")
+    with pytest.raises(ModelError):
+        model_files.find("pathscope/tiny", download=False)
+    assert models.fingerprint("pathscope/tiny") == models.fingerprint(str(folder))
+    model_files.find("pathscope/tiny", download=False)
+    downloads = hub.downloads
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    assert models.load("pathscope/tiny").bridge("a").isfinite().all()
+    assert hub.downloads == downloads
+    assert not list(Path(huggingface_hub.constants.HF_HUB_CACHE).rglob("*.bin"))
+
+
+def test_a_model_that_the_hub_does_not_have_says_so(hub: type[Hub]):
+    with pytest.raises(
+        ModelError, match="The Hugging Face Hub has no model 'pathscope/huge', or it is private"
+    ):
+        models.load("pathscope/huge")
+
+
+@pytest.mark.usefixtures("hub_cache")
+@pytest.mark.parametrize("offline", [True, False], ids=["switched off", "no answer"])
+def test_without_network_the_way_out_is_named(offline: bool, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", offline)
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
+    for ask in (models.fingerprint, models.load):
+        with pytest.raises(
+            ModelError,
+            match=r"'gpt2' is not on this machine and the Hugging Face Hub cannot be reached\. "
+            r"Download it on a machine with network and give its local folder, or use .* 'demo'\.",
+        ):
+            ask("gpt2")
