@@ -190,6 +190,37 @@ def named_metric(
     return metrics[name]()
 
 
+#: Rounding of a forward pass, in units of the last place of its largest logit: float32 resolves about
+#: a millionth of it.
+ULPS = 8.0
+
+
+def logit_resolution(logits: Float[Tensor, "*rows d_vocab"]) -> float:
+    """The difference in logits below which a forward pass in this precision tells nothing: ``8 eps max``.
+
+    >>> logit_resolution(torch.tensor([[-10.0, 10.0]])) < 1e-5
+    True
+    """
+    finite = logits[torch.isfinite(logits)]
+    return ULPS * torch.finfo(logits.dtype).eps * float(finite.abs().max()) if finite.numel() else 0.0
+
+
+def metric_resolution(metric: PatchingMetric, logits: Float[Tensor, "batch pos d_vocab"]) -> float:
+    """What rounding of the logits can change of `metric`, to first order, in the metric's unit.
+
+    ``sum |d metric / d logit| * logit_resolution``; the bare `logit_resolution` where the metric has
+    no gradient.
+    """
+    noise = logit_resolution(logits)
+    with torch.enable_grad():
+        probe = logits.detach().clone().requires_grad_()
+        value = metric(probe)
+        if not (isinstance(value, Tensor) and value.requires_grad):
+            return noise
+        (gradient,) = torch.autograd.grad(value.sum(), probe)
+    return noise * float(gradient.nan_to_num().abs().sum())
+
+
 def checked_scalar(metric: PatchingMetric, logits: Float[Tensor, "batch pos d_vocab"]) -> float:
     """`metric(logits)` as a number; raises `MetricError` unless it is one finite scalar."""
     value = metric(logits)

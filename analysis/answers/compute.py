@@ -111,7 +111,7 @@ def _path(request: PathRequest, origin: Origin) -> PathResult:
     return PathResult(
         request=request,
         values=values[request.source_layer, request.source_head],
-        provenance=origin.provenance(sweep.engine, sweep.replay_gap),
+        provenance=patching.provenance(origin, sweep),
         **patching.ends(sweep),
     )
 
@@ -125,7 +125,7 @@ def _all_sources(request: AllSourcesRequest, origin: Origin) -> AllSourcesResult
         request=request,
         values=values,
         estimate=np.full_like(values, np.nan),
-        provenance=origin.provenance(sweep.engine, sweep.replay_gap),
+        provenance=patching.provenance(origin, sweep),
         **patching.ends(sweep),
     )
 

@@ -14,6 +14,7 @@ from analysis.attribution.direct_logit import direct_logit_attribution
 from analysis.attribution.residual import needed, tolerance
 from analysis.errors import UnsupportedModelError
 from analysis.experiment import Origin, Run
+from analysis.metrics import logit_resolution
 from analysis.requests import AttributionRequest, Unit
 from analysis.results import AttributionResult
 
@@ -38,7 +39,7 @@ def attribution_result(request: AttributionRequest, origin: Origin) -> Attributi
         tokens=getattr(runs.pair, f"{request.run}_tokens"),
         n_layers=bridge.cfg.n_layers,
         n_heads=bridge.cfg.n_heads,
-        provenance=origin.provenance(),
+        provenance=origin.provenance(resolution=2 * logit_resolution(run.logits)),
     )
 
 

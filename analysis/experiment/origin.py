@@ -18,8 +18,14 @@ class Origin:
     runs: Runs
     started: float = field(default_factory=time.perf_counter)
 
-    def provenance(self, engine: str = "forward", replay_gap: float | None = None) -> Provenance:
-        """The provenance of a result that is finished now."""
+    def provenance(
+        self,
+        engine: str = "forward",
+        replay_gap: float | None = None,
+        resolution: float | None = None,
+        notes: tuple[str, ...] = (),
+    ) -> Provenance:
+        """The provenance of a result that is finished now; the arguments are its fields."""
         model = self.runs.model
         return Provenance(
             model=model.name,
@@ -32,4 +38,6 @@ class Origin:
             seconds=time.perf_counter() - self.started,
             replay_gap=replay_gap,
             precision=model.dtype,
+            resolution=resolution,
+            notes=notes,
         )

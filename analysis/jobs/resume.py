@@ -55,7 +55,7 @@ def run(job: Job) -> None:
         piece_started = time.perf_counter()
         values[tuple(piece.edges.T)] = piece.values
         job.filled(piece.edges, piece.values, note, float(shares[piece.index]))
-    provenance = origin.provenance(sweep.engine, sweep.replay_gap)
+    provenance = patching.provenance(origin, sweep)
     provenance = replace(provenance, seconds=provenance.seconds + ledger.seconds_before)
     result = replace(partial, values=values, provenance=provenance)
     note = store.put(key, *result.parts())
@@ -86,7 +86,7 @@ def _resumed(
         request=request,
         values=values,
         estimate=np.array(estimate),
-        provenance=origin.provenance(sweep.engine, sweep.replay_gap),
+        provenance=patching.provenance(origin, sweep),
         **patching.ends(sweep),
     )
 

@@ -10,10 +10,11 @@ import torch
 from jaxtyping import Float, Int
 
 from analysis.errors import UnsupportedModelError
-from analysis.experiment import Runs, alone_with
-from analysis.metrics import Metric, named_metric
+from analysis.experiment import Origin, Runs, alone_with
+from analysis.metrics import Metric, metric_resolution, named_metric
 from analysis.nodes import causal_edges
 from analysis.requests import AllSourcesRequest, PathRequest
+from analysis.results import Provenance
 from analysis.sweep import Piece, Sweep, edge_attributions
 
 
@@ -88,6 +89,11 @@ class Patching:
         causal = causal_edges(*self.shape[:2])
         found[causal] = estimate.cpu().double().numpy()[causal]
         return found
+
+    def provenance(self, origin: Origin, sweep: Sweep) -> Provenance:
+        """Where the numbers of `sweep` come from, and how small an effect they can tell from rounding."""
+        resolution = metric_resolution(self.metric, self._runs.corrupted.logits)
+        return origin.provenance(sweep.engine, sweep.replay_gap, resolution)
 
     def ends(self, sweep: Sweep) -> dict[str, Any]:
         """The fields that every patching result has: both ends of the metric, and the tokens."""

@@ -22,6 +22,9 @@ class Provenance:
     `engine` is "replay" (the sweep engine), "hooks" (the general TransformerLens path) or
     "forward" (plain forward passes). `replay_gap` is the largest absolute difference between
     the engine's logits and the model's own on these prompts, None where no replay was made.
+    `resolution` is the size, in the result's own unit, below which a difference is the rounding of
+    `dtype` and no finding; None where a result has no effects. `notes` are sentences that whoever
+    shows the numbers has to show with them.
     """
 
     model: str
@@ -34,15 +37,19 @@ class Provenance:
     seconds: float
     replay_gap: float | None = None
     precision: str = "float32"
+    resolution: float | None = None
+    notes: tuple[str, ...] = ()
 
     def rows(self) -> dict[str, str]:
         """Label -> text, in reading order."""
         gap = "none made" if self.replay_gap is None else f"{self.replay_gap:.2e} logits"
+        resolution = "exact" if self.resolution is None else f"{self.resolution:.1e}: smaller is rounding"
         return {
             "model": self.model,
             "weights fingerprint": self.fingerprint,
             "engine": self.engine,
             "replay against the model": gap,
+            "resolution": resolution,
             "device": f"{self.device}, {self.dtype}, {self.precision} products",
             "versions": ", ".join(f"{name} {version}" for name, version in self.versions.items()),
             "computed": f"{self.created}, in {self.seconds:.2f} s",
@@ -75,6 +82,10 @@ class Result:
         values["provenance"] = asdict(self.provenance)
         return arrays, values
 
+    def below_resolution(self, effect: np.ndarray) -> np.ndarray:
+        """Where `effect`, in the result's own unit, is smaller than rounding can tell from zero."""
+        return np.abs(effect) < (self.provenance.resolution or 0.0)
+
     @classmethod
     def from_parts(cls, arrays: dict[str, np.ndarray], values: dict[str, Any]) -> Self:
         """The inverse of `parts`; lists that JSON made of tuples become tuples again."""
@@ -83,7 +94,7 @@ class Result:
         }
         return cls(
             request=request_from_json(values["request"]),
-            provenance=Provenance(**values["provenance"]),
+            provenance=Provenance(**_tuples(values["provenance"])),
             **plain,
             **{name: arrays[name] for name in cls.arrays},
         )

@@ -92,13 +92,14 @@ class AttributionResult(Result):
         import pandas as pd
 
         positions = range(len(self.tokens)) if position is None else [position % len(self.tokens)]
-        return pd.DataFrame(
+        table = pd.DataFrame(
             [
                 {"component": label, "position": p, "token": self.tokens[p], "attribution": value}
                 for p in positions
                 for label, value in zip(self.labels, self.attribution[:, p], strict=True)
             ]
         )
+        return table.assign(below_resolution=self.below_resolution(table["attribution"].to_numpy()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -233,4 +234,6 @@ def _edge_table(result: PatchingResult, edges: np.ndarray, effect: np.ndarray) -
     table = pd.DataFrame(edges, columns=["sl", "sh", "dl", "dh"])
     table.insert(0, "source", [head_label(*edge[:2]) for edge in edges])
     table.insert(1, "destination", [head_label(*edge[2:]) for edge in edges])
-    return table.assign(effect=effect, recovery=result.recovery(effect))
+    return table.assign(
+        effect=effect, recovery=result.recovery(effect), below_resolution=result.below_resolution(effect)
+    )
