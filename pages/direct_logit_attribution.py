@@ -16,6 +16,7 @@ from pages.shared.cards import answer_or_stop, downloads, provenance_panel
 from pages.shared.choices import RUN, UNIT
 from pages.shared.experiment import experiment_sidebar
 from pages.shared.keys import EVERY, KEPT, LAST, Key
+from pages.shared.resolution import resolution_caption, written
 from pages.shared.theme import current_theme
 
 if TYPE_CHECKING:
@@ -94,11 +95,13 @@ with right:
     columns = (
         ["component", "attribution"] if position is not None else ["component", "position", "attribution"]
     )
+    largest = table.head(20)
     st.dataframe(
-        table[columns].head(20),
+        written(largest[columns], {"attribution": "{:+.3f}".format}, largest["below_resolution"]),
         hide_index=True,
         width="stretch",
-        column_config={"attribution": st.column_config.NumberColumn("logits", format="%+.3f")},
+        column_config={"attribution": st.column_config.NumberColumn("logits")},
     )
+    resolution_caption(result, table, "parts")
 downloads(f"attribution_{unit}", result, table, chart)
 provenance_panel(result, found.from_store)

@@ -16,13 +16,14 @@ from pages.shared.cards import (
     answer_or_stop,
     downloads,
     identical_note,
-    note_card,
     overview_or_stop,
     provenance_panel,
 )
 from pages.shared.experiment import experiment_sidebar
 from pages.shared.keys import KEPT, SOURCE_KEYS, Key
+from pages.shared.notes import note
 from pages.shared.patching import baselines, edge_columns, edge_formats, patching_controls
+from pages.shared.resolution import resolution_caption
 from pages.shared.theme import current_theme
 
 if TYPE_CHECKING:
@@ -82,10 +83,10 @@ baselines(result)
 
 table = result.table()
 if table.empty:
-    note_card(f"{head_label(layer, head)} is in the last layer, so there is no later head to tell anything.")
+    note(f"{head_label(layer, head)} is in the last layer, so there is no later head to tell anything.")
     st.stop()
 if scale == "recovery" and np.isnan(table["recovery"]).all():
-    note_card("The metric is the same on both runs, so recovery is not defined; the effect is.")
+    note("The metric is the same on both runs, so recovery is not defined; the effect is.")
 left, right = st.columns([3, 2], gap="large")
 with left:
     chart = paths(result, scale)
@@ -93,10 +94,11 @@ with left:
 with right:
     st.subheader(f"Strongest destinations of {head_label(layer, head)}")
     st.dataframe(
-        edge_columns(table, "destination").head(15),
+        edge_columns(table.head(15), "destination"),
         hide_index=True,
         width="stretch",
         column_config=edge_formats(choices["metric"]),
     )
+resolution_caption(result, table, "paths")
 downloads(f"paths_from_{head_label(layer, head)}_{choices['component']}", result, table, chart)
 provenance_panel(result, found.from_store)

@@ -26,7 +26,8 @@ class JobSnapshot:
     `queue_position` counts the sweeps that wait before this one. `result` is the estimate with
     exact cells filling in, and exact altogether once `state` is "done". `error` is a sentence
     where the job failed or was stopped by the server, `remedies` what would mend it. `note` is a
-    sentence about the store: what was resumed from it, or why something could not be stored.
+    sentence about the store: what was resumed from it, or why something could not be stored, and
+    `stored` is False once a finished piece could not be.
     """
 
     state: State
@@ -39,6 +40,7 @@ class JobSnapshot:
     remedies: tuple[Remedy, ...] = ()
     from_store: bool = False
     note: str | None = None
+    stored: bool = True
 
     @property
     def finished(self) -> bool:
@@ -156,7 +158,7 @@ class Job:
             if self._progress is not None:
                 self._progress.fill(edges, values, share)
         if note is not None:
-            self._change(note=note)
+            self._change(note=note, stored=False)
 
     def done(self, result: AllSourcesResult, note: str | None) -> None:
         """The whole result is there."""

@@ -12,6 +12,7 @@ from analysis.requests import Experiment
 from pages.shared import address
 from pages.shared.keys import KEPT, PROMPT_KEYS, Key
 from pages.shared.navigation import enter_through_the_app, page_links
+from pages.shared.notes import begin_notes
 
 _WORDMARK = Path(__file__).with_name("wordmark.svg")
 
@@ -19,6 +20,7 @@ _WORDMARK = Path(__file__).with_name("wordmark.svg")
 def experiment_sidebar() -> Experiment:
     """Begin a page's run: draw the sidebar and return the experiment that it describes."""
     enter_through_the_app()
+    begin_notes()
     address.enter()
     st.session_state[Key.EXAMPLE] = _example_of_the_fields()
     st.logo(_WORDMARK, size="large")

@@ -9,9 +9,11 @@ import streamlit as st
 from analysis.requests import METRIC_UNITS, Component, LayerNormMode, MetricName
 from analysis.results import PatchingResult
 from pages.shared.choices import COMPONENT, LAYER_NORM, METRIC, SCALE
+from pages.shared.resolution import written
 
 if TYPE_CHECKING:
     import pandas as pd
+    from pandas.io.formats.style import Styler
 
 
 class PatchingChoices(TypedDict):
@@ -38,17 +40,18 @@ def baselines(result: PatchingResult) -> None:
         st.metric(f"{title}, corrupted run", f"{result.corrupted_metric:+.3f}", width="content")
 
 
-def edge_columns(table: pd.DataFrame, *names: str) -> pd.DataFrame:
-    """The columns `names` of a table of edges, then effect and recovery, the latter in percent."""
-    return table[[*names, "effect", "recovery"]].assign(recovery=100 * table["recovery"])
+def edge_columns(table: pd.DataFrame, *names: str) -> Styler:
+    """The columns `names` of a table of edges, then effect and recovery as they are written."""
+    shown = table[[*names, "effect", "recovery"]]
+    return written(
+        shown, {"effect": "{:+.4f}".format, "recovery": "{:+.2%}".format}, table["below_resolution"]
+    )
 
 
 def edge_formats(metric: MetricName) -> dict[str, Any]:
-    """How `edge_columns` are written."""
+    """The headings of what `edge_columns` gives."""
     number = st.column_config.NumberColumn
     return {
-        "effect": number(
-            METRIC_UNITS[metric], format="%+.4f", help="Effect: metric minus its corrupted value."
-        ),
-        "recovery": number("recovered", format="%+.2f %%", help="0 % = corrupted run, 100 % = clean run."),
+        "effect": number(METRIC_UNITS[metric], help="Effect: metric minus its corrupted value."),
+        "recovery": number("recovered", help="0 % = corrupted run, 100 % = clean run."),
     }
