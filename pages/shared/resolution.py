@@ -36,7 +36,7 @@ def resolution_caption(result: Result, table: pd.DataFrame, what: str) -> None:
     )
     if provenance.dtype != "float64":
         sentence += (
-            " A model folder that is saved in float64 (`dtype: float64` in its config.json) is computed in "
+            " A model folder that is saved in float64 (dtype: float64 in its config.json) is computed in "
             "float64."
         )
     st.caption(sentence)
