@@ -7,6 +7,7 @@ and give one value per prompt. Each reduces to its mean over the batch when call
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -205,20 +206,29 @@ def logit_resolution(logits: Float[Tensor, "*rows d_vocab"]) -> float:
     return ULPS * torch.finfo(logits.dtype).eps * float(finite.abs().max()) if finite.numel() else 0.0
 
 
+def logit_sensitivity(metric: PatchingMetric, logits: Float[Tensor, "batch pos d_vocab"]) -> float | None:
+    """``sum |d metric / d logit|``: what errors of one unit in every logit can change of the metric.
+
+    To first order; None where the metric has no gradient.
+    """
+    with torch.inference_mode(False), torch.enable_grad(), warnings.catch_warnings():
+        # What torch says of a metric that leaves the graph is answered by None.
+        warnings.simplefilter("ignore", UserWarning)
+        probe = logits.detach().clone().requires_grad_()
+        value = metric(probe)
+        if not (isinstance(value, Tensor) and value.requires_grad and value.is_floating_point()):
+            return None
+        (gradient,) = torch.autograd.grad(value.sum(), probe, allow_unused=True)
+    return None if gradient is None else float(gradient.nan_to_num().abs().sum())
+
+
 def metric_resolution(metric: PatchingMetric, logits: Float[Tensor, "batch pos d_vocab"]) -> float:
     """What rounding of the logits can change of `metric`, to first order, in the metric's unit.
 
-    ``sum |d metric / d logit| * logit_resolution``; the bare `logit_resolution` where the metric has
-    no gradient.
+    `logit_sensitivity` times `logit_resolution`; the latter alone where the metric has no gradient.
     """
-    noise = logit_resolution(logits)
-    with torch.enable_grad():
-        probe = logits.detach().clone().requires_grad_()
-        value = metric(probe)
-        if not (isinstance(value, Tensor) and value.requires_grad):
-            return noise
-        (gradient,) = torch.autograd.grad(value.sum(), probe)
-    return noise * float(gradient.nan_to_num().abs().sum())
+    sensitivity = logit_sensitivity(metric, logits)
+    return logit_resolution(logits) * (1.0 if sensitivity is None else sensitivity)
 
 
 def checked_scalar(metric: PatchingMetric, logits: Float[Tensor, "batch pos d_vocab"]) -> float:

@@ -93,7 +93,7 @@ class Patching:
     def provenance(self, origin: Origin, sweep: Sweep) -> Provenance:
         """Where the numbers of `sweep` come from, and how small an effect they can tell from rounding."""
         resolution = metric_resolution(self.metric, self._runs.corrupted.logits)
-        return origin.provenance(sweep.engine, sweep.replay_gap, resolution)
+        return origin.provenance(sweep.engine, sweep.replay_gap, resolution, sweep.notes)
 
     def ends(self, sweep: Sweep) -> dict[str, Any]:
         """The fields that every patching result has: both ends of the metric, and the tokens."""

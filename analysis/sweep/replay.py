@@ -8,7 +8,7 @@ prefix from the corrupted run.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from jaxtyping import Float
@@ -40,6 +40,15 @@ class CorruptedRun:
 
     layers: tuple[LayerRun, ...]
     resid_final: Float[Tensor, "batch pos d_model"]
+
+    def first(self, n_prompts: int) -> CorruptedRun:
+        """The run of the first `n_prompts` of the batch."""
+
+        def kept(layer: LayerRun) -> LayerRun:
+            values = (getattr(layer, field.name) for field in fields(layer))
+            return LayerRun(*(value if value is None else value[:n_prompts] for value in values))
+
+        return CorruptedRun(tuple(map(kept, self.layers)), self.resid_final[:n_prompts])
 
 
 def replay_corrupted_run(decoder: Decoder, embedded: Float[Tensor, "batch pos d_model"]) -> CorruptedRun:
