@@ -118,11 +118,6 @@ class PathChecks:
         caches = runs.clean.activations, runs.corrupted.activations
         return Patch.of(self._bridge, self._pair.corrupted, *caches, self._metric, **options)
 
-    def _patch(self, **options: Any) -> Patch:
-        runs = self._runs
-        caches = runs.clean.activations, runs.corrupted.activations
-        return Patch.of(self._bridge, self._pair.corrupted, *caches, self._metric, **options)
-
     def _replay(self) -> Check:
         gap = self._gate.gap
         assert gap is not None

@@ -76,7 +76,7 @@ class Gate:
             yield (
                 "corrupted_cache is not the run of corrupted_tokens: in the last layer z differs by "
                 f"{off:.2g}. Effects are measured against the run of corrupted_tokens. Check that neither "
-                "the caches nor the prompts are exchanged, and that no hook came or went since they were made."
+                "the caches nor the prompts are exchanged, and that no hook came or went meanwhile."
             )
 
 

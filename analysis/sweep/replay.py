@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -45,7 +46,7 @@ class CorruptedRun:
         """The run of the first `n_prompts` of the batch."""
 
         def kept(layer: LayerRun) -> LayerRun:
-            values = (getattr(layer, field.name) for field in fields(layer))
+            values: list[Any] = [getattr(layer, field.name) for field in fields(layer)]
             return LayerRun(*(value if value is None else value[:n_prompts] for value in values))
 
         return CorruptedRun(tuple(map(kept, self.layers)), self.resid_final[:n_prompts])
