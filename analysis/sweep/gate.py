@@ -18,7 +18,7 @@ from torch import Tensor
 
 from analysis.decoder import Decoder, UnknownArchitecture, read_decoder
 from analysis.errors import PathscopeError, UnsupportedModelError
-from analysis.metrics import PatchingMetric, logit_sensitivity
+from analysis.metrics import PatchingMetric, logit_spread, metric_gradient
 from analysis.settings import settings
 from analysis.sweep.foreign import foreign_hooks
 from analysis.sweep.replay import CorruptedRun, replay_corrupted_run
@@ -27,10 +27,6 @@ _EMBEDDED = "blocks.0.hook_resid_pre"
 
 #: Rounding that a single logit may carry, in units of its own last place.
 _ULPS = 64.0
-#: Median absolute deviations that make up the spread of a row of logits; about its largest where normal.
-_DEVIATIONS = 8.0
-#: Logits of a row that its spread is taken from.
-_SAMPLED = 2048
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,12 +55,11 @@ class Gate:
 
     def agrees(self, metric: PatchingMetric, replayed: float, own: float) -> bool:
         """Whether the metric of the replayed logits is that of the model's own, rounding apart."""
-        sensitivity = logit_sensitivity(metric, self.logits)
-        if sensitivity is None:
-            return abs(replayed - own) <= settings().replay_tolerance * abs(own)
-        return abs(replayed - own) <= sensitivity * float(
-            allowed(self.logits, settings().replay_tolerance).max()
-        )
+        tolerance, gradient = settings().replay_tolerance, metric_gradient(metric, self.logits)
+        if gradient is None:
+            return abs(replayed - own) <= tolerance * abs(own)
+        off = (gradient.abs() * allowed(self.logits, tolerance)).nan_to_num().sum()
+        return abs(replayed - own) <= float(off)
 
     def another_run(self, corrupted_cache: Mapping[str, Tensor]) -> Iterator[str]:
         """A sentence if `corrupted_cache` is not the run of `tokens`, as when caches are exchanged."""
@@ -135,12 +130,10 @@ def allowed(logits: Float[Tensor, "*rows d_vocab"], tolerance: float) -> Float[T
     `tolerance` times the spread of its row, which one huge entry or a banned token does not widen,
     plus what rounding does to a logit of its own size.
     """
-    sample = logits[..., :: max(1, logits.shape[-1] // _SAMPLED)]
-    sample = sample.where(torch.isfinite(sample), torch.nan)
-    middle = sample.nanmedian(-1, keepdim=True).values
-    spread = _DEVIATIONS * (sample - middle).abs().nanmedian(-1, keepdim=True).values
     rounding = _ULPS * torch.finfo(logits.dtype).eps * logits.abs()
-    return tolerance * spread.nan_to_num() + rounding.where(torch.isfinite(logits), 0.0)
+    return tolerance * logit_spread(logits).nan_to_num()[..., None] + rounding.where(
+        torch.isfinite(logits), 0.0
+    )
 
 
 def within(replayed: Tensor, own: Float[Tensor, "*rows d_vocab"], tolerance: float) -> bool:

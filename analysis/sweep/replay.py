@@ -46,8 +46,11 @@ class CorruptedRun:
         """The run of the first `n_prompts` of the batch."""
 
         def kept(layer: LayerRun) -> LayerRun:
-            values: list[Any] = [getattr(layer, field.name) for field in fields(layer)]
-            return LayerRun(*(value if value is None else value[:n_prompts] for value in values))
+            parts = {field.name: getattr(layer, field.name) for field in fields(layer)}
+            here: dict[str, Any] = {
+                name: None if part is None else part[:n_prompts] for name, part in parts.items()
+            }
+            return LayerRun(**here)
 
         return CorruptedRun(tuple(map(kept, self.layers)), self.resid_final[:n_prompts])
 
