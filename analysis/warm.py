@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
+from typing import Any
 
 from tqdm.auto import tqdm
 
@@ -17,22 +18,13 @@ from analysis.answers import cached
 from analysis.demo_model.examples import EXAMPLES, Example
 from analysis.errors import PathscopeError
 from analysis.models import DEMO
-from analysis.requests import (
-    COMPONENTS,
-    RUNS,
-    UNITS,
-    AllSourcesRequest,
-    AttributionRequest,
-    Experiment,
-    OverviewRequest,
-    Request,
-    SanityRequest,
-)
+from analysis.requests import COMPONENTS, RUNS, UNITS, Experiment
+from analysis.results import AllSourcesRequest, AttributionRequest, OverviewRequest, Request, SanityRequest
 
 _POLL_SECONDS = 0.05
 
 
-def requests_of(example: Example) -> Iterator[Request]:
+def requests_of(example: Example) -> Iterator[Request[Any]]:
     """What the pages ask for when `example` is opened; single sources are rows of the sweeps."""
     experiment = Experiment(DEMO, example.clean, example.corrupted, example.answer, example.foil)
     yield OverviewRequest(experiment)
@@ -41,7 +33,7 @@ def requests_of(example: Example) -> Iterator[Request]:
     yield SanityRequest(experiment)
 
 
-def warm(request: Request) -> str | None:
+def warm(request: Request[Any]) -> str | None:
     """Have `request` computed and stored; a sentence if it could not be stored.
 
     Raises `PathscopeError` where it cannot be computed.

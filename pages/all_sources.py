@@ -7,8 +7,7 @@ import streamlit as st
 from analysis import jobs
 from analysis.answers import cached
 from analysis.errors import PathscopeError
-from analysis.requests import AllSourcesRequest
-from analysis.results import AllSourcesResult
+from analysis.results import AllSourcesRequest, AllSourcesResult
 from pages.shared.cards import error_card, identical_note, note_card, overview_or_stop, provenance_panel
 from pages.shared.experiment import experiment_sidebar
 from pages.shared.keys import Key
@@ -43,7 +42,7 @@ def follow_progress(job: jobs.Job, drawn: bool) -> None:
 
 
 def follow_cells(job: jobs.Job) -> None:
-    """The estimate, and exact cells as they arrive."""
+    """The estimate, and measured cells as they arrive."""
     result = job.snapshot().result
     if result is not None:
         baselines(result)

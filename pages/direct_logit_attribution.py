@@ -10,8 +10,8 @@ from streamlit.delta_generator import DeltaGenerator
 
 from analysis.answers import answer
 from analysis.labels import shown_token
-from analysis.requests import RUNS, UNITS, AttributionRequest, Run, Unit
-from analysis.results import AttributionResult
+from analysis.requests import RUNS, UNITS, Run, Unit
+from analysis.results import AttributionRequest, AttributionResult
 from pages.shared.cards import answer_or_stop, downloads, provenance_panel
 from pages.shared.experiment import experiment_sidebar
 from pages.shared.keys import URL, Key

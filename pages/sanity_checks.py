@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from analysis.answers import answer
-from analysis.requests import SanityRequest
-from analysis.results import SanityResult
+from analysis.results import SanityRequest, SanityResult
 from pages.shared.cards import answer_or_stop, csv_with_provenance, provenance_panel
 from pages.shared.experiment import experiment_sidebar
 

@@ -7,7 +7,8 @@ import pytest
 from analysis import warm
 from analysis.answers import cached
 from analysis.demo_model.examples import EXAMPLES
-from analysis.requests import AllSourcesRequest, Experiment, OverviewRequest, PathRequest
+from analysis.requests import Experiment
+from analysis.results import AllSourcesRequest, OverviewRequest, PathRequest
 
 
 @pytest.fixture(autouse=True)

@@ -19,23 +19,19 @@ from analysis.attribution import attribution_result, needed, require_whole
 from analysis.experiment import Origin, Runs, run_experiment
 from analysis.metrics import named_metric
 from analysis.patching import Patching, filled
-from analysis.requests import (
-    METRIC_NAMES,
-    UNITS,
-    AllSourcesRequest,
-    AttributionRequest,
-    Experiment,
-    OverviewRequest,
-    PathRequest,
-    Request,
-    SanityRequest,
-)
+from analysis.requests import METRIC_NAMES, UNITS, Experiment
 from analysis.results import (
+    AllSourcesRequest,
     AllSourcesResult,
+    AttributionRequest,
     AttributionResult,
+    OverviewRequest,
     OverviewResult,
+    PathRequest,
     PathResult,
+    Request,
     Result,
+    SanityRequest,
     SanityResult,
 )
 from analysis.sanity import checks as sanity
@@ -47,7 +43,7 @@ TOP_TOKENS = 10
 
 
 @torch.no_grad()
-def compute(request: Request, store: Store) -> Result:
+def compute(request: Request[Any], store: Store) -> Result:
     """The result of `request`, with the runs of its experiment taken from or left in `store`.
 
     Raises `PathscopeError` with a sentence for whatever is wrong with the request.
@@ -66,7 +62,7 @@ def _activations_read(bridge: Any) -> set[str]:
 
 
 @singledispatch
-def _result(request: Request, origin: Origin) -> Result:
+def _result(request: Request[Any], origin: Origin) -> Result:
     raise TypeError(f"There is no analysis for {type(request).__name__}.")
 
 
@@ -79,6 +75,7 @@ def _overview(request: OverviewRequest, origin: Origin) -> OverviewResult:
         request=request,
         clean_tokens=runs.pair.clean_tokens,
         corrupted_tokens=runs.pair.corrupted_tokens,
+        differences=runs.pair.differences,
         clean_top=_top(bridge, clean[0, -1]),
         corrupted_top=_top(bridge, corrupted[0, -1]),
         metrics={name: (float(metric(clean)), float(metric(corrupted))) for name, metric in metrics.items()},

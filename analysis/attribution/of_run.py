@@ -15,8 +15,8 @@ from analysis.attribution.residual import needed, tolerance
 from analysis.errors import UnsupportedModelError
 from analysis.experiment import Origin, Run
 from analysis.metrics import logit_resolution
-from analysis.requests import AttributionRequest, Unit
-from analysis.results import AttributionResult
+from analysis.requests import Unit
+from analysis.results import AttributionRequest, AttributionResult
 
 
 @torch.no_grad()

@@ -39,7 +39,7 @@ def attribution_chart(
         layers, height = _positions(result, palette)
     else:
         draw = {"component": _bars, "layer": _trajectory, "head": _heads}[result.request.unit]
-        layers, height = draw(result, position % len(result.tokens), palette)
+        layers, height = draw(result, result.position(position), palette)
     return drawn(layers, theme, height, _description(result, position))
 
 

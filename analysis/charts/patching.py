@@ -222,8 +222,8 @@ def _borders(n_layers: int, n_heads: int, palette: Palette) -> list[alt.Chart]:
 def _with_kind(rows: pd.DataFrame, result: AllSourcesResult) -> pd.DataFrame:
     if result.complete:
         return rows
-    exact = result.exact[tuple(rows[["sl", "sh", "dl", "dh"]].to_numpy().T)]
-    return rows.assign(kind=np.where(exact, "measured", "estimated"))
+    measured = result.measured[tuple(rows[["sl", "sh", "dl", "dh"]].to_numpy().T)]
+    return rows.assign(kind=np.where(measured, "measured", "estimated"))
 
 
 def _kind_opacity(palette: Palette) -> alt.Opacity:

@@ -48,7 +48,7 @@ def model_content(name: str, *, download: bool = True) -> dict[str, Any]:
     }
 
 
-def request_content(request: Request, *, download: bool = True) -> dict[str, Any]:
+def request_content(request: Request[Any], *, download: bool = True) -> dict[str, Any]:
     """Everything that the result of `request` depends on, as plain JSON values.
 
     The model's name is left out: two names of the same files share their results. The token ids

@@ -42,9 +42,14 @@ class PromptPair:
     corrupted_tokens: tuple[str, ...]
 
     @property
+    def differences(self) -> tuple[int, ...]:
+        """Positions at which the prompts have different token ids, though their texts may look the same."""
+        return tuple((self.clean != self.corrupted)[0].nonzero()[:, 0].tolist())
+
+    @property
     def identical(self) -> bool:
         """Whether the prompts are the same tokens: then every patching effect is exactly zero."""
-        return torch.equal(self.clean, self.corrupted)
+        return not self.differences
 
 
 def prepare(bridge: Any, experiment: Experiment) -> PromptPair:

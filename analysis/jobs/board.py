@@ -18,7 +18,7 @@ from multiprocessing.pool import ThreadPool
 from analysis.answers import result_key, stored
 from analysis.errors import PathscopeError
 from analysis.jobs.job import Job, JobSnapshot, State
-from analysis.requests import AllSourcesRequest
+from analysis.results import AllSourcesRequest
 from analysis.settings import settings
 from analysis.store import open_store
 

@@ -12,8 +12,7 @@ import numpy as np
 
 from analysis.answers import Answer
 from analysis.errors import Cancelled, PathscopeError, Remedy
-from analysis.requests import AllSourcesRequest
-from analysis.results import AllSourcesResult
+from analysis.results import AllSourcesRequest, AllSourcesResult
 from analysis.settings import settings
 
 State = Literal["queued", "estimating", "running", "done", "failed", "cancelled"]
@@ -179,7 +178,7 @@ class _Progress:
         self._start = start
         self._values = start.values.copy()
         self._total = int(start.causal.sum())
-        self._done = int(start.exact.sum())
+        self._done = int(start.measured.sum())
         self._share_left, self._share_done = share_left, 0.0
         self._began = self._filled = time.monotonic()
         self._shown = -1

@@ -20,8 +20,7 @@ from analysis.errors import Cancelled
 from analysis.experiment import Origin
 from analysis.jobs.job import Job
 from analysis.patching import Patching, most_promising_first
-from analysis.requests import AllSourcesRequest
-from analysis.results import AllSourcesResult
+from analysis.results import AllSourcesRequest, AllSourcesResult
 from analysis.settings import settings
 from analysis.store import Store, computed_once, open_store
 from analysis.sweep import Piece, Sweep

@@ -13,8 +13,7 @@ from analysis.errors import UnsupportedModelError
 from analysis.experiment import Origin, Runs, alone_with
 from analysis.metrics import Metric, metric_resolution, named_metric
 from analysis.nodes import causal_edges
-from analysis.requests import AllSourcesRequest, PathRequest
-from analysis.results import Provenance
+from analysis.results import AllSourcesRequest, PathRequest, Provenance
 from analysis.sweep import Piece, Sweep, edge_attributions
 
 

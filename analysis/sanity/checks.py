@@ -22,16 +22,8 @@ from analysis.experiment import Origin, Runs, alone_with
 from analysis.labels import head_label
 from analysis.metrics import LogitDifference
 from analysis.nodes import causal_edges
-from analysis.requests import (
-    COMPONENTS,
-    LAYER_NORM_MODES,
-    UNITS,
-    AttributionRequest,
-    Component,
-    Experiment,
-    LayerNormMode,
-    Unit,
-)
+from analysis.requests import COMPONENTS, LAYER_NORM_MODES, UNITS, Component, Experiment, LayerNormMode, Unit
+from analysis.results import AttributionRequest
 from analysis.sanity.known_results import known_results
 from analysis.settings import settings
 from analysis.sweep import Gate, HookedPath, Patch, Sweep, open_gate

@@ -10,8 +10,8 @@ import streamlit as st
 from analysis.answers import Answer, answer
 from analysis.errors import PathscopeError, Remedy
 from analysis.labels import shown_token
-from analysis.requests import Experiment, OverviewRequest
-from analysis.results import OverviewResult, Result
+from analysis.requests import Experiment
+from analysis.results import OverviewRequest, OverviewResult, Result
 from pages.shared.keys import Key
 from pages.shared.theme import current_theme
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from analysis.jobs import Job, JobSnapshot
-from analysis.requests import AllSourcesRequest, MetricName
-from analysis.results import AllSourcesResult
+from analysis.requests import MetricName
+from analysis.results import AllSourcesRequest, AllSourcesResult
 from pages.shared.cards import downloads
 from pages.shared.keys import Key
 from pages.shared.navigation import open_source
@@ -78,7 +78,7 @@ def sweep_view(result: AllSourcesResult, scale: Scale) -> None:
 def _edge_table(table: pd.DataFrame, metric: MetricName) -> int | None:
     """Draw the strongest edges; the number of the row that was picked."""
     shown = table.head(MOST_EDGES)
-    shown = shown.assign(how=shown["exact"].map({True: "exact", False: "estimate"}))
+    shown = shown.assign(how=shown["measured"].map({True: "measured", False: "estimate"}))
     event = st.dataframe(
         edge_columns(shown, "source", "destination", "how"),
         hide_index=True,

@@ -15,13 +15,8 @@ import pytest
 from analysis.answers import cached
 from analysis.errors import ModelError, PromptError
 from analysis.nodes import causal_edges
-from analysis.requests import (
-    AllSourcesRequest,
-    Experiment,
-    OverviewRequest,
-    PathRequest,
-)
-from analysis.results import AllSourcesResult
+from analysis.requests import Experiment
+from analysis.results import AllSourcesRequest, AllSourcesResult, OverviewRequest, PathRequest
 from analysis.store import memo
 from tests.computing import Computing, overview, provenance
 from tests.experiments import on
@@ -124,9 +119,9 @@ _COMPUTE_WITHOUT_TORCH = """
 import sys, time, types
 from pathlib import Path
 from analysis.answers import cached
-from analysis.requests import OverviewRequest
+from analysis.results import OverviewRequest
 from tests.experiments import on
-from tests.answers.test_cached import overview
+from tests.computing import overview
 
 folder, ready, other = sys.argv[1:]
 

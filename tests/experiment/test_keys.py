@@ -10,16 +10,17 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from safetensors.numpy import load_file, save_file
 
 from analysis.answers import cached
 from analysis.experiment import keys
-from analysis.requests import (
+from analysis.requests import Experiment
+from analysis.results import (
     AllSourcesRequest,
     AttributionRequest,
-    Experiment,
     OverviewRequest,
     PathRequest,
     Request,
@@ -41,11 +42,11 @@ def experiment(folder) -> Experiment:
     return on(folder)
 
 
-def key(request: Request) -> str:
+def key(request: Request[Any]) -> str:
     return cached.result_key(request, cached.open_store())
 
 
-def all_kinds(experiment: Experiment) -> tuple[Request, ...]:
+def all_kinds(experiment: Experiment) -> tuple[Request[Any], ...]:
     return (
         OverviewRequest(experiment),
         AttributionRequest(experiment),
@@ -157,7 +158,8 @@ def test_the_dtype_in_the_key_is_the_one_that_is_computed_in(folder, stated):
 
 def test_two_processes_give_the_same_key(experiment, folder):
     script = (
-        "from analysis import cached; from analysis.requests import *; from tests.experiments import on; "
+        "from analysis.answers import cached; from analysis.results import *; "
+        "from tests.experiments import on; "
         f"print(cached.result_key(PathRequest(on({str(folder)!r}), 1, 2), cached.open_store()))"
     )
     own = key(PathRequest(experiment, 1, 2))

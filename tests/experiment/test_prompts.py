@@ -49,11 +49,18 @@ def test_a_pair_holds_ids_and_texts_side_by_side(bridge: Any):
     ]
     assert differing == (pair.clean != pair.corrupted)[0].nonzero()[:, 0].tolist() == [10]
     assert (pair.answer, pair.foil) == (bridge.to_single_token(" Mary"), bridge.to_single_token(" John"))
-    assert not pair.identical
+    assert pair.differences == (10,) and not pair.identical
 
 
 def test_identical_prompts_pass_and_are_known_as_such(bridge: Any):
     assert prompts.prepare(bridge, replace(GOOD, corrupted=GOOD.clean)).identical
+
+
+def test_tokens_that_look_alike_are_told_apart_by_their_ids():
+    bridge = family_model("gpt2")
+    pair = prompts.prepare(bridge, replace(GOOD, clean=" a é", corrupted=" a è", answer=" g", foil=" h"))
+    assert pair.clean_tokens == pair.corrupted_tokens and not pair.identical
+    assert pair.differences == (pair.clean.shape[1] - 1,)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

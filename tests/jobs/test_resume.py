@@ -17,8 +17,7 @@ import torch
 from analysis.answers import cached
 from analysis.jobs import board as jobs
 from analysis.jobs import resume
-from analysis.requests import PathRequest
-from analysis.results import AllSourcesResult
+from analysis.results import AllSourcesResult, PathRequest
 from tests.jobs.watching import SMALL_PIECES, ended, slowly, until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -68,7 +67,7 @@ def test_the_estimate_is_there_first_and_exact_cells_fill_in(monkeypatch, reques
         turn.release()
         until(lambda: seen.acquire(blocking=False) or job.finished)
         snapshot = job.snapshot()
-        assert snapshot.result is not None and snapshot.result.exact.sum() == snapshot.pairs_done
+        assert snapshot.result is not None and snapshot.result.measured.sum() == snapshot.pairs_done
         assert snapshot.result is job.snapshot().result
         assert snapshot.pairs_done > counts[-1]
         assert snapshot.seconds_left is not None and snapshot.seconds_left >= 0
@@ -123,7 +122,7 @@ import torch
 torch.set_num_threads(1)
 from analysis.jobs import board as jobs
 from analysis.patching.of_runs import Patching
-from analysis.requests import AllSourcesRequest
+from analysis.results import AllSourcesRequest
 from tests.chart_samples import all_sources
 from tests.experiments import on
 

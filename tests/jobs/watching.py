@@ -12,7 +12,7 @@ import pytest
 from analysis.errors import Cancelled
 from analysis.jobs import Job, JobSnapshot, resume
 from analysis.patching.of_runs import Patching
-from analysis.requests import AllSourcesRequest
+from analysis.results import AllSourcesRequest
 
 #: Small enough that a sweep of the test model is cut into a dozen pieces.
 SMALL_PIECES = str(40_000)

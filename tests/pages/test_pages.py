@@ -16,7 +16,8 @@ from analysis.demo_model.examples import EXAMPLES
 from analysis.errors import PathscopeError
 from analysis.jobs import board as jobs
 from analysis.models.catalogue import fingerprint
-from analysis.requests import AllSourcesRequest, AttributionRequest, Experiment, request_from_json
+from analysis.requests import Experiment
+from analysis.results import AllSourcesRequest, AttributionRequest, request_from_json
 from pages.shared.cards import csv_with_provenance
 from pages.shared.keys import Key
 
@@ -170,14 +171,14 @@ def test_a_source_in_the_last_layer_has_nobody_to_tell(visit: Visit):
     assert "no later head" in texts(app)
 
 
-def test_all_sources_starts_by_itself_and_ends_with_exact_edges(visit: Visit):
+def test_all_sources_starts_by_itself_and_ends_with_measured_edges(visit: Visit):
     app = visit("all_sources")
     snapshot = sweep_finished(AllSourcesRequest(EXPERIMENT))
     assert snapshot.state == "done"
     app.run()
     assert not app.exception
     edges = app.dataframe[0].value
-    assert set(edges["how"]) == {"exact"}
+    assert set(edges["how"]) == {"measured"}
     assert edges["effect"].abs().is_monotonic_decreasing
 
 
@@ -195,7 +196,7 @@ def test_a_full_queue_is_a_sentence(visit: Visit, monkeypatch: pytest.MonkeyPatc
     def full(request: AllSourcesRequest) -> jobs.Job:
         raise PathscopeError("The queue is full.")
 
-    monkeypatch.setattr(jobs, "submit", full)
+    monkeypatch.setattr("analysis.jobs.submit", full)
     app = visit("all_sources", corrupted="When Mary and John went to the store, Alice gave a drink to")
     assert not app.exception
     assert "The queue is full." in texts(app)

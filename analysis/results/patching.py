@@ -1,8 +1,4 @@
-"""Frozen results: arrays with their labels, units and baseline, and their tables.
-
-Nothing here imports torch: a stored result can be read and drawn before any model is loaded. Pandas
-is imported by the tables that need it, because pages begin to be drawn before there are any.
-"""
+"""Direct path patching, from one source head or from every one, to every later head."""
 
 from __future__ import annotations
 
@@ -15,91 +11,11 @@ from jaxtyping import Bool, Float
 
 from analysis.labels import head_label
 from analysis.nodes import causal_edges
-from analysis.requests import (
-    AllSourcesRequest,
-    AttributionRequest,
-    OverviewRequest,
-    PathRequest,
-    SanityRequest,
-)
+from analysis.requests import Component, FoundIn, LayerNormMode, MetricName, Request
 from analysis.results.provenance import Result
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-@dataclass(frozen=True, eq=False)
-class OverviewResult(Result):
-    """The experiment at a glance.
-
-    `clean_tokens[i]` and `corrupted_tokens[i]` stand at the same position. The top lists hold
-    `(token, logit, probability)` of the next token, most probable first. `metrics` maps each
-    metric's name to its value on the clean and on the corrupted run. `n_layers` and `n_heads`
-    are the model's, so that pages can offer source heads.
-    """
-
-    request: OverviewRequest
-    clean_tokens: tuple[str, ...]
-    corrupted_tokens: tuple[str, ...]
-    clean_top: tuple[tuple[str, float, float], ...]
-    corrupted_top: tuple[tuple[str, float, float], ...]
-    metrics: dict[str, tuple[float, float]]
-    n_layers: int
-    n_heads: int
-
-    @property
-    def differences(self) -> tuple[int, ...]:
-        """Positions at which the two prompts have different tokens."""
-        pairs = zip(self.clean_tokens, self.corrupted_tokens, strict=True)
-        return tuple(i for i, (clean, corrupted) in enumerate(pairs) if clean != corrupted)
-
-
-@dataclass(frozen=True, eq=False)
-class AttributionResult(Result):
-    """Direct logit attribution of the logit difference answer - foil, in logits.
-
-    `attribution[c, p]` is component c's direct contribution at position p. `logit_difference[p]`
-    is the model's own; `bias_difference` is `b_U[answer] - b_U[foil]`, which no component writes.
-    For units `component` and `head` the column sums to `logit_difference - bias_difference`; for
-    `layer` the entries are cumulative and the last one alone does.
-    """
-
-    arrays: ClassVar[tuple[str, ...]] = ("attribution", "logit_difference")
-
-    request: AttributionRequest
-    attribution: Float[np.ndarray, "component pos"]
-    logit_difference: Float[np.ndarray, "pos"]
-    bias_difference: float
-    labels: tuple[str, ...]
-    tokens: tuple[str, ...]
-    n_layers: int
-    n_heads: int
-
-    @property
-    def reconstructed(self) -> Float[np.ndarray, "pos"]:
-        """What the parts add up to at each position, unembedding bias included."""
-        cumulative = self.request.unit == "layer"
-        parts = self.attribution[-1] if cumulative else self.attribution.sum(axis=0)
-        return parts + self.bias_difference
-
-    @property
-    def gap(self) -> Float[np.ndarray, "pos"]:
-        """Sum of the parts minus the model's own logit difference; zero up to rounding."""
-        return self.reconstructed - self.logit_difference
-
-    def table(self, position: int | None = None) -> pd.DataFrame:
-        """Long form, one row per component (and position when `position` is None)."""
-        import pandas as pd
-
-        positions = range(len(self.tokens)) if position is None else [position % len(self.tokens)]
-        table = pd.DataFrame(
-            [
-                {"component": label, "position": p, "token": self.tokens[p], "attribution": value}
-                for p in positions
-                for label, value in zip(self.labels, self.attribution[:, p], strict=True)
-            ]
-        )
-        return table.assign(below_resolution=self.below_resolution(table["attribution"].to_numpy()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,9 +67,9 @@ class PathResult(PatchingResult):
 class AllSourcesResult(PatchingResult):
     """Every source head to every later head; may be partly estimated while a sweep runs.
 
-    `values[sl, sh, dl, dh]` is the exact metric with that path patched, NaN where it is not
+    `values[sl, sh, dl, dh]` is the metric with that path patched, NaN where it is not
     (yet) measured. `estimate` is the first-order estimate of the *effect*, NaN where there is
-    none; it fills cells only until their exact value arrives.
+    none; it fills cells only until they are measured.
     """
 
     arrays: ClassVar[tuple[str, ...]] = ("values", "estimate")
@@ -168,19 +84,19 @@ class AllSourcesResult(PatchingResult):
         return causal_edges(*self.values.shape[:2])
 
     @property
-    def exact(self) -> Bool[np.ndarray, "layer head layer head"]:
+    def measured(self) -> Bool[np.ndarray, "layer head layer head"]:
         """True where the value is measured, False where it is estimated, missing or no path."""
         return ~np.isnan(self.values)
 
     @property
     def complete(self) -> bool:
         """Whether every causal cell is measured."""
-        return bool((self.exact == self.causal).all())
+        return bool((self.measured == self.causal).all())
 
     @cached_property
     def effect(self) -> Float[np.ndarray, "layer head layer head"]:
-        """Exact effect where measured, else the estimate; NaN where there is no causal path."""
-        return np.where(self.exact, self.values - self.corrupted_metric, self.estimate)
+        """The measured effect, else the estimate; NaN where there is no causal path."""
+        return np.where(self.measured, self.values - self.corrupted_metric, self.estimate)
 
     def single_source(self, layer: int, head: int) -> PathResult:
         """The row of one source head, as the single-source request would have measured it."""
@@ -198,32 +114,48 @@ class AllSourcesResult(PatchingResult):
         )
 
     def with_values(self, edges: np.ndarray, values: np.ndarray) -> Self:
-        """A copy in which `edges` [n, 4] carry the exact `values` [n]."""
+        """A copy in which `edges` [n, 4] carry the measured `values` [n]."""
         filled = self.values.copy()
         filled[tuple(edges.T)] = values
         return replace(self, values=filled)
 
     def table(self, most: int | None = None) -> pd.DataFrame:
-        """One row per causal edge, largest absolute effect first; `exact` tells estimates apart."""
+        """One row per causal edge, largest absolute effect first; `measured` tells estimates apart."""
         edges = np.argwhere(~np.isnan(self.effect))
         table = _edge_table(self, edges, self.effect[tuple(edges.T)])
-        table["exact"] = self.exact[tuple(table[["sl", "sh", "dl", "dh"]].to_numpy().T)]
+        table["measured"] = self.measured[tuple(table[["sl", "sh", "dl", "dh"]].to_numpy().T)]
         return table if most is None else table.head(most)
 
 
-@dataclass(frozen=True, eq=False)
-class SanityResult(Result):
-    """Identities and parity checks: `(name, statement, measured, limit)`, each passed if
-    `measured <= limit`. All are absolute differences in logits unless the statement says so.
-    """
+@dataclass(frozen=True)
+class PathRequest(Request[PathResult]):
+    """Direct path patching from one source head to every later head."""
 
-    request: SanityRequest
-    checks: tuple[tuple[str, str, float, float], ...]
+    source_layer: int
+    source_head: int
+    component: Component = "q"
+    layer_norm: LayerNormMode = "frozen"
+    metric: MetricName = "logit_difference"
 
-    @property
-    def passed(self) -> bool:
-        """Whether every check holds."""
-        return all(measured <= limit for _, _, measured, limit in self.checks)
+    def found_in(self) -> tuple[FoundIn[PathResult], ...]:
+        """The sweep over all sources, of which a single one is a row."""
+        every = AllSourcesRequest(self.experiment, self.component, self.layer_norm, self.metric)
+        return ((every, self._row),)
+
+    def _row(self, every: AllSourcesResult) -> PathResult | None:
+        n_layers, n_heads = every.values.shape[:2]
+        if not (0 <= self.source_layer < n_layers and 0 <= self.source_head < n_heads):
+            return None
+        return every.single_source(self.source_layer, self.source_head)
+
+
+@dataclass(frozen=True)
+class AllSourcesRequest(Request[AllSourcesResult]):
+    """Direct path patching from every source head to every later head."""
+
+    component: Component = "q"
+    layer_norm: LayerNormMode = "frozen"
+    metric: MetricName = "logit_difference"
 
 
 def _edge_table(result: PatchingResult, edges: np.ndarray, effect: np.ndarray) -> pd.DataFrame:
