@@ -95,14 +95,14 @@ def computed_in_float64(family: str) -> Runs:
     forward = model.forward
 
     def forward_in_float64(*arguments: Any, **options: Any) -> Any:
-        with _KeepFloat64():
+        with KeepFloat64():
             return forward(*arguments, **options)
 
     model.forward = forward_in_float64
     return run_pair(model, runs.clean_tokens, runs.corrupted_tokens)
 
 
-class _KeepFloat64(TorchFunctionMode):
+class KeepFloat64(TorchFunctionMode):
     """Inside this context a float64 tensor is never converted to float32."""
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
