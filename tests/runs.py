@@ -95,7 +95,7 @@ def computed_in_float64(family: str) -> Runs:
     own = type(model)
 
     def forward(model: Any, *arguments: Any, **options: Any) -> Any:
-        with _KeepFloat64():
+        with KeepFloat64():
             return own.forward(model, *arguments, **options)
 
     # A class of its own: a forward on the model itself would be somebody's hook.
@@ -103,7 +103,7 @@ def computed_in_float64(family: str) -> Runs:
     return run_pair(model, runs.clean_tokens, runs.corrupted_tokens)
 
 
-class _KeepFloat64(TorchFunctionMode):
+class KeepFloat64(TorchFunctionMode):
     """Inside this context a float64 tensor is never converted to float32."""
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
