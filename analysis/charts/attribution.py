@@ -93,7 +93,7 @@ def _trajectory(result: AttributionResult, position: int, palette: Palette) -> D
     line = base.mark_line(color=palette.muted, strokeWidth=2)
     points = base.mark_point(filled=True, size=70, opacity=1).encode(color=by_sign("attribution", palette))
     final = (
-        base.transform_filter(alt.datum.component == result.labels[-1])
+        base.transform_filter((alt.datum.component == result.labels[-1]) & (alt.datum.attribution != 0))
         .mark_text(align="left", dx=9, fontWeight=600)
         .encode(text=alt.Text("attribution:Q", format="+.2f"))
     )

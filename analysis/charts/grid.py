@@ -66,7 +66,7 @@ def layer_by_head(
             x="x:Q",
             y="y:Q",
             text=alt.Text(f"{value}:Q", format=two_digits(end)),
-            color=alt.when(f"{size} > 0.6")
+            color=alt.when(f"{size} > {palette.strong}")
             .then(alt.value(palette.on_strong))
             .otherwise(alt.value(palette.text)),
         )
