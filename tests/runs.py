@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from transformer_lens.model_bridge import TransformerBridge
+from transformers import AutoModelForCausalLM
 
 from tests.families import VOCABULARY_SIZE, write_family
 
@@ -59,7 +60,11 @@ def family_model(family: str, dtype: torch.dtype = torch.float64, folded: bool =
     """A random model of `family`, in compatibility mode; `folded=False` keeps norm weights apart."""
     with tempfile.TemporaryDirectory() as directory:
         write_family(family, Path(directory))
-        model = TransformerBridge.boot_transformers(directory, device="cpu", dtype=dtype)
+        # The default implementation of experts knows no float64.
+        own = AutoModelForCausalLM.from_pretrained(
+            directory, dtype=dtype, attn_implementation="eager", experts_implementation="eager"
+        )
+        model = TransformerBridge.boot_transformers(directory, hf_model=own, device="cpu", dtype=dtype)
     model.enable_compatibility_mode(disable_warnings=True, no_processing=not folded)
     model.requires_grad_(False)
     return model.eval()

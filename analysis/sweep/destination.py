@@ -77,16 +77,19 @@ class Destination:
         product = affine(inputs, weight[own], None)
         if self.ln1_scale is None:
             return product if bias is None else product + bias[own]
-        projected = {"q": self.run.q_projected, "k": self.run.k_projected, "v": self.run.v}
+        projected = {"q": self.run.q_projected, "k": self.run.k_projected, "v": self.run.v_projected}
         return projected[self.component][:, None, self.patched_positions, own] + product
 
     def _patched_z(self, inputs: Tensor, head: int) -> Float[Tensor, "batch edge query d_head"]:
         attention, run, start = self.block.attention, self.run, self.suffix.start
         key_head = head // attention.queries_per_key
-        patched = self._patched_component(inputs, head)
-        if self.component != "v":
-            patched = attention.position(patched.unsqueeze(3), self.component, self.patched_positions)
-            patched = patched.squeeze(3)
+        own = head if self.component == "q" else key_head
+        patched = attention.attended(
+            self._patched_component(inputs, head).unsqueeze(3),
+            self.component,
+            self.patched_positions,
+            slice(own, own + 1),
+        ).squeeze(3)
         visible = attention.visible(self.queries, self.suffix.n_positions)
         k, v = run.k[:, None, :, key_head], run.v[:, None, :, key_head]
         if self.component == "q":

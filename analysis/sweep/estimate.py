@@ -153,11 +153,10 @@ def _block_with_probes(block: Block, resid: Tensor, probes: Gradients) -> Tensor
 
 def _attention_of_copies(attention: Attention, own: dict[str, Tensor], n_positions: int) -> Tensor:
     everywhere = slice(0, n_positions)
-    q = attention.position(own["q"], "q", everywhere)
-    k = attention.position(own["k"], "k", everywhere)
+    q, k, v = (attention.attended(own[component], component, everywhere) for component in COMPONENTS)
     scores = torch.einsum("bqhd,bkhd->bhqk", q, k)
     pattern = attention.pattern(scores, attention.visible(everywhere, n_positions))
-    return torch.einsum("bhqk,bkhd->bqhd", pattern, own["v"])
+    return torch.einsum("bhqk,bkhd->bqhd", pattern, v)
 
 
 def _residual_gradient(

@@ -22,13 +22,14 @@ Check = Callable[[], None]
 
 @dataclass(frozen=True)
 class LayerRun:
-    """What one layer did in the corrupted run; q and k both as projected and as attended with."""
+    """What one layer did in the corrupted run; q, k and v both as projected and as attended with."""
 
     resid_pre: Float[Tensor, "batch pos d_model"]
     q_projected: Float[Tensor, "batch pos head d_head"]
     q: Float[Tensor, "batch pos head d_head"]
     k_projected: Float[Tensor, "batch pos key_head d_head"]
     k: Float[Tensor, "batch pos key_head d_head"]
+    v_projected: Float[Tensor, "batch pos key_head d_head"]
     v: Float[Tensor, "batch pos key_head d_head"]
     z: Float[Tensor, "batch pos head d_head"]
     attention_output: Float[Tensor, "batch pos d_model"]
@@ -62,14 +63,17 @@ def replay_corrupted_run(decoder: Decoder, embedded: Float[Tensor, "batch pos d_
     for block in decoder.blocks:
         attention = block.attention
         normalized = block.attention_norm(resid)
-        projected = {component: attention.project(normalized, component) for component in "qkv"}
-        q = attention.position(projected["q"], "q", everywhere)
-        k = attention.position(projected["k"], "k", everywhere)
-        z = _attend(attention, q, k, projected["v"], everywhere)
+        projected = [attention.project(normalized, component) for component in "qkv"]
+        q, k, v = (
+            attention.attended(x, component, everywhere)
+            for x, component in zip(projected, "qkv", strict=True)
+        )
+        z = _attend(attention, q, k, v, everywhere)
         output = attention.output(z)
         resid_mid = resid + block.attention_write(output)
         write = block.mlp_write(resid, resid_mid)
-        layers.append(LayerRun(resid, projected["q"], q, projected["k"], k, projected["v"], z, output, write))
+        q_projected, k_projected, v_projected = projected
+        layers.append(LayerRun(resid, q_projected, q, k_projected, k, v_projected, v, z, output, write))
         resid = resid_mid if write is None else resid_mid + write
     return CorruptedRun(tuple(layers), resid)
 
@@ -150,9 +154,9 @@ class Replay:
     ) -> Tensor:
         """z of patched rows: keys of the prefix from the corrupted run, of the suffix from the row."""
         corrupted, start = self.run.layers[layer], self.suffix.start
-        q = attention.position(attention.project(normalized[:, :, kept], "q"), "q", queries)
-        k = attention.position(attention.project(normalized, "k"), "k", self.suffix.positions)
-        v = attention.project(normalized, "v")
+        q = attention.attended(attention.project(normalized[:, :, kept], "q"), "q", queries)
+        k = attention.attended(attention.project(normalized, "k"), "k", self.suffix.positions)
+        v = attention.attended(attention.project(normalized, "v"), "v", self.suffix.positions)
         # [batch edge pos head d_head] -> [batch key_head edge (pos queries_per_key) d_head]
         q = q.unflatten(3, (k.shape[3], -1)).permute(0, 3, 1, 2, 4, 5).flatten(3, 4)
         prefix_k = corrupted.k[:, :start].permute(0, 2, 3, 1)
