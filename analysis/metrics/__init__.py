@@ -15,14 +15,17 @@ from analysis.metrics.named import (
     named_metric,
 )
 from analysis.metrics.resolution import (
+    ULPS,
     checked_scalar,
     logit_resolution,
     logit_scale,
+    logit_spread,
     metric_gradient,
     metric_resolution,
 )
 
 __all__ = [
+    "ULPS",
     "AnswerLogProbability",
     "AnswerProbability",
     "KLFromClean",
@@ -33,6 +36,7 @@ __all__ = [
     "checked_scalar",
     "logit_resolution",
     "logit_scale",
+    "logit_spread",
     "metric_gradient",
     "metric_resolution",
     "named_metric",

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import torch
-
+from analysis.decoder import check_model
 from analysis.errors import PathscopeError
+
+__all__ = ["PRECISIONS", "check_choice", "check_model", "check_sources"]
 
 #: How matrix products are computed; float32 stands for the model's own dtype, without shortcuts.
 PRECISIONS = ("float32",)
@@ -28,17 +29,3 @@ def check_sources(model: Any, sources: Sequence[tuple[int, int]]) -> None:
                 f"There is no source head L{layer}H{head}: the model has layers 0 to {n_layers - 1} "
                 f"with heads 0 to {n_heads - 1}."
             )
-
-
-def check_model(model: Any) -> None:
-    """Raise `PathscopeError` for half-precision weights, or a model in training mode."""
-    dtype = model.W_U.dtype
-    if dtype not in (torch.float32, torch.float64):
-        raise PathscopeError(
-            f"The model's weights are {str(dtype).removeprefix('torch.')}, in which most path effects are "
-            "smaller than the rounding. Convert it first: model.to(torch.float32)."
-        )
-    if any(module.training for module in model.modules()):
-        raise PathscopeError(
-            "The model is in training mode, so its dropout would change every run. Call model.eval() first."
-        )
