@@ -15,6 +15,7 @@ from analysis.metrics.named import (
     named_metric,
 )
 from analysis.metrics.resolution import (
+    ULPS,
     checked_scalar,
     logit_resolution,
     logit_scale,
@@ -24,6 +25,7 @@ from analysis.metrics.resolution import (
 )
 
 __all__ = [
+    "ULPS",
     "AnswerLogProbability",
     "AnswerProbability",
     "KLFromClean",

@@ -18,28 +18,34 @@ ULPS = 8.0
 _SAMPLED = 2048
 
 
-def logit_scale(logits: Float[Tensor, "*rows d_vocab"]) -> Float[Tensor, "*rows"]:
-    """The size of each row's ordinary logits: ``|median| + spread``, see `logit_spread`."""
-    return _ordinary(logits).nanmedian(-1).values.abs() + logit_spread(logits)
-
-
 def logit_spread(logits: Float[Tensor, "*rows d_vocab"]) -> Float[Tensor, "*rows"]:
-    """How far each row's ordinary logits lie from their middle: ``6 median |logit - median|``.
+    """How far each row's ordinary logits lie apart: six times the median distance from the median.
 
-    About the largest logit of a real, centred vocabulary, but nothing that a few huge entries could
-    move: a padded vocabulary's bias of -1e4, a forbidden token's -inf. Taken from at most some
-    thousands of the entries, evenly spread. NaN for a row without finite logits.
+    About the distance from the median to the largest logit of a real vocabulary, but nothing that a
+    few huge entries could move: a padded vocabulary's bias of -1e4, a forbidden token's -inf. Taken
+    from some thousands of the entries, evenly spread. NaN for a row without finite logits.
 
-    >>> logit_spread(torch.tensor([-1.0, 0.0, 1.0, -torch.inf])), logit_spread(torch.tensor([-1.0, 0.0, 1e4]))
+    >>> logit_spread(torch.tensor([-1.0, 0.0, 1.0, -torch.inf])), logit_spread(torch.tensor([4.0, 5.0, 1e4]))
     (tensor(6.), tensor(6.))
     """
-    ordinary = _ordinary(logits)
-    return 6 * (ordinary - ordinary.nanmedian(-1, keepdim=True).values).abs().nanmedian(-1).values
+    return _centre_and_spread(logits)[1]
 
 
-def _ordinary(logits: Tensor) -> Tensor:
+def logit_scale(logits: Float[Tensor, "*rows d_vocab"]) -> Float[Tensor, "*rows"]:
+    """The size of each row's ordinary logits: ``|median| + logit_spread``.
+
+    >>> logit_scale(torch.tensor([4.0, 5.0, 1e4]))
+    tensor(11.)
+    """
+    centre, spread = _centre_and_spread(logits)
+    return centre.abs() + spread
+
+
+def _centre_and_spread(logits: Tensor) -> tuple[Tensor, Tensor]:
     sample = logits[..., :: max(1, logits.shape[-1] // _SAMPLED)]
-    return sample.masked_fill(~torch.isfinite(sample), torch.nan)
+    finite = sample.masked_fill(~torch.isfinite(sample), torch.nan)
+    centre = finite.nanmedian(-1, keepdim=True).values
+    return centre[..., 0], 6 * (finite - centre).abs().nanmedian(-1).values
 
 
 def logit_resolution(logits: Float[Tensor, "*rows d_vocab"]) -> float:

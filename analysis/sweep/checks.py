@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from operator import index
 from typing import Any
 
-import torch
-
+from analysis.decoder import check_model
 from analysis.errors import PathscopeError
+
+__all__ = ["PRECISIONS", "check_choice", "check_model", "check_sources"]
 
 #: How matrix products are computed; float32 stands for the model's own dtype, without shortcuts.
 PRECISIONS = ("float32",)
@@ -36,17 +37,3 @@ def checked_sources(model: Any, sources: Any) -> list[tuple[int, int]]:
                 f"with heads 0 to {n_heads - 1}."
             )
     return heads
-
-
-def check_model(model: Any) -> None:
-    """Raise `PathscopeError` for half-precision weights, or a model in training mode."""
-    dtype = model.W_U.dtype
-    if dtype not in (torch.float32, torch.float64):
-        raise PathscopeError(
-            f"The model's weights are {str(dtype).removeprefix('torch.')}, in which most path effects are "
-            "smaller than the rounding. Convert it first: model.to(torch.float32)."
-        )
-    if any(module.training for module in model.modules()):
-        raise PathscopeError(
-            "The model is in training mode, so its dropout would change every run. Call model.eval() first."
-        )

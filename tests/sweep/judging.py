@@ -173,7 +173,9 @@ def nearly_corrupted(runs: Runs) -> Runs:
     A write under a post-norm is `z / scale`, so that the corrupted scale is kept for both and z
     moved by what both changes make of it.
     """
-    near = {name: value for name, value in runs.corrupted_cache.items() if "hook_z" in name or "_scale" in name}
+    near = {
+        name: value for name, value in runs.corrupted_cache.items() if "hook_z" in name or "_scale" in name
+    }
     for layer in range(runs.model.cfg.n_layers):
         name, scale = f"blocks.{layer}.attn.hook_z", f"blocks.{layer}.ln1_post.hook_scale"
         clean = runs.clean_cache[name]
