@@ -53,5 +53,9 @@ class StoreError(PathscopeError):
     """The store on disk cannot be used; the result itself is unaffected."""
 
 
+class PictureError(PathscopeError):
+    """A chart could not be drawn as a picture; its numbers are unaffected."""
+
+
 class Cancelled(PathscopeError):
     """A sweep was stopped on request before it finished."""

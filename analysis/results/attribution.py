@@ -70,9 +70,11 @@ class AttributionResult(Result):
         import pandas as pd
 
         positions = range(len(self.tokens)) if position is None else [self.position(position)]
+        # Half of a surrogate pair is no text to a table, nor to a file.
+        tokens = [token.encode("utf-8", "backslashreplace").decode() for token in self.tokens]
         table = pd.DataFrame(
             [
-                {"component": label, "position": p, "token": self.tokens[p], "attribution": value}
+                {"component": label, "position": p, "token": tokens[p], "attribution": value}
                 for p in positions
                 for label, value in zip(self.labels, self.attribution[:, p], strict=True)
             ]

@@ -19,6 +19,85 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
+<<<<<<< HEAD:analysis/results/patching.py
+=======
+class OverviewResult(Result):
+    """The experiment at a glance.
+
+    `clean_tokens[i]` and `corrupted_tokens[i]` stand at the same position. The top lists hold
+    `(token, logit, probability)` of the next token, most probable first. `metrics` maps each
+    metric's name to its value on the clean and on the corrupted run. `n_layers` and `n_heads`
+    are the model's, so that pages can offer source heads.
+    """
+
+    request: OverviewRequest
+    clean_tokens: tuple[str, ...]
+    corrupted_tokens: tuple[str, ...]
+    clean_top: tuple[tuple[str, float, float], ...]
+    corrupted_top: tuple[tuple[str, float, float], ...]
+    metrics: dict[str, tuple[float, float]]
+    n_layers: int
+    n_heads: int
+
+    @property
+    def differences(self) -> tuple[int, ...]:
+        """Positions at which the two prompts have different tokens."""
+        pairs = zip(self.clean_tokens, self.corrupted_tokens, strict=True)
+        return tuple(i for i, (clean, corrupted) in enumerate(pairs) if clean != corrupted)
+
+
+@dataclass(frozen=True, eq=False)
+class AttributionResult(Result):
+    """Direct logit attribution of the logit difference answer - foil, in logits.
+
+    `attribution[c, p]` is component c's direct contribution at position p. `logit_difference[p]`
+    is the model's own; `bias_difference` is `b_U[answer] - b_U[foil]`, which no component writes.
+    For units `component` and `head` the column sums to `logit_difference - bias_difference`; for
+    `layer` the entries are cumulative and the last one alone does.
+    """
+
+    arrays: ClassVar[tuple[str, ...]] = ("attribution", "logit_difference")
+
+    request: AttributionRequest
+    attribution: Float[np.ndarray, "component pos"]
+    logit_difference: Float[np.ndarray, "pos"]
+    bias_difference: float
+    labels: tuple[str, ...]
+    tokens: tuple[str, ...]
+    n_layers: int
+    n_heads: int
+
+    @property
+    def reconstructed(self) -> Float[np.ndarray, "pos"]:
+        """What the parts add up to at each position, unembedding bias included."""
+        cumulative = self.request.unit == "layer"
+        parts = self.attribution[-1] if cumulative else self.attribution.sum(axis=0)
+        return parts + self.bias_difference
+
+    @property
+    def gap(self) -> Float[np.ndarray, "pos"]:
+        """Sum of the parts minus the model's own logit difference; zero up to rounding."""
+        return self.reconstructed - self.logit_difference
+
+    def table(self, position: int | None = None) -> pd.DataFrame:
+        """Long form, one row per component (and position when `position` is None)."""
+        import pandas as pd
+
+        positions = range(len(self.tokens)) if position is None else [position % len(self.tokens)]
+        # Half of a surrogate pair is no text to a table, nor to a file.
+        tokens = [token.encode("utf-8", "backslashreplace").decode() for token in self.tokens]
+        table = pd.DataFrame(
+            [
+                {"component": label, "position": p, "token": tokens[p], "attribution": value}
+                for p in positions
+                for label, value in zip(self.labels, self.attribution[:, p], strict=True)
+            ]
+        )
+        return table.assign(below_resolution=self.below_resolution(table["attribution"].to_numpy()))
+
+
+@dataclass(frozen=True, eq=False)
+>>>>>>> w-doors:analysis/results/results.py
 class PatchingResult(Result):
     """What single-source and all-sources patching share.
 

@@ -6,10 +6,7 @@ from collections.abc import Sequence
 from operator import index
 from typing import Any
 
-from analysis.decoder import check_model
 from analysis.errors import PathscopeError
-
-__all__ = ["PRECISIONS", "check_choice", "check_model", "check_sources"]
 
 #: How matrix products are computed; float32 stands for the model's own dtype, without shortcuts.
 PRECISIONS = ("float32",)

@@ -11,12 +11,13 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from analysis.decoder import check_model
 from analysis.errors import MetricError, PathscopeError
 from analysis.metrics import Metric, PatchingMetric
 from analysis.requests import COMPONENTS, LAYER_NORM_MODES, Component, LayerNormMode
 from analysis.settings import settings
 from analysis.sweep.caches import RunCache, as_tokens
-from analysis.sweep.checks import check_choice, check_model
+from analysis.sweep.checks import check_choice
 from analysis.sweep.gate import Gate, open_gate
 
 
