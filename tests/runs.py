@@ -55,19 +55,28 @@ def run_pair(model: Any, clean_tokens: Tensor, corrupted_tokens: Tensor) -> Runs
     return Runs(model, clean_tokens, corrupted_tokens, clean_cache, corrupted_cache)
 
 
+def own_model(directory: str, dtype: torch.dtype) -> Any:
+    """The Hugging Face model in `directory`, as TransformerLens wants it."""
+    # The default implementation of experts knows no float64.
+    return AutoModelForCausalLM.from_pretrained(
+        directory, dtype=dtype, attn_implementation="eager", experts_implementation="eager"
+    ).eval()
+
+
+def bridge_of(directory: str, own: Any, folded: bool = True) -> TransformerBridge:
+    """`own` in a bridge in compatibility mode, in evaluation; `folded=False` keeps norm weights apart."""
+    model = TransformerBridge.boot_transformers(directory, hf_model=own, device="cpu", dtype=own.dtype)
+    model.enable_compatibility_mode(disable_warnings=True, no_processing=not folded)
+    model.requires_grad_(False)
+    return model.eval()
+
+
 @lru_cache(maxsize=64)
 def family_model(family: str, dtype: torch.dtype = torch.float64, folded: bool = True) -> TransformerBridge:
     """A random model of `family`, in compatibility mode; `folded=False` keeps norm weights apart."""
     with tempfile.TemporaryDirectory() as directory:
         write_family(family, Path(directory))
-        # The default implementation of experts knows no float64.
-        own = AutoModelForCausalLM.from_pretrained(
-            directory, dtype=dtype, attn_implementation="eager", experts_implementation="eager"
-        )
-        model = TransformerBridge.boot_transformers(directory, hf_model=own, device="cpu", dtype=dtype)
-    model.enable_compatibility_mode(disable_warnings=True, no_processing=not folded)
-    model.requires_grad_(False)
-    return model.eval()
+        return bridge_of(directory, own_model(directory, dtype), folded)
 
 
 @lru_cache(maxsize=64)
@@ -81,33 +90,38 @@ def family_runs(
     folded: bool = True,
 ) -> Runs:
     """Random prompts whose tokens differ at the positions `differences` and nowhere else."""
+    prompts = random_prompts(batch, differences, n_tokens)
+    return run_pair(family_model(family, dtype, folded), *prompts)
+
+
+def random_prompts(batch: int, differences: tuple[int, ...], n_tokens: int) -> tuple[Tensor, Tensor]:
+    """Clean and corrupted tokens that differ at the positions `differences` and nowhere else."""
     generator = torch.Generator().manual_seed(1)
     clean = torch.randint(1, VOCABULARY_SIZE, (batch, n_tokens), generator=generator)
     corrupted = clean.clone()
     for position in differences:
         corrupted[:, position] = 1 + (clean[:, position] + 60) % (VOCABULARY_SIZE - 1)
-    return run_pair(family_model(family, dtype, folded), clean, corrupted)
+    return clean, corrupted
 
 
 @lru_cache(maxsize=16)
 def computed_in_float64(family: str) -> Runs:
-    """`family_runs` of a model that keeps float64 where its own code would drop to float32.
+    """The default `family_runs` of a model that keeps float64 where its own code would drop to float32.
 
     Norms, attention scores and softmax then hide no error between 1e-15 and 1e-7.
     """
-    runs = family_runs(family)
     model = family_model.__wrapped__(family)
     forward = model.forward
 
     def forward_in_float64(*arguments: Any, **options: Any) -> Any:
-        with _KeepFloat64():
+        with KeepFloat64():
             return forward(*arguments, **options)
 
     model.forward = forward_in_float64
-    return run_pair(model, runs.clean_tokens, runs.corrupted_tokens)
+    return run_pair(model, *random_prompts(2, (4, 6), 9))
 
 
-class _KeepFloat64(TorchFunctionMode):
+class KeepFloat64(TorchFunctionMode):
     """Inside this context a float64 tensor is never converted to float32."""
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
