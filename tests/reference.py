@@ -65,10 +65,12 @@ def head_write(runs: Runs, cache: Mapping[str, Tensor], edge: Edge) -> Float[Ten
 
     Its z alone through the model's own output projection, less what that gives for nothing. Where
     the block normalises its attention output, the head's share of it under that run's own scale:
-    `(z @ W_O[A]) / ln1_post_scale * ln1_post_weight`.
+    `(z @ W_O[A]) / ln1_post_scale * ln1_post_weight`. Where it adds a multiple of that output, so much
+    of the head's share.
     """
     block = runs.model.blocks[edge.sl]
     write = _projected(block.attn, cache[f"blocks.{edge.sl}.attn.hook_z"], edge.sh)
+    write = write * getattr(block, "residual_contribution_scale", 1.0)
     if not hasattr(block, "ln1_post"):
         return write
     norm = getattr(block.ln1_post, "original_component", block.ln1_post)

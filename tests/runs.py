@@ -55,19 +55,28 @@ def run_pair(model: Any, clean_tokens: Tensor, corrupted_tokens: Tensor) -> Runs
     return Runs(model, clean_tokens, corrupted_tokens, clean_cache, corrupted_cache)
 
 
+def own_model(directory: str, dtype: torch.dtype) -> Any:
+    """The Hugging Face model in `directory`, as TransformerLens wants it."""
+    # The default implementation of experts knows no float64.
+    return AutoModelForCausalLM.from_pretrained(
+        directory, dtype=dtype, attn_implementation="eager", experts_implementation="eager"
+    ).eval()
+
+
+def bridge_of(directory: str, own: Any, folded: bool = True) -> TransformerBridge:
+    """`own` in a bridge in compatibility mode, in evaluation; `folded=False` keeps norm weights apart."""
+    model = TransformerBridge.boot_transformers(directory, hf_model=own, device="cpu", dtype=own.dtype)
+    model.enable_compatibility_mode(disable_warnings=True, no_processing=not folded)
+    model.requires_grad_(False)
+    return model.eval()
+
+
 @lru_cache(maxsize=64)
 def family_model(family: str, dtype: torch.dtype = torch.float64, folded: bool = True) -> TransformerBridge:
     """A random model of `family`, in compatibility mode; `folded=False` keeps norm weights apart."""
     with tempfile.TemporaryDirectory() as directory:
         write_family(family, Path(directory))
-        # The default implementation of experts knows no float64.
-        own = AutoModelForCausalLM.from_pretrained(
-            directory, dtype=dtype, attn_implementation="eager", experts_implementation="eager"
-        )
-        model = TransformerBridge.boot_transformers(directory, hf_model=own, device="cpu", dtype=dtype)
-    model.enable_compatibility_mode(disable_warnings=True, no_processing=not folded)
-    model.requires_grad_(False)
-    return model.eval()
+        return bridge_of(directory, own_model(directory, dtype), folded)
 
 
 @lru_cache(maxsize=64)

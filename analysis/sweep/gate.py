@@ -174,9 +174,17 @@ def _require_hooks(model: Any, cache: Mapping[str, Tensor]) -> None:
         for name in names
         if f"blocks.{layer}.{name}" not in cache
     ]
+    kind = getattr(model.cfg, "architecture", None) or "this model"
     if missing:
-        kind = getattr(model.cfg, "architecture", None) or "this model"
         raise UnsupportedModelError(
             f"Direct paths between heads are not defined for {kind}: it has no {missing[0]}. Choose a model "
             "whose every layer normalises its input (ln1) and attends to it."
         )
+    for block in model.blocks:
+        try:
+            block.attn.W_Q  # noqa: B018 - multi-head latent attention has none, and says so when asked
+        except NotImplementedError as error:
+            raise UnsupportedModelError(
+                f"Direct paths between heads are not defined for {kind}: its q, k and v come from a latent "
+                "vector that all heads share. Choose a model whose heads project theirs themselves."
+            ) from error
