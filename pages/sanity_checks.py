@@ -26,7 +26,7 @@ def checks_table(result: SanityResult) -> pd.DataFrame:
                 "check": name,
                 "what must hold": statement,
                 "measured": f"{measured:.2e}" if measured else "0",
-                "limit": f"{limit:.0e}" if limit else "0",
+                "limit": f"{limit:.2e}" if limit else "0",
             }
             for name, statement, measured, limit in result.checks
         ]

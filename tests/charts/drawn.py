@@ -106,7 +106,12 @@ class Drawing:
 
 def drawing(chart: Chart, theme: Theme = "light") -> Drawing:
     """`chart` as Vega draws it."""
-    vega = vl_convert.vegalite_to_vega(picture(chart, theme))
+    return drawing_of(picture(chart, theme))
+
+
+def drawing_of(spec: dict[str, Any]) -> Drawing:
+    """A Vega-Lite specification with its data inside, as Vega draws it."""
+    vega = vl_convert.vegalite_to_vega(spec)
     for mark in _every_mark(vega):
         update = mark["encode"]["update"]
         # A scene graph has descriptions but no tooltips: here the one carries the other.

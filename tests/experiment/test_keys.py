@@ -135,6 +135,45 @@ def test_runs_of_other_weights_dtypes_and_tokens_have_other_keys(change):
     assert keys.run_content(**content) != keys.run_content(**content | change)
 
 
+@pytest.mark.parametrize("library", keys.LIBRARIES)
+def test_an_upgrade_never_serves_old_activations(monkeypatch, library):
+    content = {"fingerprint": "f", "dtype": "float32", "token_ids": [1, 2, 3]}
+    before = keys.run_content(**content)
+    assert keys.run_content(**content) == before
+    version = keys.importlib.metadata.version
+    monkeypatch.setattr(
+        keys.importlib.metadata, "version", lambda name: "99" if name == library else version(name)
+    )
+    assert keys.run_content(**content) != before
+
+
+@pytest.mark.parametrize("change", ["release", "names"])
+def test_runs_are_made_anew_after_an_upgrade_and_for_other_activations(monkeypatch, experiment, change):
+    from analysis import models
+    from analysis.experiment import run_experiment
+
+    bridge = models.load(experiment.model).bridge
+    run = bridge.run_with_cache
+    made: list[object] = []
+
+    def counted(*told, **more):
+        made.append(told)
+        return run(*told, **more)
+
+    monkeypatch.setattr(bridge, "run_with_cache", counted)
+    names = {"blocks.0.attn.hook_z"}
+    for _ in range(2):
+        run_experiment(experiment, cached.open_store(), lambda bridge: names)
+    assert len(made) == 2
+    if change == "names":
+        names = {"blocks.1.attn.hook_z"}
+    else:
+        monkeypatch.setattr(keys.importlib.metadata, "version", lambda name: "99")
+    runs = run_experiment(experiment, cached.open_store(), lambda bridge: names)
+    assert len(made) == 4
+    assert names < set(runs.clean.activations)
+
+
 def test_the_processing_in_the_key_is_what_transformer_lens_does():
     from transformer_lens.model_bridge import TransformerBridge
 
