@@ -107,7 +107,8 @@ def _patched_input(runs: Runs, layer: int, delta: Tensor, layer_norm: str) -> It
         handle = reader.register_forward_pre_hook(add_before, with_kwargs=True)
     else:
         name = f"blocks.{layer}.ln1.hook_scale"
-        scale = runs.corrupted_cache.get(name, 1.0)
+        # An ActivationCache is no mapping with a `get`.
+        scale = runs.corrupted_cache[name] if name in runs.corrupted_cache else 1.0  # noqa: SIM401
         handle = reader.register_forward_hook(lambda module, args, normed: normed + delta / scale)
     try:
         yield

@@ -17,7 +17,7 @@ from analysis.charts.export import picture
 from analysis.charts.pictures import Form, draw
 from analysis.demo_model.examples import EXAMPLES
 from analysis.labels import printable, shown_token
-from analysis.requests import AttributionRequest, Experiment
+from analysis.requests import Experiment
 from analysis.results import AttributionResult
 from tests.chart_samples import CHARTS, Chart, attribution, overview
 from tests.charts.test_charts import nested
