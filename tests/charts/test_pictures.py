@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from analysis.charts import path_chart, pictures, sentence_picture
@@ -28,7 +27,7 @@ def spec(text: str = "text") -> dict[str, Any]:
 
 def endless() -> dict[str, Any]:
     """A specification over which the converter sits for minutes: it measures each shortened label."""
-    rows = [{"text": f"{number} a" + "\u0301" * 4000} for number in range(20)]
+    rows = [{"text": f"{number} a" + "\u0301" * 8000} for number in range(60)]
     axis = {"labelAngle": -45, "labelOverlap": True, "labelLimit": 110}
     encoding = {"x": {"field": "text", "type": "nominal", "axis": axis}}
     return {"data": {"values": rows}, "mark": "rect", "encoding": encoding}
@@ -52,11 +51,18 @@ def test_a_text_that_ends_the_converter_is_a_sentence_and_the_next_picture_is_dr
     assert draw(spec(), form)
 
 
-def test_a_text_that_takes_minutes_is_given_up_and_its_process_ended():
-    before = {child.pid for child in psutil.Process().children()}
+def test_a_text_that_takes_minutes_is_given_up_and_its_process_killed(monkeypatch: pytest.MonkeyPatch):
+    closed, close = [], pictures._Converter.close
+
+    def recorded(converter: pictures._Converter) -> None:
+        closed.append(converter)
+        close(converter)
+
+    monkeypatch.setattr(pictures._Converter, "close", recorded)
     with not_drawn("it took more than 2 s and was given up"):
         draw(endless(), "png", seconds=2)
-    assert {child.pid for child in psutil.Process().children()} <= before
+    # Left alone, it would have gone on until its own alarm.
+    assert [one._process.returncode for one in closed] == [-signal.SIGKILL]
     assert draw(spec(), "svg")
 
 
