@@ -35,7 +35,7 @@ def test_everything_a_page_opens_with_is_stored_and_stays(monkeypatch, one_examp
         raise AssertionError("it was stored")
 
     monkeypatch.setattr("analysis.answers.compute.compute", compute)
-    monkeypatch.setattr("analysis.jobs.resume.run", compute)
+    monkeypatch.setattr("analysis.jobs.resume.steps", compute)
     assert warm.main() == 0
 
 

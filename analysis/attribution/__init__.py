@@ -1,13 +1,12 @@
 """Direct logit attribution: which component wrote the answer."""
 
 from analysis.attribution.direct_logit import DirectLogitAttribution, direct_logit_attribution
-from analysis.attribution.of_run import attribution_result, require_whole
-from analysis.attribution.residual import needed
+from analysis.attribution.of_run import activations_read, attribution_result, whole_attribution
 
 __all__ = [
     "DirectLogitAttribution",
+    "activations_read",
     "attribution_result",
     "direct_logit_attribution",
-    "needed",
-    "require_whole",
+    "whole_attribution",
 ]

@@ -15,8 +15,20 @@ from analysis.attribution.residual import needed, tolerance
 from analysis.errors import UnsupportedModelError
 from analysis.experiment import Origin, Run
 from analysis.metrics import logit_resolution
-from analysis.requests import Unit
+from analysis.requests import UNITS, Unit
 from analysis.results import AttributionRequest, AttributionResult
+
+
+def activations_read(bridge: Any) -> set[str]:
+    """What any unit's attribution reads of a run, by TransformerLens name."""
+    return set().union(*(needed(bridge, unit) for unit in UNITS))
+
+
+def whole_attribution(request: AttributionRequest, origin: Origin) -> AttributionResult:
+    """`attribution_result`, refused by `UnsupportedModelError` where its parts miss the whole."""
+    result = attribution_result(request, origin)
+    require_whole(result, getattr(origin.runs, request.run).logits)
+    return result
 
 
 @torch.no_grad()

@@ -16,7 +16,7 @@ import torch
 
 from analysis.answers import cached
 from analysis.jobs import board as jobs
-from analysis.jobs import resume
+from analysis.patching.all_sources import most_promising_first
 from analysis.results import AllSourcesResult, PathRequest
 from tests.jobs.watching import SMALL_PIECES, ended, slowly, until
 
@@ -27,7 +27,7 @@ def test_a_sweep_ends_as_the_exact_result_and_is_stored(request_):
     job = jobs.submit(request_)
     done = ended(job)
     assert (done.state, done.error, done.note, done.from_store) == ("done", None, None, False)
-    assert (done.pairs_done, done.pairs_total, done.seconds_left) == (48, 48, 0.0)
+    assert (done.n_done, done.n_total, done.seconds_left) == (48, 48, 0.0)
     assert done.result is not None and done.result.complete
     assert not np.isnan(done.result.estimate[done.result.causal]).any()
     from analysis.answers.compute import compute
@@ -58,7 +58,7 @@ def test_the_estimate_is_there_first_and_exact_cells_fill_in(monkeypatch, reques
     job = jobs.submit(request_)
     assert seen.acquire(timeout=60)
     first = job.snapshot()
-    assert (first.state, first.pairs_done, first.seconds_left) == ("running", 0, None)
+    assert (first.state, first.n_done, first.seconds_left) == ("running", 0, None)
     assert first.result is not None
     estimate = first.result.estimate[first.result.causal]
     np.testing.assert_array_equal(first.result.effect[first.result.causal], estimate)
@@ -67,11 +67,11 @@ def test_the_estimate_is_there_first_and_exact_cells_fill_in(monkeypatch, reques
         turn.release()
         until(lambda: seen.acquire(blocking=False) or job.finished)
         snapshot = job.snapshot()
-        assert snapshot.result is not None and snapshot.result.measured.sum() == snapshot.pairs_done
+        assert snapshot.result is not None and snapshot.result.measured.sum() == snapshot.n_done
         assert snapshot.result is job.snapshot().result
-        assert snapshot.pairs_done > counts[-1]
+        assert snapshot.n_done > counts[-1]
         assert snapshot.seconds_left is not None and snapshot.seconds_left >= 0
-        counts.append(snapshot.pairs_done)
+        counts.append(snapshot.n_done)
     assert len(computed) == len(counts) - 1 >= 8
     assert counts[-1] == 48
 
@@ -79,7 +79,7 @@ def test_the_estimate_is_there_first_and_exact_cells_fill_in(monkeypatch, reques
 def test_the_most_promising_pieces_come_first(request_):
     done = ended(jobs.submit(request_)).result
     assert done is not None
-    order = resume.most_promising_first(done.estimate)
+    order = most_promising_first(done.estimate)
     sizes = np.abs(done.estimate[tuple(order.T)])
     assert len(order) == 48 and (np.diff(sizes) <= 0).all()
 
@@ -138,7 +138,7 @@ job = jobs.submit(AllSourcesRequest(on(sys.argv[1]), component="k"))
 while True:
     snapshot = job.snapshot()
     assert not snapshot.finished, snapshot
-    if snapshot.pairs_done >= 0.6 * 48:
+    if snapshot.n_done >= 0.6 * 48:
         os.kill(os.getpid(), signal.SIGKILL)
 """
 

@@ -11,13 +11,13 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from analysis import jobs
 from analysis.answers import cached
 from analysis.demo_model.examples import EXAMPLES
 from analysis.errors import PathscopeError
-from analysis.jobs import board as jobs
 from analysis.models.catalogue import fingerprint
 from analysis.requests import Experiment
-from analysis.results import AllSourcesRequest, AttributionRequest, request_from_json
+from analysis.results import AllSourcesRequest, AllSourcesResult, AttributionRequest, request_from_json
 from pages.shared.cards import csv_with_provenance
 from pages.shared.keys import Key
 
@@ -37,7 +37,7 @@ def texts(app: AppTest) -> str:
     return "\n".join(element.value for element in app.text)
 
 
-def sweep_finished(request: AllSourcesRequest) -> jobs.JobSnapshot:
+def sweep_finished(request: AllSourcesRequest) -> jobs.JobSnapshot[AllSourcesResult]:
     """The end of the sweep that a page started."""
     job = jobs.submit(request)
     while not job.finished:
@@ -193,7 +193,7 @@ def test_the_first_visit_to_path_patching_shows_the_strongest_source_of_a_stored
 
 
 def test_a_full_queue_is_a_sentence(visit: Visit, monkeypatch: pytest.MonkeyPatch):
-    def full(request: AllSourcesRequest) -> jobs.Job:
+    def full(request: AllSourcesRequest) -> jobs.Job[AllSourcesResult]:
         raise PathscopeError("The queue is full.")
 
     monkeypatch.setattr("analysis.jobs.submit", full)
