@@ -118,6 +118,27 @@ def test_an_upgrade_never_serves_an_old_number(monkeypatch, experiment, library)
     assert len(computing.requests) == 2
 
 
+def test_another_release_of_pathscope_reaches_no_old_number(monkeypatch, experiment):
+    computing = Computing(monkeypatch)
+    request = OverviewRequest(experiment)
+    cached.answer(request)
+    monkeypatch.setattr("analysis.__version__", "99")
+    assert cached.stored(request) is None
+    assert not cached.answer(request).from_store
+    assert len(computing.requests) == 2
+
+
+def test_another_definition_changes_the_keys_of_its_own_kind_only(monkeypatch, experiment):
+    before = [key(request) for request in all_kinds(experiment)]
+    for index, request in enumerate(all_kinds(experiment)):
+        with monkeypatch.context() as raised:
+            raised.setattr(type(request), "version", request.version + 1)
+            after = [key(request) for request in all_kinds(experiment)]
+        assert [one != another for one, another in zip(before, after, strict=True)] == [
+            other == index for other in range(len(before))
+        ]
+
+
 @pytest.mark.parametrize("name", ["SCHEMA_VERSION", "PROCESSING"])
 def test_schema_and_processing_change_the_key(monkeypatch, experiment, name):
     before = key(OverviewRequest(experiment))
@@ -133,6 +154,17 @@ def test_schema_and_processing_change_the_key(monkeypatch, experiment, name):
 def test_runs_of_other_weights_dtypes_and_tokens_have_other_keys(change):
     content = {"fingerprint": "f", "dtype": "float32", "token_ids": [1, 2, 3]}
     assert keys.run_content(**content) != keys.run_content(**content | change)
+
+
+def test_runs_of_another_definition_or_release_have_other_keys(monkeypatch):
+    before = keys.run_content("f", "float32", [1])
+    with monkeypatch.context() as raised:
+        raised.setattr(keys, "RUNS_VERSION", 99)
+        assert keys.run_content("f", "float32", [1]) != before
+    for library in keys.LIBRARIES:
+        assert before["versions"][library] == keys.importlib.metadata.version(library)
+    monkeypatch.setattr("analysis.__version__", "99")
+    assert keys.run_content("f", "float32", [1]) != before
 
 
 def test_the_processing_in_the_key_is_what_transformer_lens_does():
