@@ -13,8 +13,7 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
-from analysis import jobs
-from analysis.answers import cached
+from analysis import answers, jobs
 from analysis.demo_model.examples import EXAMPLES, Example
 from analysis.errors import PathscopeError
 from analysis.models import DEMO
@@ -46,7 +45,7 @@ def warm(request: Request[Any]) -> str | None:
     Raises `PathscopeError` where it cannot be computed.
     """
     if not isinstance(request, LongRequest):
-        return cached.answer(request).note
+        return answers.answer(request).note
     job = jobs.submit(request)
     while not (snapshot := job.snapshot()).finished:
         job.watch()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from analysis import jobs
-from analysis.answers import cached
+from analysis.answers import stored
 from analysis.errors import PathscopeError
 from analysis.results import AllSourcesRequest, AllSourcesResult
 from pages.shared.cards import error_card, identical_note, note_card, overview_or_stop, provenance_panel
@@ -65,9 +65,9 @@ st.caption(
 )
 choices = patching_controls()
 request = AllSourcesRequest(experiment, **choices)
-stored = cached.stored(request)
-if stored is not None:
-    show(stored.result, stored.from_store)
+found = stored(request)
+if found is not None:
+    show(found.result, found.from_store)
     st.stop()
 
 overview = overview_or_stop(experiment).result

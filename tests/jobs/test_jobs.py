@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from analysis.answers import cached
+from analysis import answers
 from analysis.errors import PathscopeError, PromptError, Remedy
 from analysis.jobs import board as jobs
 from analysis.jobs import resume
@@ -111,7 +111,7 @@ def test_cancel_frees_the_worker_and_keeps_what_is_finished(monkeypatch, request
     assert job.snapshot().state == "cancelled"
     until(job.idle.is_set)
     assert len(computed) == 4
-    assert cached.stored(request_) is None
+    assert answers.stored(request_) is None
     again = jobs.submit(request_)
     assert again is not job
     assert ended(again).state == "done"

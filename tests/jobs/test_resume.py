@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 import torch
 
-from analysis.answers import cached
+from analysis import answers
 from analysis.jobs import board as jobs
 from analysis.patching.all_sources import most_promising_first
 from analysis.results import AllSourcesResult, PathRequest
+from analysis.store import open_store
 from tests.jobs.watching import SMALL_PIECES, ended, slowly, until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,18 +33,18 @@ def test_a_sweep_ends_as_the_exact_result_and_is_stored(request_):
     assert not np.isnan(done.result.estimate[done.result.causal]).any()
     from analysis.answers.compute import compute
 
-    alone = compute(request_, cached.open_store())
+    alone = compute(request_, open_store())
     assert isinstance(alone, AllSourcesResult)
     np.testing.assert_allclose(done.result.values, alone.values, atol=2e-5)
-    stored = cached.stored(request_)
+    stored = answers.stored(request_)
     assert stored is not None
     np.testing.assert_array_equal(stored.result.values, done.result.values)
-    assert cached.stored(PathRequest(request_.experiment, 0, 1)) is not None
+    assert answers.stored(PathRequest(request_.experiment, 0, 1)) is not None
 
 
 def test_pieces_and_estimate_leave_the_store_once_the_whole_is_in_it(request_):
     ended(jobs.submit(request_))
-    kinds = {key.split("/")[0] for key in cached.open_store().keys("")}
+    kinds = {key.split("/")[0] for key in open_store().keys("")}
     assert kinds == {"activations", "result"}
 
 
@@ -158,9 +159,9 @@ def test_a_sweep_killed_at_60_percent_resumes_and_equals_an_uninterrupted_one(
     )
     assert run.returncode == -signal.SIGKILL, run.stderr
     before = [int(line) for line in run.stdout.split()]
-    finished = len(cached.open_store().keys("piece/"))
+    finished = len(open_store().keys("piece/"))
     assert 0 < finished <= len(before)
-    pieces = [cached.open_store().get(key) for key in cached.open_store().keys("piece/")]
+    pieces = [open_store().get(key) for key in open_store().keys("piece/")]
 
     notes: list[str | None] = []
     computed = slowly(monkeypatch, lambda _: notes.append(job.snapshot().note))
