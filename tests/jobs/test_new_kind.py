@@ -1,6 +1,6 @@
 """A new kind of question is declared in one file, this one, and every door of the house knows it.
 
-How large the residual stream is at each position of the clean run: quick to ask for one position,
+How large an MLP's hidden layer is at each position of the clean run: quick to ask for one position,
 and a survey of all of them, which is done position by position.
 """
 
@@ -34,7 +34,8 @@ from analysis.store import open_store
 from tests.experiments import on
 from tests.jobs.watching import ended, until
 
-STREAM = "blocks.1.hook_resid_mid"
+#: Read by no other kind.
+HIDDEN = "blocks.1.mlp.hook_post"
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,11 +89,11 @@ class SurveyRequest(LongRequest[SurveyResult]):
 
 
 def activations_read(bridge: Any) -> set[str]:
-    return {STREAM}
+    return {HIDDEN}
 
 
 def measured(origin: Origin, position: int) -> float:
-    return float(origin.runs.clean.activations[STREAM][0, position].double().norm())
+    return float(origin.runs.clean.activations[HIDDEN][0, position].double().norm())
 
 
 def size_result(request: SizeRequest, origin: Origin) -> SizeResult:
@@ -159,7 +160,7 @@ def expected(experiment) -> np.ndarray:
     bridge = models.load(experiment.model).bridge
     with torch.no_grad():
         _, cache = bridge.run_with_cache(bridge.to_tokens(experiment.clean))
-    return cache[STREAM][0].double().norm(dim=-1).numpy()
+    return cache[HIDDEN][0].double().norm(dim=-1).numpy()
 
 
 def test_it_is_asked_and_its_answer_has_its_type(experiment):
@@ -253,10 +254,19 @@ def test_it_is_cancelled_and_resumed_where_it_stood(monkeypatch, experiment):
     job = cancelled_after(3, request, monkeypatch)
     assert Survey.measured == [0, 1, 2] and stored(request) is None
     assert job.snapshot().n_done == 3
+    took_a_quarter_hour(open_store().keys("piece/"))
     done = ended(submit(request))
     assert done.state == "done" and done.result is not None
     assert Survey.measured == list(range(done.n_total))
     np.testing.assert_allclose(done.result.sizes, expected(experiment), rtol=1e-5)
+    assert done.result.provenance.seconds > 2700
+
+
+def took_a_quarter_hour(keys: list[str]) -> None:
+    for key in keys:
+        entry = open_store().get(key)
+        assert entry is not None
+        open_store().put(key, {name: value.copy() for name, value in entry.arrays.items()}, {"seconds": 900})
 
 
 def test_pieces_of_another_cut_are_not_taken_over(monkeypatch, experiment):
