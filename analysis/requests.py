@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any, Generic, Literal, TypeVar, get_args, get_origin
+from typing import Any, ClassVar, Generic, Literal, TypeVar, get_args, get_origin
 
 Component = Literal["q", "k", "v"]
 LayerNormMode = Literal["frozen", "exact"]
@@ -54,9 +54,22 @@ class Experiment:
 
 @dataclass(frozen=True)
 class Request(Generic[R]):
-    """A question about an experiment that an `R` answers; each subclass is one kind of question."""
+    """A question about an experiment that an `R` answers; each subclass is one kind of question.
+
+    A kind is declared by its class alone: the fields that tell one question from another, the result
+    in brackets, and the class attributes below. Names of functions are ``module:name``, resolved only
+    when there is something to compute.
+    """
 
     experiment: Experiment
+
+    #: The function ``(request, origin) -> R`` that computes the result from an `Origin`, which holds
+    #: the model and both runs.
+    computed_by: ClassVar[str]
+    #: The version of the result's definition, raised when that changes: it stands in every key.
+    version: ClassVar[int]
+    #: Functions ``(bridge) -> set[str]`` that name the activations which it reads of the runs.
+    reads: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -85,6 +98,17 @@ class Request(Generic[R]):
         The function gives None where that answer does not hold it after all.
         """
         return ()
+
+
+@dataclass(frozen=True)
+class LongRequest(Request[R]):
+    """A question whose work takes long, and is therefore cut into pieces that are kept.
+
+    `computed_by` makes an `analysis.results.LongWork` of request and origin instead of the result.
+    """
+
+    #: What the work is called in sentences.
+    called: ClassVar[str] = "computation"
 
 
 FoundIn = tuple[Request[Any], Callable[[Any], R | None]]

@@ -13,13 +13,19 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
-from analysis import jobs
-from analysis.answers import cached
+from analysis import answers, jobs
 from analysis.demo_model.examples import EXAMPLES, Example
 from analysis.errors import PathscopeError
 from analysis.models import DEMO
 from analysis.requests import COMPONENTS, RUNS, UNITS, Experiment
-from analysis.results import AllSourcesRequest, AttributionRequest, OverviewRequest, Request, SanityRequest
+from analysis.results import (
+    AllSourcesRequest,
+    AttributionRequest,
+    LongRequest,
+    OverviewRequest,
+    Request,
+    SanityRequest,
+)
 
 _POLL_SECONDS = 0.05
 
@@ -38,14 +44,14 @@ def warm(request: Request[Any]) -> str | None:
 
     Raises `PathscopeError` where it cannot be computed.
     """
-    if not isinstance(request, AllSourcesRequest):
-        return cached.answer(request).note
+    if not isinstance(request, LongRequest):
+        return answers.answer(request).note
     job = jobs.submit(request)
     while not (snapshot := job.snapshot()).finished:
         job.watch()
         time.sleep(_POLL_SECONDS)
     if snapshot.state != "done":
-        raise PathscopeError(snapshot.error or "The sweep was stopped.", *snapshot.remedies)
+        raise PathscopeError(snapshot.error or f"The {request.called} was stopped.", *snapshot.remedies)
     return snapshot.note
 
 

@@ -13,11 +13,24 @@ from transformer_lens.utilities import Slice
 from analysis.attribution.completeness import require_complete
 from analysis.attribution.direct_logit import split_logit
 from analysis.attribution.readout import require_readable, tolerance
-from analysis.attribution.residual import narrowed, precision
+from analysis.attribution.residual import narrowed, needed, precision
 from analysis.errors import AnswerError, UnsupportedModelError
 from analysis.experiment import Origin, Run
 from analysis.metrics import ULPS, logit_resolution, logit_scale, logit_spread
+from analysis.requests import UNITS
 from analysis.results import AttributionRequest, AttributionResult
+
+
+def activations_read(bridge: Any) -> set[str]:
+    """What any unit's attribution reads of a run, by TransformerLens name."""
+    return set().union(*(needed(bridge, unit) for unit in UNITS))
+
+
+def whole_attribution(request: AttributionRequest, origin: Origin) -> AttributionResult:
+    """`attribution_result`, refused by `UnsupportedModelError` where its parts miss the whole."""
+    result = attribution_result(request, origin)
+    require_whole(result, getattr(origin.runs, request.run).logits)
+    return result
 
 
 @torch.no_grad()

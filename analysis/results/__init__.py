@@ -1,6 +1,6 @@
 """The kinds of question, each beside its result: frozen, with labels, units, tables, provenance; no torch."""
 
-from analysis.requests import Request, request_from_json, request_to_json
+from analysis.requests import LongRequest, Request, request_from_json, request_to_json
 from analysis.results.attribution import AttributionRequest, AttributionResult
 from analysis.results.overview import OverviewRequest, OverviewResult
 from analysis.results.patching import (
@@ -12,17 +12,23 @@ from analysis.results.patching import (
 )
 from analysis.results.provenance import Provenance, Result
 from analysis.results.sanity import SanityRequest, SanityResult
+from analysis.results.work import Arrays, GrowingResult, LongWork, Pieces
 
 __all__ = [
     "AllSourcesRequest",
     "AllSourcesResult",
+    "Arrays",
     "AttributionRequest",
     "AttributionResult",
+    "GrowingResult",
+    "LongRequest",
+    "LongWork",
     "OverviewRequest",
     "OverviewResult",
     "PatchingResult",
     "PathRequest",
     "PathResult",
+    "Pieces",
     "Provenance",
     "Request",
     "Result",

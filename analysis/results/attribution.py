@@ -86,5 +86,9 @@ class AttributionResult(Result):
 class AttributionRequest(Request[AttributionResult]):
     """Direct logit attribution of one run, for every position at once."""
 
+    computed_by = "analysis.attribution:whole_attribution"
+    version = 1
+    reads = ("analysis.attribution:activations_read",)
+
     unit: Unit = "component"
     run: Run = "clean"

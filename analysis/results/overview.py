@@ -34,3 +34,6 @@ class OverviewResult(Result):
 @dataclass(frozen=True)
 class OverviewRequest(Request[OverviewResult]):
     """Tokens, predictions and the metric of both runs."""
+
+    computed_by = "analysis.experiment:overview_result"
+    version = 1

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from analysis.labels import head_label
 from analysis.nodes import causal_edges
-from analysis.requests import Component, FoundIn, LayerNormMode, MetricName, Request
+from analysis.requests import Component, FoundIn, LayerNormMode, LongRequest, MetricName, Request
 from analysis.results.provenance import Result
+from analysis.results.work import GrowingResult
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,7 +65,7 @@ class PathResult(PatchingResult):
 
 
 @dataclass(frozen=True, eq=False)
-class AllSourcesResult(PatchingResult):
+class AllSourcesResult(PatchingResult, GrowingResult):
     """Every source head to every later head; may be partly estimated while a sweep runs.
 
     `values[sl, sh, dl, dh]` is the metric with that path patched, NaN where it is not
@@ -73,6 +74,7 @@ class AllSourcesResult(PatchingResult):
     """
 
     arrays: ClassVar[tuple[str, ...]] = ("values", "estimate")
+    counted: ClassVar[str] = "paths"
 
     request: AllSourcesRequest
     values: Float[np.ndarray, "layer head layer head"]
@@ -87,6 +89,16 @@ class AllSourcesResult(PatchingResult):
     def measured(self) -> Bool[np.ndarray, "layer head layer head"]:
         """True where the value is measured, False where it is estimated, missing or no path."""
         return ~np.isnan(self.values)
+
+    @cached_property
+    def n_done(self) -> int:
+        """How many paths are measured."""
+        return int(self.measured.sum())
+
+    @cached_property
+    def n_total(self) -> int:
+        """How many causal paths there are."""
+        return int(self.causal.sum())
 
     @property
     def complete(self) -> bool:
@@ -113,12 +125,6 @@ class AllSourcesResult(PatchingResult):
             values=self.values[layer, head],
         )
 
-    def with_values(self, edges: np.ndarray, values: np.ndarray) -> Self:
-        """A copy in which `edges` [n, 4] carry the measured `values` [n]."""
-        filled = self.values.copy()
-        filled[tuple(edges.T)] = values
-        return replace(self, values=filled)
-
     def table(self, most: int | None = None) -> pd.DataFrame:
         """One row per causal edge, largest absolute effect first; `measured` tells estimates apart."""
         edges = np.argwhere(~np.isnan(self.effect))
@@ -130,6 +136,10 @@ class AllSourcesResult(PatchingResult):
 @dataclass(frozen=True)
 class PathRequest(Request[PathResult]):
     """Direct path patching from one source head to every later head."""
+
+    computed_by = "analysis.patching:path_result"
+    version = 1
+    reads = ("analysis.sweep:activations_read",)
 
     source_layer: int
     source_head: int
@@ -150,8 +160,13 @@ class PathRequest(Request[PathResult]):
 
 
 @dataclass(frozen=True)
-class AllSourcesRequest(Request[AllSourcesResult]):
+class AllSourcesRequest(LongRequest[AllSourcesResult]):
     """Direct path patching from every source head to every later head."""
+
+    computed_by = "analysis.patching:AllSourcesWork"
+    version = 1
+    reads = ("analysis.sweep:activations_read",)
+    called = "sweep"
 
     component: Component = "q"
     layer_norm: LayerNormMode = "frozen"

@@ -26,3 +26,7 @@ class SanityResult(Result):
 @dataclass(frozen=True)
 class SanityRequest(Request[SanityResult]):
     """The identities and parity checks, measured on one experiment."""
+
+    computed_by = "analysis.sanity:sanity_result"
+    version = 1
+    reads = ("analysis.attribution:activations_read", "analysis.sweep:activations_read")

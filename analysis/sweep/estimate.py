@@ -79,9 +79,13 @@ def edge_attributions(
 def _edge_attributions(patch: Patch, components: tuple[Component, ...]) -> dict[Component, Edges4]:
     decoder, run = patch.gate.decoder, patch.gate.run
     if decoder is None or run is None:
+        hooked = patch.gate.hooked
         raise UnsupportedModelError(
-            "There is no estimate for this model: the replay, whose gradient it is, does not reproduce "
-            "its forward pass, or hooks sit on it. The exact sweep runs without it."
+            f"There is no estimate beside hooks, which it would leave out, and {hooked[0]} carries one. Remove "
+            "it, with model.reset_hooks() for example, or run the exact sweep."
+            if hooked
+            else "There is no estimate for this model: the replay, whose gradient it is, does not reproduce "
+            "its forward pass. Run the exact sweep, which needs none."
         )
     gradients = _gradients(decoder, run.layers[0].resid_pre, patch.metric, components)
     n_layers, n_heads = len(decoder.blocks), decoder.blocks[0].attention.W_Q.shape[0]

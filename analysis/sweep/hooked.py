@@ -6,11 +6,11 @@ fails the gate, or somebody's hooks sit on the model. A source head is patched i
 
 1. ``ln1`` of the destination layer reads (exact) or gives out (frozen) the patch beside the corrupted
    run; of what the model then projects, the one component is kept.
-2. The corrupted run with that component put in gives every destination head's z.
-3. The corrupted run with one head's z put in gives the logits of that path.
+2. The corrupted run with the destination head's own component put in gives that head's z.
+3. The corrupted run with that z put in gives the logits of the path.
 
-So a grouped key or value, or a norm over several heads, is seen as a whole, and only the
-destination's own output is kept.
+What step 2 does to other heads, through a shared key or value or a norm over several heads, is not
+carried on: only the destination's own output is kept.
 """
 
 from __future__ import annotations
@@ -66,10 +66,9 @@ class HookedPath:
         """The metric of every edge of one piece, mean and per prompt."""
         layer = int(edges[0, 2])
         sources, source_of_edge = np.unique(edges[:, :2], axis=0, return_inverse=True)
-        patched = self._patched_z(layer, sources, check)
-        z = patched[source_of_edge.reshape(-1), ..., edges[:, 3], :]
+        projected = self._projected(layer, sources, check)[source_of_edge.reshape(-1)]
         found = [
-            measure_logits(self._patch.metric, self._with_z(layer, edges[rows, 3], z[rows], check))
+            measure_logits(self._patch.metric, self._logits(layer, edges[rows, 3], projected[rows], check))
             for rows in self._rows(len(edges))
         ]
         values = np.concatenate([of_rows for of_rows, _ in found])
@@ -84,23 +83,22 @@ class HookedPath:
         step = 1 if self._patch.gate.hooked else max(1, number)
         return (slice(first, min(first + step, number)) for first in range(0, number, step))
 
-    def _patched_z(
+    def _projected(
         self, layer: int, sources: Int[np.ndarray, "source 2"], check: Check
     ) -> Float[Tensor, "source batch pos head d_head"]:
-        """z of every head of `layer` whose one component sees the patch of each source."""
+        """The one component of every head of `layer`, as the model projects it under each source's patch."""
         device = self._tokens.device
         deltas = self._writes.delta(torch.as_tensor(sources, device=device), self._everywhere).transpose(0, 1)
-        prefix = f"blocks.{layer}.attn"
-        component, found = f"{prefix}.hook_{self._patch.component}", []
+        found = []
         for rows in self._rows(len(sources)):
-            tokens = self._tokens.repeat(rows.stop - rows.start, 1)
             check()
             with self._norm_sees(layer, deltas[rows].flatten(0, 1)):
-                projected = self._read(tokens, component, [])
-            check()
-            z = self._read(tokens, f"{prefix}.hook_z", [(component, lambda value, hook, put=projected: put)])
-            found.append(z.unflatten(0, (-1, len(self._tokens))))
+                component = self._read(rows.stop - rows.start, self._component(layer), [])
+            found.append(component.unflatten(0, (-1, len(self._tokens))))
         return torch.cat(found)
+
+    def _component(self, layer: int) -> str:
+        return f"blocks.{layer}.attn.hook_{self._patch.component}"
 
     @contextmanager
     def _norm_sees(self, layer: int, delta: Float[Tensor, "row pos d_model"]) -> Iterator[None]:
@@ -117,35 +115,47 @@ class HookedPath:
         finally:
             handle.remove()
 
-    def _read(self, tokens: Int[Tensor, "row pos"], name: str, hooks: Hooks) -> Tensor:
-        """The activation `name` of a run of `tokens` under `hooks`, as the rest of the run sees it."""
-        kept: list[Tensor] = []
-        self._model.run_with_hooks(
-            tokens, fwd_hooks=[*hooks, (name, lambda value, hook: kept.append(value.detach().clone()))]
-        )
-        return kept[0]
-
-    def _with_z(
+    def _logits(
         self,
         layer: int,
         heads: Int[np.ndarray, "edge"],
-        z: Float[Tensor, "edge batch pos d_head"],
+        projected: Float[Tensor, "edge batch pos head d_head"],
         check: Check,
     ) -> Float[Tensor, "edge batch pos d_vocab"]:
-        """Logits of the corrupted run in which each edge's destination head has the z given for it."""
-        batch = len(self._tokens)
-        head_of_row = torch.as_tensor(heads, device=z.device).repeat_interleave(batch)
-        rows = torch.arange(len(head_of_row), device=z.device)
-
-        def put(value: Tensor, hook: object) -> Tensor:
-            value = value.clone()
-            value[rows, :, head_of_row] = z.flatten(0, 1)
-            return value
-
+        """Logits of the corrupted run in which each edge's head, and no other, has its component patched."""
+        n_edges, z_name = len(heads), f"blocks.{layer}.attn.hook_z"
+        own = heads // (self._model.cfg.n_heads // projected.shape[3])
         check()
-        tokens = self._tokens.repeat(len(heads), 1)
-        logits = self._model.run_with_hooks(tokens, fwd_hooks=[(f"blocks.{layer}.attn.hook_z", put)])
-        return logits.unflatten(0, (len(heads), batch))
+        z = self._read(n_edges, z_name, [(self._component(layer), _one_head(own, projected))])
+        check()
+        put = _one_head(heads, z.unflatten(0, (n_edges, -1)))
+        logits = self._model.run_with_hooks(self._tokens.repeat(n_edges, 1), fwd_hooks=[(z_name, put)])
+        return logits.unflatten(0, (n_edges, -1))
+
+    def _read(self, n_rows: int, name: str, hooks: Hooks) -> Tensor:
+        """The activation `name` of so many corrupted runs under `hooks`, as the rest of the run sees it."""
+        kept: list[Tensor] = []
+        self._model.run_with_hooks(
+            self._tokens.repeat(n_rows, 1),
+            fwd_hooks=[*hooks, (name, lambda value, hook: kept.append(value.detach().clone()))],
+        )
+        return kept[0]
+
+
+def _one_head(
+    heads: Int[np.ndarray, "row"], values: Float[Tensor, "row batch pos head d_head"]
+) -> Callable[..., Tensor]:
+    """A hook that puts of each row's `values` that row's one head in place, and leaves all others."""
+    head = torch.as_tensor(heads, device=values.device).repeat_interleave(values.shape[1])
+    flat = values.flatten(0, 1)
+    rows = torch.arange(len(flat), device=flat.device)
+
+    def put(value: Tensor, hook: object) -> Tensor:
+        value = value.clone()
+        value[rows, :, head] = flat[rows, :, head]
+        return value
+
+    return put
 
 
 def _require_plain_writes(gate: Gate, W_O: tuple[Tensor, ...]) -> None:

@@ -27,19 +27,19 @@ MOST_EDGES = 100
 PATHS_DRAWN_PER_SECOND = 1_500
 
 
-def job_panel(job: Job, snapshot: JobSnapshot) -> None:
+def job_panel(job: Job[AllSourcesResult], snapshot: JobSnapshot[AllSourcesResult]) -> None:
     """Bar, pairs done and left, seconds left, place in the queue, and a button to cancel."""
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         if snapshot.state == "queued":
             before = snapshot.queue_position
             st.progress(0.0, text=f"Waiting for {before} earlier sweeps" if before else "Starting")
-        elif snapshot.state == "estimating":
+        elif snapshot.state == "starting":
             st.progress(0.0, text="Estimating every path at once")
         else:
-            total = max(1, snapshot.pairs_total)
+            total = max(1, snapshot.n_total)
             left = "" if snapshot.seconds_left is None else f", about {_rough(snapshot.seconds_left)} left"
-            text = f"{snapshot.pairs_done:,} of {snapshot.pairs_total:,} paths measured{left}"
-            st.progress(min(1.0, snapshot.pairs_done / total), text=text)
+            text = f"{snapshot.n_done:,} of {snapshot.n_total:,} paths measured{left}"
+            st.progress(min(1.0, snapshot.n_done / total), text=text)
         st.button("Cancel", key=Key.CANCEL_SWEEP, icon=":material/stop_circle:", on_click=job.cancel)
 
 

@@ -16,7 +16,7 @@ from analysis.answers import answer, stored
 from analysis.errors import ModelError
 from analysis.models import catalogue, loading
 from analysis.models.files import find
-from analysis.requests import AttributionRequest
+from analysis.results import AttributionRequest
 from tests.experiments import on
 from tests.models.prepared import (
     LOADED,

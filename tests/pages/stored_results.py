@@ -15,13 +15,14 @@ import numpy as np
 from analysis.answers import remember
 from analysis.demo_model.examples import EXAMPLES
 from analysis.nodes import causal_edges
-from analysis.requests import Experiment, SanityRequest
+from analysis.requests import Experiment
 from analysis.results import (
     AllSourcesResult,
     AttributionResult,
     OverviewResult,
     PathResult,
     Result,
+    SanityRequest,
     SanityResult,
 )
 from tests.chart_samples import PROVENANCE, all_sources, attribution, overview, path

@@ -191,14 +191,14 @@ def test_the_page_refuses_parts_that_do_not_make_the_whole(
     visit: Visit, monkeypatch: pytest.MonkeyPatch, tmp_path, factor: float, shown: bool
 ):
     monkeypatch.setenv("PATHSCOPE_CACHE_DIR", str(tmp_path / "store"))
-    attribute = of_run.direct_logit_attribution
+    attribute = of_run.split_logit
 
     def wrong(*arguments: Any, **options: Any) -> Any:
         parts = attribute(*arguments, **options)
         parts.attribution.mul_(factor)
         return parts
 
-    monkeypatch.setattr(of_run, "direct_logit_attribution", wrong)
+    monkeypatch.setattr(of_run, "split_logit", wrong)
     app = visit("direct_logit_attribution")
     assert not app.exception
     assert bool(app.get("vega_lite_chart")) is shown

@@ -11,13 +11,12 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from analysis.answers import cached
+from analysis import answers, jobs
 from analysis.demo_model.examples import EXAMPLES
 from analysis.errors import PathscopeError
-from analysis.jobs import board as jobs
 from analysis.models.catalogue import fingerprint
 from analysis.requests import Experiment
-from analysis.results import AllSourcesRequest, AttributionRequest, request_from_json
+from analysis.results import AllSourcesRequest, AllSourcesResult, AttributionRequest, request_from_json
 from pages.shared.cards import csv_with_provenance
 from pages.shared.keys import Key
 
@@ -37,7 +36,7 @@ def texts(app: AppTest) -> str:
     return "\n".join(element.value for element in app.text)
 
 
-def sweep_finished(request: AllSourcesRequest) -> jobs.JobSnapshot:
+def sweep_finished(request: AllSourcesRequest) -> jobs.JobSnapshot[AllSourcesResult]:
     """The end of the sweep that a page started."""
     job = jobs.submit(request)
     while not job.finished:
@@ -147,7 +146,7 @@ def test_attribution_shows_every_unit_at_every_kind_of_position(visit: Visit, un
 
 
 def test_a_downloaded_table_tells_where_its_numbers_come_from():
-    result = cached.answer(AttributionRequest(EXPERIMENT)).result
+    result = answers.answer(AttributionRequest(EXPERIMENT)).result
     table = result.table(-1)
     csv = csv_with_provenance(result, table)
     comments = [line[2:].split(": ", 1) for line in csv.splitlines() if line.startswith("# ")]
@@ -184,7 +183,7 @@ def test_all_sources_starts_by_itself_and_ends_with_measured_edges(visit: Visit)
 
 def test_the_first_visit_to_path_patching_shows_the_strongest_source_of_a_stored_sweep(visit: Visit):
     sweep_finished(AllSourcesRequest(EXPERIMENT))
-    found = cached.stored(AllSourcesRequest(EXPERIMENT))
+    found = answers.stored(AllSourcesRequest(EXPERIMENT))
     assert found is not None
     strongest = found.result.table(1).iloc[0]
     app = visit("path_patching")
@@ -193,7 +192,7 @@ def test_the_first_visit_to_path_patching_shows_the_strongest_source_of_a_stored
 
 
 def test_a_full_queue_is_a_sentence(visit: Visit, monkeypatch: pytest.MonkeyPatch):
-    def full(request: AllSourcesRequest) -> jobs.Job:
+    def full(request: AllSourcesRequest) -> jobs.Job[AllSourcesResult]:
         raise PathscopeError("The queue is full.")
 
     monkeypatch.setattr("analysis.jobs.submit", full)
