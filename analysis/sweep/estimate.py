@@ -81,7 +81,7 @@ def _edge_attributions(patch: Patch, components: tuple[Component, ...]) -> dict[
     if decoder is None or run is None:
         hooked = patch.gate.hooked
         raise UnsupportedModelError(
-            f"There is no estimate beside hooks, which it would leave out, and {hooked[0]} carries one. Remove "
+            f"There is no estimate beside hooks, which it would leave out: {hooked[0]} carries one. Remove "
             "it, with model.reset_hooks() for example, or run the exact sweep."
             if hooked
             else "There is no estimate for this model: the replay, whose gradient it is, does not reproduce "
