@@ -6,7 +6,7 @@ rendered as markdown.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,7 @@ class Remedy:
     """
 
     label: str
+    _: KW_ONLY
     field: str
     value: str
 

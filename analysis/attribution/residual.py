@@ -65,6 +65,8 @@ def as_slice(pos: Any) -> Slice:
     if isinstance(pos, Tensor | np.ndarray | np.integer) and pos.ndim == 0:
         pos = pos.item()
     try:
+        if not _indices(pos):
+            raise TypeError
         positions = Slice(pos)
         flat = positions.mode != "array" or positions.slice.ndim == 1
     except (TypeError, ValueError):
@@ -74,6 +76,16 @@ def as_slice(pos: Any) -> Slice:
             f"pos is {pos!r}. Give an index, a tuple for a slice, a list, tensor or array, or None."
         )
     return positions
+
+
+def _indices(pos: Any) -> bool:
+    """Whether every entry of a list, tuple, tensor or array is an index; a slice's may be None."""
+    if isinstance(pos, Tensor | np.ndarray):
+        pos = pos.tolist()
+    entries = [entry for entry in pos if entry is not None] if isinstance(pos, tuple) else pos
+    return not isinstance(entries, list) or all(
+        isinstance(entry, int | np.integer) and not isinstance(entry, bool) for entry in entries
+    )
 
 
 def narrowed(model: Any, cache: Activations, unit: Unit, positions: Slice) -> ActivationCache:

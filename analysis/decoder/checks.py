@@ -31,8 +31,8 @@ def check_evaluation_mode(model: Any) -> None:
     if training is not None:
         where = f" (at {training})" if training else ""
         raise PathscopeError(
-            f"The model is in training mode{where}, so its dropout would change every run. Call model.eval() "
-            "first."
+            f"The model is in training mode{where} and not in evaluation mode, so its dropout would change "
+            "every run. Call model.eval() first."
         )
 
 

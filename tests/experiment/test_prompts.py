@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import replace
 from typing import Any
 
@@ -9,8 +10,8 @@ import pytest
 import torch
 
 from analysis import models
-from analysis.errors import AnswerError, ModelError, PathscopeError, PromptError
-from analysis.experiment import prompts
+from analysis.errors import AnswerError, ModelError, PathscopeError, PromptError, Remedy
+from analysis.experiment import Runs, prompts
 from analysis.requests import Experiment
 from tests.families import FAMILIES
 from tests.runs import family_model
@@ -248,3 +249,16 @@ def test_text_needs_a_tokenizer_and_an_id_does_not(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(model, "tokenizer", None)
     with pytest.raises(ModelError, match="no tokenizer: give the answer as a token id instead of ' a'"):
         prompts.single_token(model, " a", "answer")
+
+
+def test_what_could_be_exchanged_must_be_named():
+    """Two prompts, two answers, two runs and two texts look alike: nobody may hand them over by place."""
+    places = {
+        type_: [
+            name
+            for name, field in inspect.signature(type_).parameters.items()
+            if field.kind != field.KEYWORD_ONLY
+        ]
+        for type_ in (prompts.PromptPair, Runs, Remedy)
+    }
+    assert places == {prompts.PromptPair: [], Runs: ["model", "pair"], Remedy: ["label"]}

@@ -174,7 +174,7 @@ def test_a_failure_is_a_sentence_and_leaves_the_worker_alive(monkeypatch, reques
 
 
 def test_what_is_wrong_with_the_prompts_comes_with_its_remedies(monkeypatch, request_):
-    remedy = Remedy("Use another", "clean", " z")
+    remedy = Remedy("Use another", field="clean", value=" z")
 
     def refuse(request, stop):
         raise PromptError("The prompts do not fit.", remedy)
