@@ -15,13 +15,14 @@ import numpy as np
 from analysis.answers import remember
 from analysis.demo_model.examples import EXAMPLES
 from analysis.nodes import causal_edges
-from analysis.requests import Experiment, SanityRequest
+from analysis.requests import Experiment
 from analysis.results import (
     AllSourcesResult,
     AttributionResult,
     OverviewResult,
     PathResult,
     Result,
+    SanityRequest,
     SanityResult,
 )
 from tests.chart_samples import PROVENANCE, all_sources, attribution, overview, path
@@ -60,6 +61,7 @@ def an_overview(n_layers: int = N_LAYERS, n_heads: int = N_HEADS) -> OverviewRes
         request=replace(sample.request, experiment=EXPERIMENT),
         clean_tokens=CLEAN_TOKENS,
         corrupted_tokens=CORRUPTED_TOKENS,
+        differences=DIFFER,
         metrics=METRICS,
         n_layers=n_layers,
         n_heads=n_heads,
