@@ -61,6 +61,7 @@ def an_overview(n_layers: int = N_LAYERS, n_heads: int = N_HEADS) -> OverviewRes
         request=replace(sample.request, experiment=EXPERIMENT),
         clean_tokens=CLEAN_TOKENS,
         corrupted_tokens=CORRUPTED_TOKENS,
+        differences=DIFFER,
         metrics=METRICS,
         n_layers=n_layers,
         n_heads=n_heads,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,7 +16,7 @@ from analysis import jobs
 from analysis.answers import result_key
 from analysis.attribution import of_run
 from analysis.errors import PathscopeError
-from analysis.results import AllSourcesResult, PathResult
+from analysis.results import AllSourcesResult, AttributionResult, PathResult
 from analysis.store import open_store
 from pages.shared.keys import Key
 from tests.charts.drawn import as_number
@@ -191,14 +192,13 @@ def test_the_page_refuses_parts_that_do_not_make_the_whole(
     visit: Visit, monkeypatch: pytest.MonkeyPatch, tmp_path, factor: float, shown: bool
 ):
     monkeypatch.setenv("PATHSCOPE_CACHE_DIR", str(tmp_path / "store"))
-    attribute = of_run.split_logit
+    attribute = of_run.attribution_result
 
-    def wrong(*arguments: Any, **options: Any) -> Any:
-        parts = attribute(*arguments, **options)
-        parts.attribution.mul_(factor)
-        return parts
+    def wrong(*told: Any) -> AttributionResult:
+        result = attribute(*told)
+        return replace(result, attribution=factor * result.attribution)
 
-    monkeypatch.setattr(of_run, "split_logit", wrong)
+    monkeypatch.setattr(of_run, "attribution_result", wrong)
     app = visit("direct_logit_attribution")
     assert not app.exception
     assert bool(app.get("vega_lite_chart")) is shown
