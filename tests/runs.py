@@ -92,17 +92,18 @@ def computed_in_float64(family: str) -> Runs:
     """
     runs = family_runs(family)
     model = family_model.__wrapped__(family)
-    forward = model.forward
+    own = type(model)
 
-    def forward_in_float64(*arguments: Any, **options: Any) -> Any:
-        with KeepFloat64():
-            return forward(*arguments, **options)
+    def forward(model: Any, *arguments: Any, **options: Any) -> Any:
+        with _KeepFloat64():
+            return own.forward(model, *arguments, **options)
 
-    model.forward = forward_in_float64
+    # A class of its own: a forward on the model itself would be somebody's hook.
+    model.__class__ = type(own.__name__, (own,), {"forward": forward})
     return run_pair(model, runs.clean_tokens, runs.corrupted_tokens)
 
 
-class KeepFloat64(TorchFunctionMode):
+class _KeepFloat64(TorchFunctionMode):
     """Inside this context a float64 tensor is never converted to float32."""
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -114,6 +115,11 @@ class KeepFloat64(TorchFunctionMode):
             if kwargs.get("dtype") is torch.float32:
                 kwargs["dtype"] = torch.float64
         return function(*args, **kwargs)
+
+
+def float64_throughout() -> TorchFunctionMode:
+    """A context in which every model keeps float64, as in `computed_in_float64`."""
+    return _KeepFloat64()
 
 
 def last_logit_difference(logits: Float[Tensor, "batch pos d_vocab"]) -> Float[Tensor, ""]:
