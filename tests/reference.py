@@ -6,8 +6,8 @@ the path from head A into component c of head B,
 
 1. the corrupted prompt runs with A's write added to what B's block norms (exact) or to what that
    norm gives out (frozen), and of that run only c of B's layer is kept, as it left the projection;
-2. it runs again with c of head B alone replaced by the kept one, after whatever a person does to c,
-   and only B's own `hook_z` is kept, since heads that share a key, a value or a norm change too;
+2. it runs again with the kept c in place, and of that run only B's own `hook_z` is kept: heads that
+   share a key, a value or a norm see what B sees, and none of them is let to say so;
 3. it runs a third time with only B's z put in place, and is read.
 
 Prompts are never repeated in the batch, so that a hook written for a prompt meets that prompt.
@@ -51,13 +51,15 @@ def patched_logits(
     attn = f"blocks.{edge.dl}.attn"
     with _patched_input(runs, edge.dl, delta, layer_norm):
         projected = _read(runs, f"{attn}.hook_{component}")
-    # Query heads share keys and values in groups of consecutive heads.
-    head = edge.dh * projected.shape[2] // runs.model.cfg.n_heads
-    z = _read(runs, f"{attn}.hook_z", (f"{attn}.hook_{component}", _put(projected, head)))
+    z = _read(runs, f"{attn}.hook_z", (f"{attn}.hook_{component}", lambda value, hook: projected.clone()))
+
+    def put(value: Tensor, hook: Any) -> Tensor:
+        value = value.clone()
+        value[:, :, edge.dh] = z[:, :, edge.dh]
+        return value
+
     with torch.no_grad():
-        return runs.model.run_with_hooks(
-            runs.corrupted_tokens, fwd_hooks=[(f"{attn}.hook_z", _put(z, edge.dh))]
-        )
+        return runs.model.run_with_hooks(runs.corrupted_tokens, fwd_hooks=[(f"{attn}.hook_z", put)])
 
 
 def head_write(runs: Runs, cache: Mapping[str, Tensor], edge: Edge) -> Float[Tensor, "batch pos d_model"]:
@@ -106,9 +108,7 @@ def _patched_input(runs: Runs, layer: int, delta: Tensor, layer_norm: str) -> It
     if layer_norm == "exact" or norm is None:
         handle = reader.register_forward_pre_hook(add_before, with_kwargs=True)
     else:
-        name = f"blocks.{layer}.ln1.hook_scale"
-        # An ActivationCache is no mapping with a `get`.
-        scale = runs.corrupted_cache[name] if name in runs.corrupted_cache else 1.0  # noqa: SIM401
+        scale = runs.corrupted_cache[_scale(layer)] if _has_scale(runs, layer) else 1.0
         handle = reader.register_forward_hook(lambda module, args, normed: normed + delta / scale)
     try:
         yield
@@ -116,15 +116,12 @@ def _patched_input(runs: Runs, layer: int, delta: Tensor, layer_norm: str) -> It
         handle.remove()
 
 
-def _put(value: Float[Tensor, "batch pos head d_head"], head: int) -> Callable[..., Tensor]:
-    """A hook that puts `value` in the place of one head."""
+def _scale(layer: int) -> str:
+    return f"blocks.{layer}.ln1.hook_scale"
 
-    def put(activation: Tensor, hook: Any) -> Tensor:
-        activation = activation.clone()
-        activation[:, :, head] = value[:, :, head]
-        return activation
 
-    return put
+def _has_scale(runs: Runs, layer: int) -> bool:
+    return _scale(layer) in runs.corrupted_cache
 
 
 def _read(runs: Runs, wanted: str, *hooks: tuple[str, Callable[..., Tensor]]) -> Tensor:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from typing import Literal
 
 import torch
@@ -23,7 +23,7 @@ from analysis.metrics import AnswerProbability
 from analysis.requests import Component, LayerNormMode
 from analysis.sweep import Sweep
 from tests.reference import patched_logits
-from tests.runs import Edge, Metric, Runs, causal, last_logit_difference
+from tests.runs import Edge, Metric, Runs, last_logit_difference
 
 #: Largest difference from the reference, as a share of the largest true effect.
 TOLERANCE = 1e-6
@@ -34,7 +34,9 @@ NOTHING = 1e-10
 STEP = 1e-5
 FIRST_ORDER_TOLERANCE = 1e-3
 
-probability = AnswerProbability(answer=7)
+#: Paths that are judged: into the last layer and the one before, over a layer and from the next.
+JUDGED = (Edge(0, 1, 1, 1), Edge(0, 1, 2, 0), Edge(0, 0, 2, 1), Edge(1, 1, 2, 0))
+PROBABILITY = AnswerProbability(answer=7)
 Effects = Mapping[Edge, float]
 
 
@@ -55,13 +57,15 @@ def verdict(entry: str, runs: Runs, component: Component, layer_norm: LayerNormM
             found = ask(runs, component, layer_norm)
         except PathscopeError as refusal:
             return _of_refusal(str(refusal))
-        return _of_numbers(found, asked(runs, component, layer_norm, tuple(found)), entry)
+        return _of_numbers(found, asked(runs, component, layer_norm, found), entry)
 
 
 def _of_refusal(sentence: str) -> Verdict:
-    """A refusal must say what to do, which is an imperative somewhere in it."""
-    verbs = "Ask|Call|Choose|Clear|Give|Load|Make|Pass|Put|Remove|Reset|Run|Set|Take|Turn|Unload|Use"
-    told = re.search(rf"\b({verbs})\b", sentence) is not None
+    """A refusal must say what to do, or what can be done instead."""
+    ways = (
+        "Ask|Call|Choose|Clear|Give|Load|Make|Pass|Put|Remove|Reset|Run|Set|Take|Turn|Unload|Use|runs without"
+    )
+    told = re.search(rf"\b({ways})\b", sentence) is not None
     return Verdict("refused" if told else "wrong", sentence)
 
 
@@ -85,7 +89,7 @@ def _one_source(runs: Runs, component: Component, layer_norm: LayerNormMode) -> 
     )
     return {
         edge: float(values[edge.dl, edge.dh]) - unpatched(runs, last_logit_difference)
-        for edge in _edges(runs)
+        for edge in JUDGED
         if (edge.sl, edge.sh) == (0, 1)
     }
 
@@ -94,57 +98,47 @@ def _all_sources(runs: Runs, component: Component, layer_norm: LayerNormMode) ->
     values = get_act_patch_direct_path_all_sources(
         *runs.arguments, last_logit_difference, component, verbose=False, layer_norm=layer_norm
     )
-    return {edge: float(values[edge]) - unpatched(runs, last_logit_difference) for edge in _edges(runs)}
+    return {edge: float(values[edge]) - unpatched(runs, last_logit_difference) for edge in JUDGED}
 
 
 def _sweep(runs: Runs, component: Component, layer_norm: LayerNormMode) -> Effects:
-    """Its own baseline taken from a named metric, of which it reads one row of logits alone."""
-    sweep = Sweep(
-        *runs.arguments, probability, component=component, layer_norm=layer_norm, sources=[(0, 0), (1, 1)]
-    )
-    return {
+    """With a named metric, of which it may read one row of logits alone, against its own baseline."""
+    sweep = Sweep(*runs.arguments, PROBABILITY, component=component, layer_norm=layer_norm, sources=[(1, 1)])
+    found = {
         Edge(*edge): float(value) - sweep.baseline
         for piece in sweep.run()
         for edge, value in zip(piece.edges.tolist(), piece.values, strict=True)
     }
+    return {edge: found[edge] for edge in JUDGED if edge in found}
 
 
 def _estimate(runs: Runs, component: Component, layer_norm: LayerNormMode) -> Effects:
     values = edge_attribution(
         *nearly_corrupted(runs).arguments, last_logit_difference, component, layer_norm=layer_norm
     )
-    return {edge: float(values[edge]) for edge in _edges(runs)}
+    return {edge: float(values[edge]) for edge in JUDGED}
 
 
-def _effects_of(metric: Metric) -> Callable[..., Effects]:
-    def effects(
-        runs: Runs, component: Component, layer_norm: LayerNormMode, edges: tuple[Edge, ...]
-    ) -> Effects:
-        return {
-            edge: float(metric(true_logits(runs, edge, component, layer_norm))) - unpatched(runs, metric)
-            for edge in edges
-        }
-
-    return effects
+def _effects(
+    metric: Metric, runs: Runs, component: Component, layer_norm: LayerNormMode, edges: Iterable[Edge]
+) -> Effects:
+    return {
+        edge: float(metric(true_logits(runs, edge, component, layer_norm))) - unpatched(runs, metric)
+        for edge in edges
+    }
 
 
 def _effects_of_a_small_patch(
-    runs: Runs, component: Component, layer_norm: LayerNormMode, edges: tuple[Edge, ...]
+    runs: Runs, component: Component, layer_norm: LayerNormMode, edges: Iterable[Edge]
 ) -> Effects:
-    """Of the paths that matter most, and of one from every source into the last layer."""
-    whole = _effects_of(last_logit_difference)(runs, component, layer_norm, edges)
-    strongest = sorted(edges, key=lambda edge: -abs(whole[edge]))[:3]
-    chosen = {*strongest, *[edge for edge in edges if (edge.dl, edge.dh) == (2, 0)]}
-    return _effects_of(last_logit_difference)(
-        nearly_corrupted(runs), component, layer_norm, tuple(sorted(chosen))
-    )
+    return _effects(last_logit_difference, nearly_corrupted(runs), component, layer_norm, edges)
 
 
 #: Public entry -> how it is asked, and what it must say.
 ENTRIES: dict[str, tuple[Callable[..., Effects], Callable[..., Effects]]] = {
-    "one source": (_one_source, _effects_of(last_logit_difference)),
-    "all sources": (_all_sources, _effects_of(last_logit_difference)),
-    "sweep": (_sweep, _effects_of(probability)),
+    "one source": (_one_source, partial(_effects, last_logit_difference)),
+    "all sources": (_all_sources, partial(_effects, last_logit_difference)),
+    "sweep": (_sweep, partial(_effects, PROBABILITY)),
     "estimate": (_estimate, _effects_of_a_small_patch),
 }
 
@@ -183,7 +177,3 @@ def nearly_corrupted(runs: Runs) -> Runs:
             clean = clean * (runs.corrupted_cache[scale] / runs.clean_cache[scale]).unsqueeze(-1)
         near[name] = near[name] + STEP * (clean - near[name])
     return replace(runs, clean_cache=near)
-
-
-def _edges(runs: Runs) -> list[Edge]:
-    return [Edge(*edge) for edge in causal(runs).nonzero().tolist()]
