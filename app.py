@@ -2,18 +2,12 @@
 
 import streamlit as st
 
+from pages.shared.navigation import LEAVES, OVERVIEW
+
 st.set_page_config(page_title="Pathscope", page_icon="🔬", layout="wide")
 
+# The sidebar draws the links: they take the view along.
 st.navigation(
-    [
-        st.Page("pages/overview.py", title="Overview", icon=":material/home:", default=True),
-        st.Page(
-            "pages/direct_logit_attribution.py",
-            title="Direct logit attribution",
-            icon=":material/bar_chart:",
-        ),
-        st.Page("pages/path_patching.py", title="Path patching", icon=":material/conversion_path:"),
-        st.Page("pages/all_sources.py", title="All sources", icon=":material/grid_on:"),
-        st.Page("pages/sanity_checks.py", title="Sanity checks", icon=":material/verified:"),
-    ]
+    [st.Page(leaf.file, title=leaf.title, icon=leaf.icon, default=leaf is OVERVIEW) for leaf in LEAVES],
+    position="hidden",
 ).run()

@@ -8,15 +8,17 @@ from analysis import jobs
 from analysis.answers import stored
 from analysis.errors import PathscopeError
 from analysis.results import AllSourcesRequest, AllSourcesResult
-from pages.shared.cards import error_card, identical_note, note_card, overview_or_stop, provenance_panel
+from pages.shared.cards import error_card, identical_note, overview_or_stop, provenance_panel
 from pages.shared.experiment import experiment_sidebar
 from pages.shared.keys import Key
+from pages.shared.notes import note
 from pages.shared.patching import baselines, patching_controls
 from pages.shared.sweeps import is_small, job_panel, seconds_between_drawings, sweep_view
 
 
 def show(result: AllSourcesResult, from_store: bool) -> None:
     """A finished sweep."""
+    note(*result.provenance.notes)
     baselines(result)
     sweep_view(result, st.session_state[Key.SCALE])
     provenance_panel(result, from_store)
@@ -51,10 +53,19 @@ def follow_cells(job: jobs.Job[AllSourcesResult]) -> None:
 
 def follow(job: jobs.Job[AllSourcesResult], result: AllSourcesResult | None) -> None:
     """The sweep while it runs."""
+    note(job.snapshot().note)
     follow_progress(job, drawn=result is not None)
     if result is not None:
+        note(*result.provenance.notes)
         # Apart from the bar: to draw a large sweep twice a second would take the cores from measuring it.
         st.fragment(follow_cells, run_every=seconds_between_drawings(result))(job)
+
+
+def how_it_stopped(snapshot: jobs.JobSnapshot) -> str:
+    """Why a sweep has ended early, and what became of what it had measured."""
+    stopped = snapshot.error or "The sweep was stopped."
+    kept = "is kept and is not measured again" if snapshot.stored else "could not be kept"
+    return f"{stopped} What it had measured {kept}."
 
 
 experiment = experiment_sidebar()
@@ -88,13 +99,12 @@ if not snapshot.finished:
 elif snapshot.state == "failed":
     error_card(snapshot.error or "The sweep failed.", snapshot.remedies)
 elif snapshot.state == "cancelled":
-    note_card("The sweep was stopped. What it had measured is kept and is not measured again.")
+    note(how_it_stopped(snapshot), snapshot.note)
     if st.button("Go on", key=Key.START_SWEEP, type="primary", icon=":material/play_arrow:"):
         jobs.submit(request)
         st.rerun()
     if snapshot.result is not None:
         sweep_view(snapshot.result, st.session_state[Key.SCALE])
 elif snapshot.result is not None:
-    if snapshot.note:
-        note_card(snapshot.note)
+    note(snapshot.note)
     show(snapshot.result, snapshot.from_store)

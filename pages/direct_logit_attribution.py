@@ -6,47 +6,36 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from analysis.answers import answer
 from analysis.labels import shown_token
-from analysis.requests import RUNS, UNITS, Run, Unit
 from analysis.results import AttributionRequest, AttributionResult
+from pages.shared import address
 from pages.shared.cards import answer_or_stop, downloads, provenance_panel
+from pages.shared.choices import RUN, UNIT
 from pages.shared.experiment import experiment_sidebar
-from pages.shared.keys import URL, Key
+from pages.shared.keys import EVERY, KEPT, LAST, Key
+from pages.shared.resolution import resolution_caption, written
 from pages.shared.theme import current_theme
 
 if TYPE_CHECKING:
     import altair as alt
     import pandas as pd
 
-MEANINGS = {
-    "component": "What the embedding and each layer's attention and MLP write along answer minus foil.",
-    "layer": "The residual stream after each sublayer, read as if it were the last: a logit-lens trajectory.",
-    "head": "What each attention head writes along answer minus foil; the remainder is everything else.",
-}
-LAST, EVERY = "last", "all"
-
-
-def request_controls(row: DeltaGenerator) -> tuple[Unit, Run]:
-    """Unit and run, drawn into `row`."""
-    with row:
-        unit = st.segmented_control(
-            "Unit", UNITS, default="component", format_func=str.title, key=Key.UNIT, bind=URL, required=True
-        )
-        run = st.segmented_control(
-            "Prompt", RUNS, default="clean", format_func=str.title, key=Key.RUN, bind=URL, required=True
-        )
-    return unit, run
-
 
 def chosen_position(tokens: tuple[str, ...]) -> int | None:
     """The position to show, None for all of them."""
     names = {LAST: f"Last: {shown_token(tokens[-1])}", EVERY: "All positions"}
     names |= {str(position): f"{position}: {shown_token(token)}" for position, token in enumerate(tokens)}
+    if st.session_state[Key.POSITION] not in names:  # but in a longer prompt
+        address.correct({Key.POSITION: LAST})
     choice = st.selectbox(
-        "Position", [*names], format_func=names.__getitem__, key=Key.POSITION, bind=URL, width=260
+        "Position",
+        [*names],
+        format_func=names.__getitem__,
+        key=Key.POSITION,
+        persist_state=KEPT,
+        width=260,
     )
     return None if choice == EVERY else len(tokens) - 1 if choice == LAST else int(choice)
 
@@ -85,8 +74,9 @@ def top_table(result: AttributionResult, position: int | None) -> pd.DataFrame:
 experiment = experiment_sidebar()
 st.title("Direct logit attribution")
 row = st.container(horizontal=True, vertical_alignment="bottom", gap="medium")
-unit, run = request_controls(row)
-st.caption(f"{MEANINGS[unit]} In logits; positive pushes towards the answer, negative towards the foil.")
+with row:
+    unit, run = UNIT.draw(), RUN.draw()
+st.caption(f"{UNIT.meanings[unit]} In logits; positive pushes towards the answer, negative towards the foil.")
 found = answer_or_stop(
     lambda: answer(AttributionRequest(experiment, unit, run)), "Attributing the logit difference"
 )
@@ -104,11 +94,13 @@ with right:
     columns = (
         ["component", "attribution"] if position is not None else ["component", "position", "attribution"]
     )
+    largest = table.head(20)
     st.dataframe(
-        table[columns].head(20),
+        written(largest[columns], {"attribution": "{:+.3f}".format}, largest["below_resolution"]),
         hide_index=True,
         width="stretch",
-        column_config={"attribution": st.column_config.NumberColumn("logits", format="%+.3f")},
+        column_config={"attribution": st.column_config.NumberColumn("logits")},
     )
+    resolution_caption(result, table, "parts")
 downloads(f"attribution_{unit}", result, table, chart)
 provenance_panel(result, found.from_store)

@@ -9,8 +9,9 @@ import streamlit as st
 from analysis.requests import METRIC_UNITS, RUNS
 from analysis.results import OverviewResult
 from pages.shared.cards import aligned_prompts, downloads, identical_note, overview_or_stop, provenance_panel
+from pages.shared.choices import METRIC
 from pages.shared.experiment import experiment_sidebar
-from pages.shared.patching import METRIC_TITLES
+from pages.shared.navigation import ALL_SOURCES, ATTRIBUTION, PATH_PATCHING, SANITY_CHECKS, page_link
 from pages.shared.theme import current_theme
 
 if TYPE_CHECKING:
@@ -25,11 +26,12 @@ def metrics_table(result: OverviewResult) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                "metric": f"{METRIC_TITLES[name]} ({METRIC_UNITS[name]})",
+                "metric": f"{title} ({METRIC_UNITS[name]})",
                 "clean": clean,
                 "corrupted": corrupted,
             }
-            for name, (clean, corrupted) in result.metrics.items()
+            for name, title in METRIC.options.items()
+            for clean, corrupted in [result.metrics[name]]
         ]
     )
 
@@ -73,20 +75,10 @@ with right:
     )
     st.caption("The logit difference is answer minus foil: positive where the model prefers the answer.")
     st.subheader("Where to look next")
-    st.page_link(
-        "pages/direct_logit_attribution.py",
-        label="Which component wrote the answer",
-        icon=":material/bar_chart:",
-    )
-    st.page_link(
-        "pages/path_patching.py",
-        label="What one head tells each later head",
-        icon=":material/conversion_path:",
-    )
-    st.page_link("pages/all_sources.py", label="Which head told which later head", icon=":material/grid_on:")
-    st.page_link(
-        "pages/sanity_checks.py", label="Whether these numbers can be trusted", icon=":material/verified:"
-    )
+    page_link(ATTRIBUTION, "Which component wrote the answer")
+    page_link(PATH_PATCHING, "What one head tells each later head")
+    page_link(ALL_SOURCES, "Which head told which later head")
+    page_link(SANITY_CHECKS, "Whether these numbers can be trusted")
 
 downloads("overview", result, table, chart)
 provenance_panel(result, found.from_store)

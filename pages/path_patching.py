@@ -10,17 +10,19 @@ import streamlit as st
 from analysis.answers import answer, stored
 from analysis.labels import head_label
 from analysis.results import AllSourcesRequest, OverviewResult, PathRequest, PathResult
+from pages.shared import address
 from pages.shared.cards import (
     answer_or_stop,
     downloads,
     identical_note,
-    note_card,
     overview_or_stop,
     provenance_panel,
 )
 from pages.shared.experiment import experiment_sidebar
-from pages.shared.keys import URL, Key
+from pages.shared.keys import KEPT, SOURCE_KEYS, Key
+from pages.shared.notes import note
 from pages.shared.patching import baselines, edge_columns, edge_formats, patching_controls
+from pages.shared.resolution import resolution_caption
 from pages.shared.theme import current_theme
 
 if TYPE_CHECKING:
@@ -28,35 +30,27 @@ if TYPE_CHECKING:
 
     from analysis.charts import Scale
 
-_SOURCE_KEYS = (Key.SOURCE_LAYER, Key.SOURCE_HEAD)
-
-
-def source_controls(overview: OverviewResult) -> tuple[int, int]:
-    """Layer and head of the source."""
-    with st.container(horizontal=True, gap="medium"):
-        layer = st.number_input(
-            "Source layer", 0, overview.n_layers - 1, key=Key.SOURCE_LAYER, bind=URL, width=150
-        )
-        head = st.number_input(
-            "Source head", 0, overview.n_heads - 1, key=Key.SOURCE_HEAD, bind=URL, width=150
-        )
-    return int(layer), int(head)
-
 
 def begin_with_the_strongest_source(every: AllSourcesRequest) -> None:
     """Where nobody has chosen a source, take the strongest of a stored sweep: there is something to see."""
-    if any(key in st.session_state or key in st.query_params for key in _SOURCE_KEYS):
-        return
-    found = stored(every)
-    if found is not None:
-        strongest = found.result.table(1)
-        for key, column in zip(_SOURCE_KEYS, ("sl", "sh"), strict=True):
-            value = int(strongest[column].iloc[0])
-            st.session_state[key] = value
-            # Streamlit 1.67 leaves out of the URL what is set before a widget's first run, and what is
-            # the widget's own default.
-            if value:
-                st.query_params[key] = str(value)
+    if all(st.session_state[key] is None for key in SOURCE_KEYS):
+        found = stored(every)
+        if found is not None:
+            strongest = found.result.table(1).iloc[0]
+            address.correct({Key.SOURCE_LAYER: int(strongest["sl"]), Key.SOURCE_HEAD: int(strongest["sh"])})
+
+
+def source_controls(overview: OverviewResult) -> tuple[int, int]:
+    """Layer and head of the source, within what the model has; the first where nobody has chosen."""
+    sizes = dict(zip(SOURCE_KEYS, (overview.n_layers, overview.n_heads), strict=True))
+    address.correct({key: min(st.session_state[key] or 0, size - 1) for key, size in sizes.items()})
+    labels = dict(zip(SOURCE_KEYS, ("Source layer", "Source head"), strict=True))
+    with st.container(horizontal=True, gap="medium"):
+        layer, head = (
+            st.number_input(labels[key], 0, size - 1, key=key, persist_state=KEPT, width=150)
+            for key, size in sizes.items()
+        )
+    return int(layer), int(head)
 
 
 def paths(result: PathResult, scale: Scale) -> alt.LayerChart:
@@ -88,10 +82,10 @@ baselines(result)
 
 table = result.table()
 if table.empty:
-    note_card(f"{head_label(layer, head)} is in the last layer, so there is no later head to tell anything.")
+    note(f"{head_label(layer, head)} is in the last layer, so there is no later head to tell anything.")
     st.stop()
 if scale == "recovery" and np.isnan(table["recovery"]).all():
-    note_card("The metric is the same on both runs, so recovery is not defined; the effect is.")
+    note("The metric is the same on both runs, so recovery is not defined; the effect is.")
 left, right = st.columns([3, 2], gap="large")
 with left:
     chart = paths(result, scale)
@@ -99,10 +93,11 @@ with left:
 with right:
     st.subheader(f"Strongest destinations of {head_label(layer, head)}")
     st.dataframe(
-        edge_columns(table, "destination").head(15),
+        edge_columns(table.head(15), "destination"),
         hide_index=True,
         width="stretch",
         column_config=edge_formats(choices["metric"]),
     )
+resolution_caption(result, table, "paths")
 downloads(f"paths_from_{head_label(layer, head)}_{choices['component']}", result, table, chart)
 provenance_panel(result, found.from_store)

@@ -117,7 +117,7 @@ def computed_in_float64(family: str) -> Runs:
     return run_pair(model, runs.clean_tokens, runs.corrupted_tokens)
 
 
-class _KeepFloat64(TorchFunctionMode):
+class KeepFloat64(TorchFunctionMode):
     """Inside this context a float64 tensor is never converted to float32."""
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -129,11 +129,6 @@ class _KeepFloat64(TorchFunctionMode):
             if kwargs.get("dtype") is torch.float32:
                 kwargs["dtype"] = torch.float64
         return function(*args, **kwargs)
-
-
-def float64_throughout() -> TorchFunctionMode:
-    """A context in which every model keeps float64, as in `computed_in_float64`."""
-    return _KeepFloat64()
 
 
 def last_logit_difference(logits: Float[Tensor, "batch pos d_vocab"]) -> Float[Tensor, ""]:

@@ -23,12 +23,14 @@ State = Literal["queued", "starting", "running", "done", "failed", "cancelled"]
 class Step(Generic[G_co]):
     """How far the work has come: the result as it stands, and the share of the work that is left.
 
-    `note` is a sentence about the store, `whole` true of the last step alone.
+    `note` is a sentence about the store, `stored` False of a step that could not be kept there, `whole`
+    true of the last step alone.
     """
 
     result: G_co
     share_left: float
     note: str | None = None
+    stored: bool = True
     whole: bool = False
 
 
@@ -44,7 +46,8 @@ class JobSnapshot(Generic[G_co]):
     `queue_position` counts the jobs that wait before this one. `result` grows while the job is
     running, and is whole once `state` is "done". `error` is a sentence where the job failed or was
     stopped by the server, `remedies` what would mend it. `note` is a sentence about the store: what
-    was resumed from it, or why something could not be stored.
+    was resumed from it, or why something could not be stored, and `stored` is False once a finished
+    piece could not be.
     """
 
     state: State
@@ -55,6 +58,7 @@ class JobSnapshot(Generic[G_co]):
     remedies: tuple[Remedy, ...] = ()
     from_store: bool = False
     note: str | None = None
+    stored: bool = True
 
     @property
     def finished(self) -> bool:
@@ -170,7 +174,8 @@ class Job(Generic[G]):
             if self._pace is None:
                 self._pace = _Pace(step.share_left)
             self._pace.went_on(step.share_left)
-        told = {} if step.note is None else {"note": step.note}
+        told: dict[str, Any] = {} if step.note is None else {"note": step.note}
+        told |= {} if step.stored else {"stored": False}
         self._change(state="running", result=step.result, **told)
 
     def _change(self, **changes: Any) -> None:

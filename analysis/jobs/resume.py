@@ -51,7 +51,7 @@ def steps(request: LongRequest[G], stop: Callable[[], bool]) -> Iterator[Step[G]
         piece_started = time.perf_counter()
         result = pieces.filled(result, [arrays])
         left -= float(shares[index])
-        yield Step(result, left, note)
+        yield Step(result, left, note, stored=note is None)
     result = origin.finished(result, ledger.seconds_before)
     note = store.put(key, *result.parts())
     if note is None:

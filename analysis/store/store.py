@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import sqlite3
 import threading
-from collections import deque
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
@@ -36,6 +37,7 @@ STORE_FAULTS = (OSError, sqlite3.Error, diskcache.Timeout, NotImplementedError)
 
 #: Seconds to wait for another process's write before giving up on one's own.
 _PATIENCE = 20.0
+_MOST_NOTICES = 20
 
 
 class Store:
@@ -49,7 +51,7 @@ class Store:
     def __init__(self, directory: Path, limit_bytes: int) -> None:
         self.directory = directory / f"v{SCHEMA_VERSION}"
         self.limit_bytes = limit_bytes
-        self._notices: deque[str] = deque(maxlen=20)
+        self._notices: dict[str, float] = {}
         self._rows: tuple[Rows, tuple[int, int]] | None = None
         self._opening = threading.RLock()
         self._writing = threading.Lock()
@@ -58,7 +60,10 @@ class Store:
     def open(cls, directory: Path | None = None, limit_bytes: int | None = None) -> Store:
         """The store in `directory`, both from the settings by default; orphans are cleared away."""
         limits = settings()
-        store = cls(directory or limits.cache_directory, limit_bytes or limits.cache_bytes)
+        store = cls(
+            limits.cache_directory if directory is None else directory,
+            limits.cache_bytes if limit_bytes is None else limit_bytes,
+        )
         store._try(store._clear, None)
         return store
 
@@ -109,9 +114,10 @@ class Store:
         """
         return _lock(self._locks / hashlib.blake2b(key.encode(), digest_size=16).hexdigest())
 
-    def notices(self) -> tuple[str, ...]:
-        """What was refused, dropped or could not be reached, newest last."""
-        return tuple(self._notices)
+    def notices(self, seconds: float = math.inf) -> tuple[str, ...]:
+        """What was refused, dropped or could not be reached within the last `seconds`, newest last."""
+        since = time.monotonic() - seconds
+        return tuple(sentence for sentence, happened in list(self._notices.items()) if happened >= since)
 
     def close(self) -> None:
         """Close this thread's connection; it is opened again when it is needed."""
@@ -146,8 +152,11 @@ class Store:
         self._note(f"An entry of the store was dropped: {reason}. It is computed again.")
 
     def _note(self, sentence: str) -> None:
-        if sentence not in self._notices:
-            self._notices.append(sentence)
+        with self._opening:
+            self._notices.pop(sentence, None)
+            self._notices[sentence] = time.monotonic()
+            for oldest in list(self._notices)[:-_MOST_NOTICES]:
+                del self._notices[oldest]
 
     @contextmanager
     def _alone(self, patience: float) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""Cards that several pages show: errors, notes, provenance, downloads, the aligned prompt pair."""
+"""Cards that several pages show: errors, provenance, downloads, the aligned prompt pair."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from analysis.labels import printable, shown_token
 from analysis.requests import Experiment
 from analysis.results import OverviewRequest, OverviewResult, Result
 from pages.shared.keys import Key
+from pages.shared.notes import note, result_notes
 from pages.shared.theme import current_theme
 
 if TYPE_CHECKING:
@@ -30,8 +31,7 @@ def answer_or_stop(ask: Callable[[], Answer[R]], waiting: str) -> Answer[R]:
     except PathscopeError as error:
         error_card(str(error), error.remedies)
         st.stop()
-    if found.note:
-        note_card(found.note)
+    result_notes(found.result, found.note)
     return found
 
 
@@ -57,17 +57,10 @@ def error_card(message: str, remedies: tuple[Remedy, ...] = ()) -> None:
             )
 
 
-def note_card(message: str) -> None:
-    """A sentence that does not stop anything, as plain text."""
-    with st.container(border=True, horizontal=True, key="note_card"):
-        st.markdown(":material/info:", width="content")
-        st.text(message)
-
-
 def identical_note(result: OverviewResult) -> None:
     """Say so when the two prompts are the same: there is nothing to patch."""
     if not result.differences:
-        note_card("The two prompts are identical, so every path effect is zero by definition.")
+        note("The two prompts are identical, so every path effect is zero by definition.")
 
 
 def _apply(remedy: Remedy) -> None:

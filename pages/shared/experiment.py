@@ -9,25 +9,28 @@ import streamlit as st
 from analysis.demo_model.examples import EXAMPLES
 from analysis.models import entries
 from analysis.requests import Experiment
-from pages.shared.keys import URL, Key
-from pages.shared.navigation import enter_through_the_app
+from pages.shared import address
+from pages.shared.keys import KEPT, PROMPT_KEYS, Key
+from pages.shared.navigation import enter_through_the_app, page_links
+from pages.shared.notes import begin_notes
 
 _WORDMARK = Path(__file__).with_name("wordmark.svg")
-_PROMPT_KEYS = (Key.CLEAN, Key.CORRUPTED, Key.ANSWER, Key.FOIL)
 
 
 def experiment_sidebar() -> Experiment:
-    """Draw the sidebar and return the experiment that it describes."""
+    """Begin a page's run: draw the sidebar and return the experiment that it describes."""
     enter_through_the_app()
-    _fill_in_defaults()
+    begin_notes()
+    address.enter()
     st.session_state[Key.EXAMPLE] = _example_of_the_fields()
     st.logo(_WORDMARK, size="large")
     with st.sidebar:
+        page_links()
         model = st.selectbox(
             "Model",
             [entry.name for entry in entries()],
             key=Key.MODEL,
-            bind=URL,
+            persist_state=KEPT,
             accept_new_options=True,
             help="Choose one, or type a Hugging Face id or the path of a local model folder.",
         )
@@ -43,19 +46,7 @@ def experiment_sidebar() -> Experiment:
         )
         if example is not None:
             st.caption(EXAMPLES[example].explanation)
-        st.text_area("Clean prompt", key=Key.CLEAN, bind=URL, height=85)
-        st.text_area(
-            "Corrupted prompt",
-            key=Key.CORRUPTED,
-            bind=URL,
-            height=85,
-            help="Token by token as long as the clean prompt; what differs is what gets patched.",
-        )
-        left, right = st.columns(2)
-        left.text_input(
-            "Answer", key=Key.ANSWER, bind=URL, help="One token, mostly with a leading space: ' Mary'."
-        )
-        right.text_input("Foil", key=Key.FOIL, bind=URL, help="The token the corrupted prompt should bring.")
+        _prompt_fields()
         st.button(
             "Swap clean and corrupted",
             key=Key.SWAP,
@@ -64,30 +55,44 @@ def experiment_sidebar() -> Experiment:
             width="stretch",
             help="Exchanges the two prompts, and answer with foil.",
         )
-    prompts = {key.value: str(st.session_state[key] or "") for key in _PROMPT_KEYS}
+    address.entered()
+    prompts = {key.value: str(st.session_state[key] or "") for key in PROMPT_KEYS}
     return Experiment(model=model or "", **prompts)
 
 
-def _fill_in_defaults() -> None:
-    """The first example, wherever neither the session nor the URL says otherwise."""
-    for key in _PROMPT_KEYS:
-        if key not in st.query_params:
-            # Set anew in each run, because Streamlit 1.67 takes a value that was set before its widget's
-            # first run to no other page. Not written to the URL: each write is a step of Back.
-            st.session_state[key] = st.session_state.get(key, getattr(EXAMPLES[0], key))
+def _prompt_fields() -> None:
+    """The two prompts, and below them answer and foil."""
+    st.text_area("Clean prompt", key=Key.CLEAN, persist_state=KEPT, height=85)
+    st.text_area(
+        "Corrupted prompt",
+        key=Key.CORRUPTED,
+        persist_state=KEPT,
+        height=85,
+        help="Token by token as long as the clean prompt; what differs is what gets patched.",
+    )
+    left, right = st.columns(2)
+    left.text_input(
+        "Answer",
+        key=Key.ANSWER,
+        persist_state=KEPT,
+        help="One token, mostly with a leading space: ' Mary'.",
+    )
+    right.text_input(
+        "Foil", key=Key.FOIL, persist_state=KEPT, help="The token the corrupted prompt should bring."
+    )
 
 
 def _example_of_the_fields() -> int | None:
     """The example that the four fields spell out, however they were filled in."""
-    fields = [st.session_state.get(key, st.query_params.get(key)) for key in _PROMPT_KEYS]
-    spelt = [[getattr(example, key) for key in _PROMPT_KEYS] for example in EXAMPLES]
+    fields = [st.session_state[key] for key in PROMPT_KEYS]
+    spelt = [[getattr(example, key) for key in PROMPT_KEYS] for example in EXAMPLES]
     return spelt.index(fields) if fields in spelt else None
 
 
 def _take_example() -> None:
     index = st.session_state[Key.EXAMPLE]
     if index is not None:
-        for key in _PROMPT_KEYS:
+        for key in PROMPT_KEYS:
             st.session_state[key] = getattr(EXAMPLES[index], key)
 
 

@@ -1,4 +1,4 @@
-"""Session keys, which are the URL's parameters too. Tests use the same names."""
+"""Session keys, which are the address's parameters too. Tests use the same names."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal
 
 
 class Key(StrEnum):
-    """A widget's key; those bound to the URL appear there under this name."""
+    """What is kept in the session; what makes up the view appears in the address under the same name."""
 
     MODEL = "model"
     EXAMPLE = "example"
@@ -31,7 +31,14 @@ class Key(StrEnum):
     EDGE_TABLE = "edge_table"
     PATH_CHART = "path_chart"
     PROVENANCE = "provenance"
+    PAGE = "page"
+    NOTES = "notes"
 
 
-#: Widgets with this `bind` keep their value in the URL and across pages.
-URL: Literal["query-params"] = "query-params"
+PROMPT_KEYS = (Key.CLEAN, Key.CORRUPTED, Key.ANSWER, Key.FOIL)
+SIDEBAR_KEYS = (Key.MODEL, *PROMPT_KEYS)
+SOURCE_KEYS = (Key.SOURCE_LAYER, Key.SOURCE_HEAD)
+#: Values of `Key.POSITION` beside the numbers.
+LAST, EVERY = "last", "all"
+#: Widgets with this `persist_state` keep their value from page to page.
+KEPT: Literal["session"] = "session"

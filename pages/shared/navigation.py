@@ -1,11 +1,31 @@
-"""The ways into a page: through app.py, always, and from an edge to its source."""
+"""The pages, and the ways into one: through app.py, always; by its link; from an edge to its source."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
+from pages.shared import address
 from pages.shared.keys import Key
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One page of the app."""
+
+    file: str
+    title: str
+    icon: str
+
+
+OVERVIEW = Leaf("pages/overview.py", "Overview", ":material/home:")
+ATTRIBUTION = Leaf("pages/direct_logit_attribution.py", "Direct logit attribution", ":material/bar_chart:")
+PATH_PATCHING = Leaf("pages/path_patching.py", "Path patching", ":material/conversion_path:")
+ALL_SOURCES = Leaf("pages/all_sources.py", "All sources", ":material/grid_on:")
+SANITY_CHECKS = Leaf("pages/sanity_checks.py", "Sanity checks", ":material/verified:")
+LEAVES = (OVERVIEW, ATTRIBUTION, PATH_PATCHING, ALL_SOURCES, SANITY_CHECKS)
 
 
 def enter_through_the_app() -> None:
@@ -19,11 +39,23 @@ def enter_through_the_app() -> None:
         st.rerun()
 
 
+def page_links() -> None:
+    """A link to each page that takes the view along.
+
+    The menu that `st.navigation` draws goes to the bare address of a page, and the view follows in a
+    second step: Back would come through a page with another experiment.
+    """
+    with st.container(key="page_links", gap=None):
+        for leaf in LEAVES:
+            page_link(leaf, leaf.title)
+
+
+def page_link(leaf: Leaf, label: str) -> None:
+    """A link to `leaf` that takes the view along."""
+    st.page_link(leaf.file, label=label, icon=leaf.icon, query_params=address.query(), width="stretch")
+
+
 def open_source(layer: int, head: int) -> None:
-    """Go to the path-patching page of this source head; Streamlit carries the bound widgets over."""
-    # The state for the page, and the URL for whoever shares it: Streamlit 1.67 writes neither from the other.
+    """Go to the path-patching page of this source head."""
     st.session_state[Key.SOURCE_LAYER], st.session_state[Key.SOURCE_HEAD] = layer, head
-    st.switch_page(
-        "pages/path_patching.py",
-        query_params={str(Key.SOURCE_LAYER): str(layer), str(Key.SOURCE_HEAD): str(head)},
-    )
+    st.switch_page(PATH_PATCHING.file, query_params=address.query())

@@ -13,6 +13,7 @@ from pages.shared.cards import downloads
 from pages.shared.keys import Key
 from pages.shared.navigation import open_source
 from pages.shared.patching import edge_columns, edge_formats
+from pages.shared.resolution import resolution_caption
 from pages.shared.theme import current_theme
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ def sweep_view(result: AllSourcesResult, scale: Scale) -> None:
         st.subheader("Strongest paths")
         table = result.table()
         chosen = _edge_table(table, result.request.metric)
+        resolution_caption(result, table, "paths")
     downloads(f"all_sources_{result.request.component}", result, table, chart)
     picked = event.selection.get("edge") or []
     if picked:

@@ -22,7 +22,7 @@ from analysis import DirectLogitAttribution, direct_logit_attribution
 from analysis.errors import PathscopeError
 from analysis.requests import UNITS, Unit
 from tests.families import FAMILIES, write_family
-from tests.runs import float64_throughout
+from tests.runs import KeepFloat64
 
 TOKENS = torch.tensor([[5, 66, 7, 81, 9], [50, 61, 72, 8, 19]])
 ANSWER, FOIL = 40, 50
@@ -141,7 +141,7 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     family, deed = request.param
     with ExitStack() as stack:
         if family != "gpt2":
-            stack.enter_context(float64_throughout())
+            stack.enter_context(KeepFloat64())
         model = _model(family, tmp_path_factory.mktemp(family))
         deed(model)
         yield model, deed

@@ -34,7 +34,7 @@ def seconds_to_charts(page: Page, rounds: int) -> list[float]:
     seconds = []
     for title in PAGES * rounds:
         start = time.perf_counter()
-        page.get_by_test_id("stSidebarNav").get_by_text(title).click()
+        page.locator(".st-key-page_links").get_by_text(title).click()
         page.wait_for_function(SHOWN, arg=title, timeout=1000 * PATIENCE, polling=20)
         seconds.append(time.perf_counter() - start)
         time.sleep(1.0)

@@ -70,7 +70,7 @@ def test_a_link_is_the_first_thing_that_a_fresh_server_sees(browser: Browser, tm
         page.goto(f"{address}/path_patching?component=Key")
         expect(page.get_by_role("heading", level=1)).to_have_text("Path patching", timeout=1000 * PATIENCE)
         settle(page)
-        links = page.get_by_test_id("stSidebarNavLink")
+        links = page.locator(".st-key-page_links").get_by_role("link")
         assert [link.inner_text().split("\n")[-1] for link in links.all()] == list(PAGES.values())
         expect(page.locator(f".st-key-{Key.COMPONENT} button[aria-checked='true']")).to_have_text("Key")
         page.context.close()
@@ -83,7 +83,7 @@ def test_a_first_visit_takes_the_first_example_through_all_pages(open_page: Open
     assert page.evaluate("history.length") <= 2, "Back no longer leads where the visitor came from"
     for title in (*list(PAGES.values())[1:], "Overview"):
         settle(page)
-        page.get_by_test_id("stSidebarNav").get_by_text(title).click()
+        page.locator(".st-key-page_links").get_by_text(title).click()
         expect(page.get_by_role("heading", level=1)).to_have_text(title)
         settle(page)
         expect(page.locator(".st-key-error_card")).to_have_count(0)
@@ -96,7 +96,7 @@ def test_an_emptied_prompt_stays_empty_on_another_page(open_page: Open):
     page.locator(f".st-key-{Key.CLEAN} textarea").fill("")
     page.keyboard.press("Control+Enter")
     expect(page.locator(".st-key-error_card")).to_be_visible()
-    page.get_by_test_id("stSidebarNav").get_by_text("Path patching").click()
+    page.locator(".st-key-page_links").get_by_text("Path patching").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Path patching")
     settle(page)
     assert value(page, Key.CLEAN) == ""
@@ -110,7 +110,7 @@ def test_the_experiment_and_the_view_stay_when_the_page_changes(open_page: Open)
     page.locator(f".st-key-{Key.COMPONENT}").get_by_text("Key").click()
     page.wait_for_function("location.search.includes('component=Key') && location.search.includes('Helen')")
     for title in ("Direct logit attribution", "All sources"):
-        page.get_by_test_id("stSidebarNav").get_by_text(title).click()
+        page.locator(".st-key-page_links").get_by_text(title).click()
         expect(page.get_by_role("heading", level=1)).to_have_text(title)
         settle(page)
         assert value(page, Key.FOIL) == " Helen"

@@ -138,6 +138,7 @@ def test_swap_exchanges_prompts_and_answers_and_undoes_itself(visit: Visit):
 def test_attribution_shows_every_unit_at_every_kind_of_position(visit: Visit, unit: str, position: str):
     app = visit("direct_logit_attribution", unit=unit, position=position)
     assert not app.exception
+    assert (app.session_state[Key.UNIT], app.session_state[Key.POSITION]) == (unit, position)
     figures = {metric.label: float(metric.value) for metric in app.metric}
     assert figures["Sum of the parts"] + figures["Unembedding bias"] == pytest.approx(
         figures["Model's logit difference"], abs=2e-4

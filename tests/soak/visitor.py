@@ -1,7 +1,8 @@
 """One visitor: a browser's side of Streamlit's protocol, without the browser.
 
 A visitor opens pages of random experiments, follows the fragments that a running sweep redraws,
-presses Cancel, changes pages within a session, and closes the connection whenever it likes.
+presses Cancel, compares what is shown with what it asked for, changes pages within a session, and
+closes the connection whenever it likes.
 """
 
 from __future__ import annotations
@@ -10,15 +11,13 @@ import asyncio
 import random
 from collections import Counter
 from dataclasses import dataclass, field
-from urllib.parse import urlencode
 
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from analysis.demo_model.examples import EXAMPLES
-from analysis.requests import COMPONENTS, LAYER_NORM_MODES, METRIC_NAMES, UNITS
+from tests.soak import asking
 
 PAGES = ("", "direct_logit_attribution", "path_patching", "all_sources", "all_sources", "sanity_checks")
 #: Seconds without an answer after which a page counts as hung.
@@ -33,51 +32,28 @@ class Record:
     exceptions: list[str] = field(default_factory=list)
 
 
-def some_query(chance: random.Random) -> str:
-    """A random experiment and random choices, as a link to a page carries them."""
-    example = chance.choice(EXAMPLES)
-    tokens = sorted({token for one in EXAMPLES for token in (one.answer, one.foil)})
-    answer, foil = chance.sample(tokens, 2)
-    clean, corrupted = example.clean, example.corrupted
-    mistake = chance.random()
-    if mistake < 0.05:
-        corrupted = f"{corrupted} and more"
-    elif mistake < 0.1:
-        clean = ""
-    return urlencode(
-        {
-            "clean": clean,
-            "corrupted": corrupted,
-            "answer": answer,
-            "foil": foil,
-            "unit": chance.choice(UNITS),
-            "component": chance.choice(COMPONENTS),
-            "layer_norm": chance.choice(LAYER_NORM_MODES),
-            "metric": chance.choice(METRIC_NAMES),
-            "source_layer": chance.randrange(4),
-            "source_head": chance.randrange(8),
-        }
-    )
-
-
 class Visit:
     """One connection, from opening the app to closing the tab."""
 
     def __init__(self, socket: ClientConnection, chance: random.Random, record: Record) -> None:
         self._socket, self._chance, self._record = socket, chance, record
-        self._page, self._query = "", ""
+        self._page, self._asked, self._drawn = "", asking.something(chance), asking.Drawn()
         self._page_hash = ""
+        self._opened = 0
         self._buttons: dict[str, str] = {}
         self._followed: dict[str, float] = {}
 
     async def open(self, page: str) -> None:
         """Open `page` on a random experiment, and look at it until it is finished or boring."""
-        self._page, self._query, self._page_hash = page, some_query(self._chance), ""
+        self._page, self._asked, self._page_hash = page, asking.something(self._chance), ""
+        self._opened += 1
         self._buttons.clear()
         self._followed.clear()
         self._record.counts[f"page {page or 'overview'}"] += 1
-        await self._rerun()
+        # Within a session only Back and Forward lead to another address; a link begins a session.
+        await self._rerun(through_history=self._opened > 1)
         await self._read_until_finished()
+        self._compare()
         patience = self._chance.uniform(0.5, 8.0)
         began = asyncio.get_running_loop().time()
         while self._followed and asyncio.get_running_loop().time() - began < patience:
@@ -94,15 +70,24 @@ class Visit:
 
     async def leave_in_the_middle(self) -> None:
         """Ask for a page and close the tab before it is drawn."""
-        self._page, self._query, self._page_hash = "all_sources", some_query(self._chance), ""
+        self._page, self._asked, self._page_hash = "all_sources", asking.something(self._chance), ""
         self._record.counts["tabs closed in the middle"] += 1
         await self._rerun()
         await asyncio.sleep(self._chance.uniform(0.0, 1.0))
 
-    async def _rerun(self, *, press: str = "", fragment: str = "") -> None:
+    def _compare(self) -> None:
+        """Whether the page shows what it was asked for."""
+        self._record.counts["choices compared"] += len(self._drawn.controls.keys() & self._asked.shown.keys())
+        self._record.exceptions += [
+            f"{self._page or 'overview'}: {fault}"
+            for fault in asking.faults(self._page, self._asked, self._drawn)
+        ]
+
+    async def _rerun(self, *, press: str = "", fragment: str = "", through_history: bool = False) -> None:
         message = BackMsg()
         state = message.rerun_script
-        state.query_string = self._query
+        state.query_string = self._asked.query
+        state.is_history_navigation = through_history
         state.page_script_hash = self._page_hash
         state.page_name = "" if self._page_hash else self._page
         state.fragment_id = fragment
@@ -120,6 +105,7 @@ class Visit:
                 if not message.metadata.run.fragment_ids:
                     self._followed.clear()
                     self._buttons.clear()
+                    self._drawn = asking.Drawn()
             elif kind == "navigation":
                 self._page_hash = message.navigation.page_script_hash
             elif kind == "auto_rerun":
@@ -139,6 +125,7 @@ class Visit:
         element = message.delta.new_element
         kind = element.WhichOneof("type")
         self._record.counts["elements drawn"] += 1
+        self._drawn.see(element)
         if kind == "exception":
             self._record.exceptions.append(
                 f"{self._page}: {element.exception.type}: {element.exception.message}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from contextlib import closing
+from types import SimpleNamespace
 
 import pytest
 
@@ -131,3 +132,23 @@ def test_another_schema_version_is_neither_read_nor_touched(tmp_path, monkeypatc
     assert files(other) == kept
     untouched = other.get("kind/a")
     assert untouched is not None and untouched.values["seed"] == 1
+
+
+def test_a_limit_of_nothing_stores_nothing_and_says_so(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATHSCOPE_CACHE_BYTES", str(2**30))
+    store = Store.open(tmp_path, 0)
+    note = store.put("a/b", {}, {"value": 1})
+    assert note is not None and note.startswith("Shown but not stored") and "PATHSCOPE_CACHE_BYTES" in note
+    assert store.get("a/b") is None
+
+
+def test_a_notice_is_news_for_a_while_and_again_when_it_happens_again(tmp_path, monkeypatch):
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr("analysis.store.store.time", SimpleNamespace(monotonic=lambda: clock.now))
+    store = Store.open(tmp_path)
+    for clock.now, fault in ((0.0, "first"), (50.0, "second"), (100.0, "first")):
+        store._note(fault)
+    clock.now = 120.0
+    assert store.notices() == ("second", "first")
+    assert store.notices(60.0) == ("first",)
+    assert store.notices(10.0) == ()

@@ -24,7 +24,7 @@ from torch.nn.utils import parametrize
 from transformer_lens.model_bridge import TransformerBridge
 
 from tests.families import FAMILIES, VOCABULARY_SIZE, write_family
-from tests.runs import Runs, float64_throughout, run_pair
+from tests.runs import KeepFloat64, Runs, run_pair
 
 _LLAMA: dict[str, Any] = {
     "hidden_size": 32,
@@ -96,7 +96,7 @@ def tampered(tampering: Tampering) -> Iterator[Runs]:
         # That an edited scale is rebuilt outside the family's own code is what the edit asks for.
         warnings.filterwarnings("ignore", "A forward hook edited hook_scale")
         if tampering.family != "gpt2":  # which keeps it by itself
-            stack.enter_context(float64_throughout())
+            stack.enter_context(KeepFloat64())
         runs = run_pair(fresh_model(tampering.family), clean, corrupted)
         tampering.deed(runs, stack)
         yield run_pair(runs.model, clean, corrupted)

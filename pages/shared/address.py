@@ -1,0 +1,119 @@
+"""The address: the whole view stands in it, and each deliberate change of the view is one step of Back.
+
+Streamlit 1.67 can bind a widget to the address by itself (`bind="query-params"`), but then replaces the
+step that the visitor stands on when a widget is used, makes a step of every key that code sets, and on
+the way back sets each widget to its own default, an empty text. Here no widget is bound: the address is
+read where it leads (a first visit, Back, Forward), and written whole, at once, wherever it follows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from analysis.demo_model.examples import EXAMPLES
+from analysis.models import entries
+from pages.shared.choices import CHOICES
+from pages.shared.keys import EVERY, LAST, PROMPT_KEYS, SIDEBAR_KEYS, SOURCE_KEYS, Key
+
+
+@dataclass(frozen=True)
+class Field:
+    """One parameter of the address.
+
+    `read` takes its word to a value of the session, None where the word is none; `title` takes a value
+    to the word that is written. A `default` is left out of the address.
+    """
+
+    key: Key
+    default: Any
+    read: Callable[[str], Any] = str
+    title: Callable[[Any], str] = str
+
+
+def _head_or_layer(word: str) -> int | None:
+    return int(word) if re.fullmatch(r"\d{1,4}", word) else None
+
+
+def _position(word: str) -> str | None:
+    """A position by its number or by the title of its option, such as "Last: ' to'" or "3: ' John'"."""
+    found = re.fullmatch(rf"({LAST}|{EVERY}|\d+)(:.*| positions)?", word, re.IGNORECASE | re.DOTALL)
+    return found and found[1].lower()
+
+
+def _fields() -> tuple[Field, ...]:
+    return (
+        Field(Key.MODEL, entries()[0].name),
+        *(Field(key, getattr(EXAMPLES[0], key)) for key in PROMPT_KEYS),
+        *(Field(choice.key, choice.default, choice.read, choice.options.__getitem__) for choice in CHOICES),
+        Field(Key.POSITION, LAST, _position),
+        *(Field(key, None, _head_or_layer) for key in SOURCE_KEYS),
+    )
+
+
+def enter() -> None:
+    """Bring the session and the address together; to be called in each run, before any control is drawn."""
+    state = st.session_state
+    leads = Key.PAGE not in state or _browser_went_through_its_history()
+    for field in _fields():
+        if leads:
+            word = st.query_params.get(field.key)
+            value = None if word is None else field.read(word)
+            state[field.key] = field.default if value is None else value
+        elif state.get(Key.PAGE) != _page() or field.key not in SIDEBAR_KEYS:
+            # Set anew, because Streamlit 1.67 forgets on another page, or under other titles, what was set
+            # before a widget's first run. Not where somebody may be typing: that would be undone.
+            state[field.key] = state.get(field.key, field.default)
+    write()
+
+
+def entered() -> None:
+    """Say that the sidebar of this page has been drawn with what the session holds."""
+    st.session_state[Key.PAGE] = _page()
+
+
+def write() -> None:
+    """Make the address say what the session holds, in one step; nothing happens where it does already."""
+    known = {str(field.key) for field in _fields()}
+    foreign = {key: word for key, word in st.query_params.items() if key not in known}
+    if st.query_params.to_dict() != foreign | query():
+        st.query_params.from_dict(foreign | query())
+
+
+def correct(values: Mapping[Key, Any]) -> None:
+    """Hold `values` in place of what cannot be shown, and begin the run anew where that changes anything.
+
+    To be called before the widgets of these keys are drawn. The links in the sidebar have been drawn, and
+    have to take along what the address says from now on.
+    """
+    if any(st.session_state[key] != value for key, value in values.items()):
+        for key, value in values.items():
+            st.session_state[key] = value
+        write()
+        st.rerun()
+
+
+def query() -> dict[str, str]:
+    """The parameters of the view at hand: every field that is not at its default, and its word."""
+    held = [(field, st.session_state.get(field.key)) for field in _fields()]
+    return {
+        str(field.key): field.title(value)
+        for field, value in held
+        if value is not None and value != field.default
+    }
+
+
+def _page() -> str:
+    context = get_script_run_ctx()
+    return "" if context is None else context.page_script_hash
+
+
+def _browser_went_through_its_history() -> bool:
+    """Whether Back or Forward began this run. Streamlit 1.67 tells it only in the run's context."""
+    context = get_script_run_ctx()
+    return context is not None and context.is_history_navigation

@@ -1,0 +1,108 @@
+"""Controls with a few options, each declared once: the control, the address and the captions read it here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Generic, Literal, TypeVar
+
+import streamlit as st
+
+from analysis.requests import Component, LayerNormMode, MetricName, Run, Unit
+from pages.shared.keys import KEPT, Key
+
+V = TypeVar("V", bound=str)
+Scale = Literal["effect", "recovery"]
+
+
+@dataclass(frozen=True)
+class Choice(Generic[V]):
+    """A control that takes one of a few values.
+
+    `options` holds the title of each value, the default first; `meanings` what a page says of the value
+    that is chosen. `listed` opens a list instead of laying the titles side by side.
+    """
+
+    key: Key
+    label: str
+    options: Mapping[V, str]
+    help: str | None = None
+    meanings: Mapping[V, str] = field(default_factory=dict)
+    listed: bool = False
+
+    @property
+    def default(self) -> V:
+        """The value that is chosen where nobody has chosen."""
+        return next(iter(self.options))
+
+    def read(self, word: str) -> V | None:
+        """The value that `word` names, be it the title or the value itself; None if it names none."""
+        return next((value for value, title in self.options.items() if word in (value, title)), None)
+
+    def draw(self) -> V:
+        """Draw the control; the value that is chosen in it."""
+        title, values = self.options.__getitem__, list(self.options)
+        if self.listed:
+            return st.selectbox(
+                self.label,
+                values,
+                format_func=title,
+                key=self.key,
+                persist_state=KEPT,
+                help=self.help,
+                width=260,
+            )
+        chosen = st.segmented_control(
+            self.label,
+            values,
+            format_func=title,
+            key=self.key,
+            persist_state=KEPT,
+            required=True,
+            help=self.help,
+        )
+        return self.default if chosen is None else chosen
+
+
+UNIT: Choice[Unit] = Choice(
+    Key.UNIT,
+    "Unit",
+    {"component": "Component", "layer": "Layer", "head": "Head"},
+    meanings={
+        "component": "What the embedding and each layer's attention and MLP write along answer minus foil.",
+        "layer": "The residual stream after each sublayer, read as if it were the last: a logit-lens "
+        "trajectory.",
+        "head": "What each attention head writes along answer minus foil; the remainder is everything else.",
+    },
+)
+RUN: Choice[Run] = Choice(Key.RUN, "Prompt", {"clean": "Clean", "corrupted": "Corrupted"})
+COMPONENT: Choice[Component] = Choice(
+    Key.COMPONENT,
+    "Patched input",
+    {"q": "Query", "k": "Key", "v": "Value"},
+    help="Which input of the destination head sees the source head's clean output.",
+)
+LAYER_NORM: Choice[LayerNormMode] = Choice(
+    Key.LAYER_NORM,
+    "LayerNorm",
+    {"frozen": "Frozen", "exact": "Exact"},
+    help="Frozen keeps the corrupted run's scale, so patches add up; exact recomputes it.",
+)
+METRIC: Choice[MetricName] = Choice(
+    Key.METRIC,
+    "Metric",
+    {
+        "logit_difference": "Logit difference",
+        "answer_log_probability": "Log-probability of the answer",
+        "answer_probability": "Probability of the answer",
+        "kl_from_clean": "KL divergence from the clean run",
+    },
+    listed=True,
+)
+SCALE: Choice[Scale] = Choice(
+    Key.SCALE,
+    "Show",
+    {"effect": "Effect", "recovery": "Recovery"},
+    help="Effect: metric minus its corrupted value. Recovery: 0 = corrupted, 1 = clean.",
+)
+CHOICES = (UNIT, RUN, COMPONENT, LAYER_NORM, METRIC, SCALE)

@@ -1,0 +1,38 @@
+"""Sentences that stop nothing, drawn in this one place: as plain text, in order, each once in a run."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from analysis.results import Result
+from analysis.store import open_store
+from pages.shared.keys import Key
+
+#: Seconds for which a page tells of what happened to the store. What lasts happens anew in each run.
+_RECENT = 60.0
+
+
+def begin_notes() -> None:
+    """Forget what an earlier run has told; every page's run begins with this."""
+    st.session_state[Key.NOTES] = []
+
+
+def note(*sentences: str | None) -> None:
+    """Draw those `sentences` that this run has not drawn yet."""
+    told = st.session_state[Key.NOTES]
+    for sentence in sentences:
+        if sentence and sentence not in told:
+            told.append(sentence)
+            with st.container(border=True, horizontal=True, key=f"note_{len(told)}"):
+                st.markdown(":material/info:", width="content")
+                st.text(sentence)
+
+
+def result_notes(result: Result, of_the_store: str | None = None) -> None:
+    """What has to be said with the numbers of `result`: of the store, then of the numbers themselves.
+
+    `of_the_store` is why the result could not be stored, if it could not. Else the page tells what else
+    has just befallen the store.
+    """
+    note(*([of_the_store] if of_the_store else open_store().notices(_RECENT)))
+    note(*result.provenance.notes)
