@@ -6,8 +6,8 @@ the path from head A into component c of head B,
 
 1. the corrupted prompt runs with A's write added to what B's block norms (exact) or to what that
    norm gives out (frozen), and of that run only c of B's layer is kept, as it left the projection;
-2. it runs again with the kept c in place, and of that run only B's own `hook_z` is kept: heads that
-   share a key, a value or a norm see what B sees, and none of them is let to say so;
+2. it runs again with B's own part of the kept c in place, and of that run only B's own `hook_z` is kept:
+   other heads may see it through a shared key, value or norm, and none of them is let to say so;
 3. it runs a third time with only B's z put in place, and is read.
 
 Prompts are never repeated in the batch, so that a hook written for a prompt meets that prompt.
@@ -51,15 +51,24 @@ def patched_logits(
     attn = f"blocks.{edge.dl}.attn"
     with _patched_input(runs, edge.dl, delta, layer_norm):
         projected = _read(runs, f"{attn}.hook_{component}")
-    z = _read(runs, f"{attn}.hook_z", (f"{attn}.hook_{component}", lambda value, hook: projected.clone()))
-
-    def put(value: Tensor, hook: Any) -> Tensor:
-        value = value.clone()
-        value[:, :, edge.dh] = z[:, :, edge.dh]
-        return value
-
+    # Query heads share keys and values in groups of consecutive heads.
+    own = edge.dh * projected.shape[2] // runs.model.cfg.n_heads
+    z = _read(runs, f"{attn}.hook_z", (f"{attn}.hook_{component}", _put(projected, own)))
     with torch.no_grad():
-        return runs.model.run_with_hooks(runs.corrupted_tokens, fwd_hooks=[(f"{attn}.hook_z", put)])
+        return runs.model.run_with_hooks(
+            runs.corrupted_tokens, fwd_hooks=[(f"{attn}.hook_z", _put(z, edge.dh))]
+        )
+
+
+def _put(value: Float[Tensor, "batch pos head d_head"], head: int) -> Callable[..., Tensor]:
+    """A hook that puts `value` in the place of one head, and leaves all others."""
+
+    def put(activation: Tensor, hook: Any) -> Tensor:
+        activation = activation.clone()
+        activation[:, :, head] = value[:, :, head]
+        return activation
+
+    return put
 
 
 def head_write(runs: Runs, cache: Mapping[str, Tensor], edge: Edge) -> Float[Tensor, "batch pos d_model"]:
