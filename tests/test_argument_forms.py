@@ -43,7 +43,7 @@ from tests.runs import Runs, run_pair
 
 TWO = torch.tensor([[1, 5, 66, 7], [1, 50, 61, 72]])
 
-thorough = settings(derandomize=True, deadline=None, max_examples=150, database=None)
+thorough = settings(derandomize=True, deadline=None, max_examples=100, database=None)
 
 
 def outcome(function: Any, *arguments: Any, **options: Any) -> Tensor | str:
