@@ -79,19 +79,19 @@ def _outlier_and_steering(model: Any) -> None:
     The steering is no component's, and is nothing beside the stream.
     """
     model.embed.original_component.weight[:, 3] = 1e4
-    model.unembed.original_component.weight[:, 3] = 0.0
+    # ... not even through the mean of the stream, which a norm may take away.
+    unembedding = model.unembed.original_component.weight
+    others = [i for i in range(model.cfg.d_model) if i != 3]
+    unembedding[:, others] -= unembedding[:, others].mean(dim=1, keepdim=True)
+    unembedding[:, 3] = 0.0
     with torch.no_grad():
         logits, cache = model.run_with_cache(TOKENS)
-    logits = logits - model.b_U
-    apart = (logits[..., ANSWER] - logits[..., FOIL])[..., None] * cache["ln_final.hook_scale"]
+    logits = (logits - model.b_U)[0, -1]
+    apart = (logits[ANSWER] - logits[FOIL]) * cache["ln_final.hook_scale"][0, -1]
     towards = model.W_U[:, ANSWER] - model.W_U[:, FOIL]
     steer = -2.0 * apart * towards / towards.square().sum()
-    assert steer.norm() < 1e-2 * cache["blocks.2.hook_resid_pre"].norm()
-
-    def push(value: Tensor, hook: Any) -> Tensor:
-        return cache["blocks.2.hook_resid_pre"] + steer
-
-    model.add_hook("blocks.2.hook_resid_pre", push)
+    assert steer.norm() < 1e-3 * cache["blocks.2.hook_in"][0, -1].norm()
+    model.add_hook("blocks.2.hook_in", lambda value, hook: value + steer)
 
 
 def _attention_outputs_held(model: Any) -> None:
