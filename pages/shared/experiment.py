@@ -22,7 +22,6 @@ def experiment_sidebar() -> Experiment:
     enter_through_the_app()
     begin_notes()
     address.enter()
-    st.session_state[Key.EXAMPLE] = _example_of_the_fields()
     st.logo(_WORDMARK, size="large")
     with st.sidebar:
         page_links()
@@ -35,17 +34,7 @@ def experiment_sidebar() -> Experiment:
             help="Choose one, or type a Hugging Face id or the path of a local model folder.",
         )
         _model_note(model)
-        example = st.selectbox(
-            "Ready example",
-            range(len(EXAMPLES)),
-            format_func=lambda index: EXAMPLES[index].title,
-            key=Key.EXAMPLE,
-            index=None,
-            placeholder="Your own prompts",
-            on_change=_take_example,
-        )
-        if example is not None:
-            st.caption(EXAMPLES[example].explanation)
+        _example_field()
         _prompt_fields()
         st.button(
             "Swap clean and corrupted",
@@ -58,6 +47,22 @@ def experiment_sidebar() -> Experiment:
     address.entered()
     prompts = {key.value: str(st.session_state[key] or "") for key in PROMPT_KEYS}
     return Experiment(model=model or "", **prompts)
+
+
+def _example_field() -> None:
+    """A list of the ready examples, and what the one at hand is about."""
+    st.session_state[Key.EXAMPLE] = _example_of_the_fields()
+    example = st.selectbox(
+        "Ready example",
+        range(len(EXAMPLES)),
+        format_func=lambda index: EXAMPLES[index].title,
+        key=Key.EXAMPLE,
+        index=None,
+        placeholder="Your own prompts",
+        on_change=_take_example,
+    )
+    if example is not None:
+        st.caption(EXAMPLES[example].explanation)
 
 
 def _prompt_fields() -> None:

@@ -45,7 +45,7 @@ def page_links() -> None:
     The menu that `st.navigation` draws goes to the bare address of a page, and the view follows in a
     second step: Back would come through a page with another experiment.
     """
-    with st.container(key="page_links", gap=None):
+    with st.container(key="page_links", gap="xsmall"):
         for leaf in LEAVES:
             page_link(leaf, leaf.title)
 

@@ -25,7 +25,7 @@ def note(*sentences: str | None) -> None:
             told.append(sentence)
             with st.container(border=True, horizontal=True, key=f"note_{len(told)}"):
                 st.markdown(":material/info:", width="content")
-                st.text(sentence)
+                st.text(sentence, width="stretch")
 
 
 def result_notes(result: Result, of_the_store: str | None = None) -> None:

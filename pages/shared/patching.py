@@ -43,9 +43,8 @@ def baselines(result: PatchingResult) -> None:
 def edge_columns(table: pd.DataFrame, *names: str) -> Styler:
     """The columns `names` of a table of edges, then effect and recovery as they are written."""
     shown = table[[*names, "effect", "recovery"]]
-    return written(
-        shown, {"effect": "{:+.4f}".format, "recovery": "{:+.2%}".format}, table["below_resolution"]
-    )
+    formats = {"effect": "{:+.4f}".format, "recovery": lambda share: f"{100 * share:+.2f} %"}
+    return written(shown, formats, table["below_resolution"])
 
 
 def edge_formats(metric: MetricName) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def test_edges_are_written_in_the_metrics_unit_and_in_percent_but_for_what_is_be
     for (_, row), (_, cell) in zip(table.iterrows(), cells.iterrows(), strict=True):
         small = abs(row["effect"]) < strongest / 2
         assert cell["effect"] == (BELOW if small else f"{row['effect']:+.4f}")
-        assert cell["recovery"] == (BELOW if small else f"{100 * row['recovery']:+.2f}%")
+        assert cell["recovery"] == (BELOW if small else f"{100 * row['recovery']:+.2f} %")
     assert 0 < (cells["effect"] == BELOW).sum() < len(cells)
 
 

@@ -1,8 +1,8 @@
 """One visitor: a browser's side of Streamlit's protocol, without the browser.
 
-A visitor opens pages of random experiments, follows the fragments that a running sweep redraws,
-presses Cancel, compares what is shown with what it asked for, changes pages within a session, and
-closes the connection whenever it likes.
+A visitor opens pages of random experiments and compares what they show with what it asked for, follows
+the fragments that a running sweep redraws, presses Cancel, changes pages within a session, and closes the
+connection whenever it likes.
 """
 
 from __future__ import annotations
