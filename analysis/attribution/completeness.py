@@ -35,13 +35,13 @@ def require_complete(
     """Raise `UnsupportedModelError` where the split of a `narrowed` cache misses some of the logits.
 
     Components must sum to the final stream, each layer's heads and output bias to its attention
-    output; a layer's entry is the stream itself. Allowed is what rounding of the largest write makes
-    of the logit: ``8 eps sqrt(components) |largest write * W_U| / scale``.
+    output; a layer's entry is the stream itself. Allowed is what rounding of the stream and of its
+    largest writes makes of the logit: ``8 eps sqrt(components) |largest * W_U| / scale``.
     """
     direction = model.W_U[:, targets[0]]
     if len(targets) > 1:
         direction = direction - model.W_U[:, targets[1]]
-    largest = stack.abs().amax(dim=0)
+    largest = torch.maximum(stack.abs().amax(dim=0), final_residual(cache).abs())
     noise = torch.linalg.vector_norm(largest * direction.movedim(0, -1), dim=-1)
     if "ln_final.hook_scale" in cache:
         noise = noise / cache["ln_final.hook_scale"][..., 0]
