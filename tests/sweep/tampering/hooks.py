@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from tests.runs import Runs
-from tests.sweep.tampering.table import done_to
+from tests.sweep.tampering.table import done_to, in_layers
 
 
 @done_to("gpt2", "llama-grouped")
@@ -37,7 +37,7 @@ def _half_a_head_taken_away_in_place(runs: Runs, stack: ExitStack) -> None:
 
 
 def _hook_on_qkv(runs: Runs, change: Callable[[Tensor], Tensor]) -> None:
-    for name in [name for c in "qkv" for name in _in_layers(f"attn.hook_{c}")]:
+    for name in [name for c in "qkv" for name in in_layers(f"attn.hook_{c}")]:
         runs.model.add_hook(name, lambda value, hook: change(value))
 
 
@@ -54,5 +54,5 @@ def _q_k_and_v_stretched(runs: Runs, stack: ExitStack) -> None:
 
 @done_to("llama-grouped")
 def _rotated_q_and_k_steered(runs: Runs, stack: ExitStack) -> None:
-    for name in [*_in_layers("attn.hook_rot_q"), *_in_layers("attn.hook_rot_k")]:
+    for name in [*in_layers("attn.hook_rot_q"), *in_layers("attn.hook_rot_k")]:
         runs.model.add_hook(name, lambda value, hook: value + 0.2)

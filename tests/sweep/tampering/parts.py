@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook
 
 from tests.runs import Runs
-from tests.sweep.tampering.table import done_to
+from tests.sweep.tampering.table import done_to, in_layers
 
 
 def _held(runs: Runs, *names: str) -> list[tuple[str, Callable[..., Tensor]]]:
@@ -20,10 +20,6 @@ def _held(runs: Runs, *names: str) -> list[tuple[str, Callable[..., Tensor]]]:
     return [(name, hold(runs.corrupted_cache[name])) for name in names]
 
 
-def _in_layers(name: str, *layers: int) -> list[str]:
-    return [f"blocks.{layer}.{name}" for layer in layers or range(3)]
-
-
 def _add(runs: Runs, hooks: list[tuple[str, Callable[..., Any]]]) -> None:
     for name, hook in hooks:
         runs.model.add_hook(name, hook)
@@ -31,22 +27,22 @@ def _add(runs: Runs, hooks: list[tuple[str, Callable[..., Any]]]) -> None:
 
 @done_to("gpt2", "pythia", "llama-grouped", "gemma2")
 def _mlp_outputs_held_by_add_hook(runs: Runs, stack: ExitStack) -> None:
-    _add(runs, _held(runs, *_in_layers("hook_mlp_out")))
+    _add(runs, _held(runs, *in_layers("hook_mlp_out")))
 
 
 @done_to("gpt2", "llama-grouped")
 def _patterns_held_by_add_hook(runs: Runs, stack: ExitStack) -> None:
-    _add(runs, _held(runs, *_in_layers("attn.hook_pattern")))
+    _add(runs, _held(runs, *in_layers("attn.hook_pattern")))
 
 
 @done_to("pythia")
 def _patterns_held_in_a_context(runs: Runs, stack: ExitStack) -> None:
-    stack.enter_context(runs.model.hooks(fwd_hooks=_held(runs, *_in_layers("attn.hook_pattern"))))
+    stack.enter_context(runs.model.hooks(fwd_hooks=_held(runs, *in_layers("attn.hook_pattern"))))
 
 
 @done_to("gpt2", "llama")
 def _norm_scales_held_by_add_hook(runs: Runs, stack: ExitStack) -> None:
-    names = [*_in_layers("ln1.hook_scale"), *_in_layers("ln2.hook_scale"), "ln_final.hook_scale"]
+    names = [*in_layers("ln1.hook_scale"), *in_layers("ln2.hook_scale"), "ln_final.hook_scale"]
     _add(runs, _held(runs, *names))
 
 
@@ -113,6 +109,6 @@ def _mlps_held_by_a_hook_on_every_module(runs: Runs, stack: ExitStack) -> None:
 
 @done_to("gpt2")
 def _a_bound_that_patched_rows_alone_reach(runs: Runs, stack: ExitStack) -> None:
-    for name in _in_layers("hook_mlp_out", 1, 2):
+    for name in in_layers("hook_mlp_out", 1, 2):
         bound = runs.corrupted_cache[name].abs().amax(dim=(0, 1))
         runs.model.add_hook(name, lambda value, hook, bound=bound: value.clamp(-bound, bound))

@@ -79,6 +79,11 @@ def done_to(*families: str, refused: bool = False) -> Callable[[Deed], Deed]:
     return enter
 
 
+def in_layers(name: str, *layers: int) -> list[str]:
+    """Hook `name` in `layers`, in all three of the table's models if none is given."""
+    return [f"blocks.{layer}.{name}" for layer in layers or range(3)]
+
+
 @contextmanager
 def tampered(tampering: Tampering) -> Iterator[Runs]:
     """Runs of a fresh model to which `tampering` has been done, while it holds.
