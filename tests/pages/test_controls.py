@@ -128,9 +128,9 @@ def opened(app: AppTest) -> tuple[str, Any, Any]:
 
 
 def test_a_click_on_a_cell_opens_its_source(see: See, visit: Visit, monkeypatch: pytest.MonkeyPatch):
-    keep(a_path(1, 3))
-    clicked(monkeypatch, {"sl": 1, "sh": 3, "dl": 2, "dh": 0}, None)
-    assert opened(visit("all_sources")) == ("Path patching", 1, 3)
+    keep(a_path(1, 2))
+    clicked(monkeypatch, {"sl": 1, "sh": 2, "dl": 2, "dh": 0}, None)
+    assert opened(visit("all_sources")) == ("Path patching", 1, 2)
 
 
 def test_a_click_on_a_row_opens_its_source(see: See, visit: Visit, monkeypatch: pytest.MonkeyPatch):
