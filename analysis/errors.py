@@ -6,7 +6,7 @@ rendered as markdown.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,7 @@ class Remedy:
     """
 
     label: str
+    _: KW_ONLY
     field: str
     value: str
 
@@ -51,6 +52,10 @@ class MetricError(PathscopeError):
 
 class StoreError(PathscopeError):
     """The store on disk cannot be used; the result itself is unaffected."""
+
+
+class PictureError(PathscopeError):
+    """A chart could not be drawn as a picture; its numbers are unaffected."""
 
 
 class Cancelled(PathscopeError):

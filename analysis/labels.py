@@ -1,17 +1,56 @@
-"""Heads and tokens as people read them."""
+"""Heads and tokens as people read them, and any text made fit to be drawn."""
 
 from __future__ import annotations
 
-_VISIBLE = str.maketrans({" ": "·", "\n": "⏎", "\t": "⇥", "\r": "␍"})
+import hashlib
+import re
+from itertools import groupby
+from unicodedata import category
+
+#: Characters of a token that a label shows; the longest token of GPT-2 just fits.
+LONGEST_TOKEN = 128
+#: Combining marks that may follow one another: Burmese takes five, and hundreds keep a renderer busy.
+MOST_MARKS = 8
+
+# Around what is said about a text in its own place; other scripts write quotations with them.
+_OPEN, _CLOSE = "\u2039", "\u203a"
+_NEWLINES_AND_TABS = {"\n": "⏎", "\t": "⇥", "\r": "␍"}
+_CONTROLS = {chr(code): chr(0x2400 + code) for code in range(0x20)} | {"\x7f": "␡"} | _NEWLINES_AND_TABS
+#: Printable to Python, and yet nothing to see: fillers, joiners, selectors of a variant.
+_UNSEEN = frozenset(
+    "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0"
+    + "".join(map(chr, [*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)]))
+)
+#: What stands for something else here must not also stand for itself.
+_TAKEN = frozenset(_CONTROLS.values())
+_NOT_PLAIN = re.compile(rf"{_OPEN}(?=U?\+)|[^ -~{_OPEN}]")
+
+
+def printable(text: str, longest: int | None = None) -> str:
+    r"""`text` as it may be drawn: everything in it can be seen, and nothing in it acts.
+
+    Control characters become Unicode's pictures of them. Lone surrogates, marks of direction, characters
+    without width, private or unassigned ones, separators of lines and every space but the plain one become
+    their code point. Of a run of combining marks `MOST_MARKS` are kept, of the whole `longest` characters;
+    what is left out is counted and told by a digest, so that different texts stay different.
+
+    >>> printable("a\x1b[1m\u202e"), printable("naïve 😀")
+    ('a␛[1m‹U+202E›', 'naïve 😀')
+    >>> printable("x" * 10_000, longest=3)
+    'xxx‹+9,997 characters, adea0b08›'
+    """
+    kept = text[:longest]
+    seen = kept if kept.isascii() and kept.isprintable() else _bounded(_NOT_PLAIN.sub(_stand_in, kept))
+    return seen + _left_out(text[len(kept) :], "characters")
 
 
 def shown_token(token: str) -> str:
-    r"""`token` with its whitespace made visible; nothing else is changed.
+    r"""`token` as a label shows it: `printable`, with its spaces made visible, and not too long.
 
     >>> shown_token(" Mary"), shown_token("\n")
     ('·Mary', '⏎')
     """
-    return token.translate(_VISIBLE)
+    return printable(token.replace(" ", "·"), LONGEST_TOKEN)
 
 
 def head_label(layer: int, head: int) -> str:
@@ -21,3 +60,26 @@ def head_label(layer: int, head: int) -> str:
     'L3H7'
     """
     return f"L{layer}H{head}"
+
+
+def _stand_in(found: re.Match[str]) -> str:
+    character = found[0]
+    if character in _CONTROLS:
+        return _CONTROLS[character]
+    seen = character.isprintable() and character not in _UNSEEN and character not in _TAKEN
+    return character if seen and character != _OPEN else f"{_OPEN}U+{ord(character):04X}{_CLOSE}"
+
+
+def _bounded(text: str) -> str:
+    """`text` with the ends of its long runs of combining marks left out."""
+    runs = ((marks, "".join(run)) for marks, run in groupby(text, lambda one: category(one)[0] == "M"))
+    return "".join(
+        run[:MOST_MARKS] + _left_out(run[MOST_MARKS:], "marks") if marks else run for marks, run in runs
+    )
+
+
+def _left_out(text: str, what: str) -> str:
+    if not text:
+        return ""
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{_OPEN}+{len(text):,} {what}, {digest[:8]}{_CLOSE}"

@@ -1,13 +1,15 @@
-"""What a page may ask for: frozen, hashable requests made of plain values.
+"""What may be asked: the words of every question, and what a kind of question is.
 
-A request names everything that its result depends on apart from the model's weights and the
-library versions, which `analysis.answers` adds when it makes the key.
+A request is frozen, hashable and made of plain values. It names everything that its result depends
+on apart from the model's weights and the library versions, which `analysis.experiment` adds when it
+makes the key. The kinds that there are stand in `analysis.results`, each beside its result.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Generic, Literal, TypeVar, get_args, get_origin
 
 Component = Literal["q", "k", "v"]
 LayerNormMode = Literal["frozen", "exact"]
@@ -32,6 +34,8 @@ METRIC_UNITS: dict[str, str] = {
 UNITS: tuple[Unit, ...] = ("component", "layer", "head")
 RUNS: tuple[Run, ...] = ("clean", "corrupted")
 
+R = TypeVar("R", covariant=True)
+
 
 @dataclass(frozen=True)
 class Experiment:
@@ -49,70 +53,92 @@ class Experiment:
 
 
 @dataclass(frozen=True)
-class OverviewRequest:
-    """Tokens, predictions and the metric of both runs."""
+class Request(Generic[R]):
+    """A question about an experiment that an `R` answers; each subclass is one kind of question.
 
-    experiment: Experiment
-
-
-@dataclass(frozen=True)
-class AttributionRequest:
-    """Direct logit attribution of one run, for every position at once."""
-
-    experiment: Experiment
-    unit: Unit = "component"
-    run: Run = "clean"
-
-
-@dataclass(frozen=True)
-class PathRequest:
-    """Direct path patching from one source head to every later head."""
-
-    experiment: Experiment
-    source_layer: int
-    source_head: int
-    component: Component = "q"
-    layer_norm: LayerNormMode = "frozen"
-    metric: MetricName = "logit_difference"
-
-
-@dataclass(frozen=True)
-class AllSourcesRequest:
-    """Direct path patching from every source head to every later head."""
-
-    experiment: Experiment
-    component: Component = "q"
-    layer_norm: LayerNormMode = "frozen"
-    metric: MetricName = "logit_difference"
-
-
-@dataclass(frozen=True)
-class SanityRequest:
-    """The identities and parity checks, measured on one experiment."""
-
-    experiment: Experiment
-
-
-Request = OverviewRequest | AttributionRequest | PathRequest | AllSourcesRequest | SanityRequest
-
-_REQUESTS: dict[str, type[Request]] = {
-    kind.__name__: kind
-    for kind in (OverviewRequest, AttributionRequest, PathRequest, AllSourcesRequest, SanityRequest)
-}
-
-
-def request_to_json(request: Request) -> dict[str, Any]:
-    """`request` as plain JSON values, its kind under ``"kind"``.
-
-    >>> pair = Experiment("demo", "a b", "a c", " x", " y")
-    >>> request_from_json(request_to_json(OverviewRequest(pair))) == OverviewRequest(pair)
-    True
+    A kind is declared by its class alone: the fields that tell one question from another, the result
+    in brackets, and the class attributes below. Names of functions are ``module:name``, resolved only
+    when there is something to compute.
     """
+
+    experiment: Experiment
+
+    #: The function ``(request, origin) -> R`` that computes the result from an `Origin`, which holds
+    #: the model and both runs.
+    computed_by: ClassVar[str]
+    #: The version of the result's definition, raised when that changes: it stands in every key.
+    version: ClassVar[int]
+    #: Functions ``(bridge) -> set[str]`` that name the activations which it reads of the runs.
+    reads: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if isinstance(cls.result_type(), type):
+            known = _kinds.setdefault(cls.__name__, cls)
+            if (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
+                raise TypeError(
+                    f"{known.__module__} and {cls.__module__} both declare a {cls.__name__}, and would take "
+                    "each other's stored results for their own. Rename one of them."
+                )
+            _kinds[cls.__name__] = cls
+
+    @classmethod
+    def result_type(cls) -> type[R]:
+        """The `R` that stands in brackets where the kind is declared."""
+        (result,) = (
+            get_args(base)[0]
+            for base in getattr(cls, "__orig_bases__", ())
+            if issubclass(get_origin(base) or object, Request)
+        )
+        return result
+
+    def found_in(self) -> tuple[FoundIn[R], ...]:
+        """Other questions whose answers hold this one's, each with the function that takes it out.
+
+        The function gives None where that answer does not hold it after all.
+        """
+        return ()
+
+
+@dataclass(frozen=True)
+class LongRequest(Request[R]):
+    """A question whose work takes long, and is therefore cut into pieces that are kept.
+
+    `computed_by` makes an `analysis.results.LongWork` of request and origin instead of the result.
+    """
+
+    #: What the work is called in sentences.
+    called: ClassVar[str] = "computation"
+
+
+FoundIn = tuple[Request[Any], Callable[[Any], R | None]]
+
+_kinds: dict[str, type[Request[Any]]] = {}
+
+
+def kinds() -> tuple[type[Request[Any]], ...]:
+    """Every kind of question that has been declared by the modules imported so far."""
+    return tuple(_kinds.values())
+
+
+def request_to_json(request: Request[Any]) -> dict[str, Any]:
+    """`request` as plain JSON values, its kind under ``"kind"``."""
     return {"kind": type(request).__name__, **asdict(request)}
 
 
-def request_from_json(fields: dict[str, Any]) -> Request:
+def request_from_json(fields: dict[str, Any]) -> Request[Any]:
     """The inverse of `request_to_json`; raises `KeyError` or `TypeError` on foreign input."""
-    fields = dict(fields)
-    kind = _REQUESTS[fields.pop("kind")]
+    fields = {name: with_tuples(value) for name, value in fields.items()}
+    kind = _kinds[fields.pop("kind")]
     return kind(**fields | {"experiment": Experiment(**fields["experiment"])})
+
+
+def with_tuples(value: Any) -> Any:
+    """`value` in which the lists that JSON made of tuples are tuples again.
+
+    >>> with_tuples({"edges": [[0, 1], [2, 3]]})
+    {'edges': ((0, 1), (2, 3))}
+    """
+    if isinstance(value, dict):
+        return {name: with_tuples(item) for name, item in value.items()}
+    return tuple(with_tuples(item) for item in value) if isinstance(value, list) else value

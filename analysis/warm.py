@@ -9,21 +9,19 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
+from typing import Any
 
 from tqdm.auto import tqdm
 
-from analysis import jobs
-from analysis.answers import cached
+from analysis import answers, jobs
 from analysis.demo_model.examples import EXAMPLES, Example
 from analysis.errors import PathscopeError
 from analysis.models import DEMO
-from analysis.requests import (
-    COMPONENTS,
-    RUNS,
-    UNITS,
+from analysis.requests import COMPONENTS, RUNS, UNITS, Experiment
+from analysis.results import (
     AllSourcesRequest,
     AttributionRequest,
-    Experiment,
+    LongRequest,
     OverviewRequest,
     Request,
     SanityRequest,
@@ -32,7 +30,7 @@ from analysis.requests import (
 _POLL_SECONDS = 0.05
 
 
-def requests_of(example: Example) -> Iterator[Request]:
+def requests_of(example: Example) -> Iterator[Request[Any]]:
     """What the pages ask for when `example` is opened; single sources are rows of the sweeps."""
     experiment = Experiment(DEMO, example.clean, example.corrupted, example.answer, example.foil)
     yield OverviewRequest(experiment)
@@ -41,19 +39,19 @@ def requests_of(example: Example) -> Iterator[Request]:
     yield SanityRequest(experiment)
 
 
-def warm(request: Request) -> str | None:
+def warm(request: Request[Any]) -> str | None:
     """Have `request` computed and stored; a sentence if it could not be stored.
 
     Raises `PathscopeError` where it cannot be computed.
     """
-    if not isinstance(request, AllSourcesRequest):
-        return cached.answer(request).note
+    if not isinstance(request, LongRequest):
+        return answers.answer(request).note
     job = jobs.submit(request)
     while not (snapshot := job.snapshot()).finished:
         job.watch()
         time.sleep(_POLL_SECONDS)
     if snapshot.state != "done":
-        raise PathscopeError(snapshot.error or "The sweep was stopped.", *snapshot.remedies)
+        raise PathscopeError(snapshot.error or f"The {request.called} was stopped.", *snapshot.remedies)
     return snapshot.note
 
 

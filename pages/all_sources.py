@@ -5,10 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from analysis import jobs
-from analysis.answers import cached
+from analysis.answers import stored
 from analysis.errors import PathscopeError
-from analysis.requests import AllSourcesRequest
-from analysis.results import AllSourcesResult
+from analysis.results import AllSourcesRequest, AllSourcesResult
 from pages.shared.cards import error_card, identical_note, overview_or_stop, provenance_panel
 from pages.shared.experiment import experiment_sidebar
 from pages.shared.keys import Key
@@ -25,7 +24,7 @@ def show(result: AllSourcesResult, from_store: bool) -> None:
     provenance_panel(result, from_store)
 
 
-def start(request: AllSourcesRequest) -> jobs.Job:
+def start(request: AllSourcesRequest) -> jobs.Job[AllSourcesResult]:
     """The job for `request`, new or running; an error is drawn as a card and ends the page's run."""
     try:
         return jobs.submit(request)
@@ -35,7 +34,7 @@ def start(request: AllSourcesRequest) -> jobs.Job:
 
 
 @st.fragment(run_every=0.5)
-def follow_progress(job: jobs.Job, drawn: bool) -> None:
+def follow_progress(job: jobs.Job[AllSourcesResult], drawn: bool) -> None:
     """Bar, time left and cancel; the whole page anew when there is a first estimate, and at the end."""
     job.watch()
     snapshot = job.snapshot()
@@ -44,15 +43,15 @@ def follow_progress(job: jobs.Job, drawn: bool) -> None:
     job_panel(job, snapshot)
 
 
-def follow_cells(job: jobs.Job) -> None:
-    """The estimate, and exact cells as they arrive."""
+def follow_cells(job: jobs.Job[AllSourcesResult]) -> None:
+    """The estimate, and measured cells as they arrive."""
     result = job.snapshot().result
     if result is not None:
         baselines(result)
         sweep_view(result, st.session_state[Key.SCALE])
 
 
-def follow(job: jobs.Job, result: AllSourcesResult | None) -> None:
+def follow(job: jobs.Job[AllSourcesResult], result: AllSourcesResult | None) -> None:
     """The sweep while it runs."""
     note(job.snapshot().note)
     follow_progress(job, drawn=result is not None)
@@ -77,9 +76,9 @@ st.caption(
 )
 choices = patching_controls()
 request = AllSourcesRequest(experiment, **choices)
-stored = cached.stored(request)
-if stored is not None:
-    show(stored.result, stored.from_store)
+found = stored(request)
+if found is not None:
+    show(found.result, found.from_store)
     st.stop()
 
 overview = overview_or_stop(experiment).result

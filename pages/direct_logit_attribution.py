@@ -9,8 +9,7 @@ import streamlit as st
 
 from analysis.answers import answer
 from analysis.labels import shown_token
-from analysis.requests import AttributionRequest
-from analysis.results import AttributionResult
+from analysis.results import AttributionRequest, AttributionResult
 from pages.shared import address
 from pages.shared.cards import answer_or_stop, downloads, provenance_panel
 from pages.shared.choices import RUN, UNIT

@@ -9,8 +9,7 @@ import streamlit as st
 
 from analysis.answers import answer, stored
 from analysis.labels import head_label
-from analysis.requests import AllSourcesRequest, PathRequest
-from analysis.results import OverviewResult, PathResult
+from analysis.results import AllSourcesRequest, OverviewResult, PathRequest, PathResult
 from pages.shared import address
 from pages.shared.cards import (
     answer_or_stop,

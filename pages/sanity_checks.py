@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from analysis.answers import answer
-from analysis.requests import SanityRequest
-from analysis.results import SanityResult
+from analysis.results import SanityRequest, SanityResult
 from pages.shared.cards import answer_or_stop, csv_with_provenance, provenance_panel
 from pages.shared.experiment import experiment_sidebar
 
@@ -27,7 +26,7 @@ def checks_table(result: SanityResult) -> pd.DataFrame:
                 "check": name,
                 "what must hold": statement,
                 "measured": f"{measured:.2e}" if measured else "0",
-                "limit": f"{limit:.0e}" if limit else "0",
+                "limit": f"{limit:.2e}" if limit else "0",
             }
             for name, statement, measured, limit in result.checks
         ]

@@ -1,8 +1,9 @@
 """Every check with one command: ``python3 -m tests``.
 
 Needs Python 3.11 and nothing else: environments with the pinned packages are made on the first
-run, and Chromium is installed where the machine allows it. ``--quick`` leaves out the browser and
-the older TransformerLens; everything else on the command line goes to pytest.
+run, and Chromium is installed where the machine allows it. ``--lint`` stops after lint, types and the
+order of the rooms; ``--quick`` leaves out the browser and the older TransformerLens; everything else on
+the command line goes to pytest.
 """
 
 from __future__ import annotations
@@ -25,12 +26,15 @@ def main(arguments: list[str]) -> int:
         print(f"Pathscope needs Python 3.11 or newer, and this is {sys.version.split()[0]}.")
         return 2
     quick = "--quick" in arguments
-    to_pytest = [argument for argument in arguments if argument != "--quick"]
+    to_pytest = [argument for argument in arguments if argument not in {"--lint", "--quick"}]
     try:
         python = environment(".venv-tests", TESTS / "requirements.txt")
         run(python, "ruff", "check", "--no-cache", ".")
         run(python, "ruff", "format", "--check", ".")
         run(python, "mypy")
+        run(python, "pytest", "-q", "-p", "no:cacheprovider", "tests/test_rooms.py", "-k", "import_downwards")
+        if "--lint" in arguments:
+            return 0
         if quick:
             run(python, "pytest", "-m", "not browser", *to_pytest)
             return 0

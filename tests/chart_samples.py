@@ -13,19 +13,15 @@ from analysis.charts import Theme, all_sources_chart, attribution_chart, path_ch
 from analysis.charts.export import picture
 from analysis.labels import head_label
 from analysis.nodes import causal_edges
-from analysis.requests import (
-    UNITS,
-    AllSourcesRequest,
-    AttributionRequest,
-    Experiment,
-    OverviewRequest,
-    PathRequest,
-    Unit,
-)
+from analysis.requests import UNITS, Experiment, Unit
 from analysis.results import (
+    AllSourcesRequest,
     AllSourcesResult,
+    AttributionRequest,
     AttributionResult,
+    OverviewRequest,
     OverviewResult,
+    PathRequest,
     PathResult,
     Provenance,
 )
@@ -43,8 +39,8 @@ def all_sources(n_layers: int = 3, n_heads: int = 4, measured: float = 1.0) -> A
     generator = np.random.default_rng(0)
     causal = causal_edges(n_layers, n_heads)
     effect = np.where(causal, generator.normal(size=causal.shape), np.nan)
-    exact = causal & (generator.random(causal.shape) < measured)
-    values = np.where(exact, effect + CORRUPTED, np.nan)
+    known = causal & (generator.random(causal.shape) < measured)
+    values = np.where(known, effect + CORRUPTED, np.nan)
     request = AllSourcesRequest(EXPERIMENT)
     return AllSourcesResult(request, PROVENANCE, CORRUPTED, CLEAN, TOKENS, TOKENS, values, effect / 2)
 
@@ -72,7 +68,7 @@ def overview() -> OverviewResult:
     corrupted = ((" John", 5.0, 0.6), ("\n", 3.0, 0.1))
     metrics = {"logit_difference": (CLEAN, CORRUPTED)}
     return OverviewResult(
-        OverviewRequest(EXPERIMENT), PROVENANCE, TOKENS, TOKENS, clean, corrupted, metrics, 3, 4
+        OverviewRequest(EXPERIMENT), PROVENANCE, TOKENS, TOKENS, (), clean, corrupted, metrics, 3, 4
     )
 
 

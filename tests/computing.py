@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import pytest
 
-from analysis.requests import (
-    OverviewRequest,
-    Request,
-)
-from analysis.results import OverviewResult, Provenance
+from analysis.results import OverviewRequest, OverviewResult, Provenance, Request
 
 
 def provenance() -> Provenance:
@@ -21,7 +18,7 @@ def overview(request: OverviewRequest) -> OverviewResult:
     """A result made of nothing but the request, so that no model is needed."""
     top = ((" g", 1.0, 0.5),)
     return OverviewResult(
-        request, provenance(), (" a",), (" b",), top, top, {"kl_from_clean": (0.0, 1.0)}, 3, 4
+        request, provenance(), (" a",), (" b",), (0,), top, top, {"kl_from_clean": (0.0, 1.0)}, 3, 4
     )
 
 
@@ -29,7 +26,7 @@ class Computing:
     """Stands in for `analysis.answers.compute.compute`: counts, and takes its time."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *failures: Exception) -> None:
-        self.requests: list[Request] = []
+        self.requests: list[Request[Any]] = []
         self._failures = list(failures)
         self._pause = threading.Event()
         monkeypatch.setattr("analysis.answers.compute.compute", self)

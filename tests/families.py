@@ -1,78 +1,18 @@
-"""Small random models of every decoder family that Pathscope supports, as Hugging Face directories.
-
-Each is a few thousand parameters with real architecture switches turned on (grouped keys and
-values, sliding windows, softcaps, parallel blocks ...), so that a family's own code path runs.
-"""
+"""Small random models of every decoder family, as Hugging Face directories."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 
+from tests.configurations import CONTEXT_LENGTH, EVERY_FAMILY, FAMILIES
+
+__all__ = ["CONTEXT_LENGTH", "EVERY_FAMILY", "FAMILIES", "VOCABULARY_SIZE", "byte_tokenizer", "write_family"]
+
 VOCABULARY_SIZE = 320
-CONTEXT_LENGTH = 64
-
-_ROPE_SIZES: dict[str, Any] = {
-    "hidden_size": 32,
-    "intermediate_size": 64,
-    "num_hidden_layers": 3,
-    "num_attention_heads": 4,
-    "max_position_embeddings": CONTEXT_LENGTH,
-    "tie_word_embeddings": False,
-}
-_GPT_SIZES: dict[str, Any] = {"n_embd": 32, "n_layer": 3, "n_head": 4, "n_positions": CONTEXT_LENGTH}
-
-#: Family name -> (Hugging Face ``model_type``, configuration).
-FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
-    "gpt2": ("gpt2", _GPT_SIZES),
-    "gpt-neo": (
-        "gpt_neo",
-        {
-            "hidden_size": 32,
-            "num_layers": 3,
-            "num_heads": 4,
-            "attention_types": [[["global", "local"], 1], [["global"], 1]],
-            "window_size": 4,
-            "max_position_embeddings": CONTEXT_LENGTH,
-        },
-    ),
-    "gpt-j": ("gptj", _GPT_SIZES | {"rotary_dim": 4}),
-    "pythia": ("gpt_neox", _ROPE_SIZES | {"rotary_pct": 0.5}),
-    "opt": (
-        "opt",
-        {
-            "hidden_size": 32,
-            "ffn_dim": 64,
-            "num_hidden_layers": 3,
-            "num_attention_heads": 4,
-            "word_embed_proj_dim": 32,
-            "max_position_embeddings": CONTEXT_LENGTH,
-        },
-    ),
-    "phi": ("phi", _ROPE_SIZES | {"partial_rotary_factor": 0.5}),
-    "llama": ("llama", _ROPE_SIZES | {"num_key_value_heads": 4}),
-    "llama-grouped": ("llama", _ROPE_SIZES | {"num_key_value_heads": 2}),
-    "mistral": ("mistral", _ROPE_SIZES | {"num_key_value_heads": 2, "sliding_window": 4}),
-    "qwen2": ("qwen2", _ROPE_SIZES | {"num_key_value_heads": 2}),
-    "qwen3": ("qwen3", _ROPE_SIZES | {"num_key_value_heads": 2, "head_dim": 8}),
-    "gemma2": (
-        "gemma2",
-        _ROPE_SIZES
-        | {
-            "num_key_value_heads": 2,
-            "head_dim": 8,
-            "sliding_window": 4,
-            "query_pre_attn_scalar": 8,
-            "attn_logit_softcapping": 5.0,
-            "final_logit_softcapping": 3.0,
-            "tie_word_embeddings": True,
-        },
-    ),
-}
 
 
 def byte_tokenizer() -> PreTrainedTokenizerFast:
@@ -99,7 +39,7 @@ def write_family(name: str, directory: Path, *, dtype: torch.dtype = torch.float
     Weights are drawn with a spread that makes attention far from uniform, and every bias and
     normalisation weight is moved off its neutral start, so that a forgotten term shows.
     """
-    model_type, sizes = FAMILIES[name]
+    model_type, sizes = (EVERY_FAMILY | FAMILIES)[name]
     tokenizer = byte_tokenizer()
     config = AutoConfig.for_model(
         model_type, **sizes, vocab_size=VOCABULARY_SIZE, bos_token_id=0, eos_token_id=0, pad_token_id=0

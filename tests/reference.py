@@ -1,15 +1,23 @@
-"""Direct path patching the slow way: one pair of full forward passes per edge, for any family.
+"""Direct path patching the slow way: three full forward passes per edge, for any model as it stands.
 
-The specification in so many words. To patch the path from head A into component c of head B,
-the corrupted prompt runs once with B's `hook_q`, `hook_k` or `hook_v` replaced, which also
-disturbs every head that shares a grouped key or value; of that run only B's own `hook_z` is
-kept. A second corrupted run puts that one head's z back and is read. Nothing here is shared
-with `analysis`: arithmetic, weights and hooks are the model's own.
+The model does all arithmetic itself: it norms, projects, clips, attends, and whatever hooks,
+forward hooks, adapters, parametrizations or other norms sit on it take part in every run. To patch
+the path from head A into component c of head B,
+
+1. the corrupted prompt runs with A's write added to what B's block norms (exact) or to what that
+   norm gives out (frozen), and of that run only c of B's layer is kept, as it left the projection;
+2. it runs again with B's own part of the kept c in place, and of that run only B's own `hook_z` is kept:
+   other heads may see it through a shared key, value or norm, and none of them is let to say so;
+3. it runs a third time with only B's z put in place, and is read.
+
+Prompts are never repeated in the batch, so that a hook written for a prompt meets that prompt.
+Nothing here is shared with `analysis`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -31,8 +39,8 @@ def patched_logits(
 ) -> Float[Tensor, "batch pos d_vocab"]:
     """Logits of the corrupted run in which B's component c alone sees A's clean write.
 
-    frozen: `c = c_corrupted + (delta / ln1_scale_corrupted) @ W_c[B]`;
-    exact: `c = LN1(resid_pre_corrupted + delta) @ W_c[B] + b_c[B]`, with LN1's own weights.
+    frozen: `c = c of (LN1(resid_pre_corrupted) + delta / ln1_scale_corrupted)`;
+    exact: `c = c of LN1(resid_pre_corrupted + delta)`, both as the model makes c of what LN1 gives.
     `positions` are the token positions at which the patch is made, all of them if None.
     """
     delta = head_write(runs, runs.clean_cache, edge) - head_write(runs, runs.corrupted_cache, edge)
@@ -40,43 +48,40 @@ def patched_logits(
         kept = torch.zeros_like(delta)
         kept[:, list(positions)] = 1.0
         delta = delta * kept
-    attn = runs.model.blocks[edge.dl].attn
-    weight, bias = getattr(attn, f"W_{component.upper()}"), getattr(attn, f"b_{component.upper()}")
-    scale = runs.corrupted_cache[f"blocks.{edge.dl}.ln1.hook_scale"] if _has_norm(runs, edge.dl) else 1.0
-    column = edge.dh * weight.shape[0] // runs.model.cfg.n_heads
-
-    def patch(value: Tensor, hook: Any) -> Tensor:
-        value = value.clone()
-        shared = edge.dh * value.shape[2] // runs.model.cfg.n_heads
-        if layer_norm == "frozen":
-            value[:, :, shared] += delta / scale @ weight[column]
-        else:
-            resid = runs.corrupted_cache[f"blocks.{edge.dl}.hook_resid_pre"] + delta
-            own_bias = 0.0 if bias is None else bias[column]
-            value[:, :, shared] = _ln1(runs, edge.dl, resid) @ weight[column] + own_bias
-        return value
-
-    z = _read(runs, f"blocks.{edge.dl}.attn.hook_{component}", patch, f"blocks.{edge.dl}.attn.hook_z")
-
-    def restore(value: Tensor, hook: Any) -> Tensor:
-        value = value.clone()
-        value[:, :, edge.dh] = z[:, :, edge.dh]
-        return value
-
+    attn = f"blocks.{edge.dl}.attn"
+    with _patched_input(runs, edge.dl, delta, layer_norm):
+        projected = _read(runs, f"{attn}.hook_{component}")
+    # Query heads share keys and values in groups of consecutive heads.
+    own = edge.dh * projected.shape[2] // runs.model.cfg.n_heads
+    z = _read(runs, f"{attn}.hook_z", (f"{attn}.hook_{component}", _put(projected, own)))
     with torch.no_grad():
         return runs.model.run_with_hooks(
-            runs.corrupted_tokens, fwd_hooks=[(f"blocks.{edge.dl}.attn.hook_z", restore)]
+            runs.corrupted_tokens, fwd_hooks=[(f"{attn}.hook_z", _put(z, edge.dh))]
         )
+
+
+def _put(value: Float[Tensor, "batch pos head d_head"], head: int) -> Callable[..., Tensor]:
+    """A hook that puts `value` in the place of one head, and leaves all others."""
+
+    def put(activation: Tensor, hook: Any) -> Tensor:
+        activation = activation.clone()
+        activation[:, :, head] = value[:, :, head]
+        return activation
+
+    return put
 
 
 def head_write(runs: Runs, cache: Mapping[str, Tensor], edge: Edge) -> Float[Tensor, "batch pos d_model"]:
     """What the source head adds to the residual stream in the run that `cache` holds.
 
-    Where the block normalises its attention output, the head's share of it under that run's
-    own scale: `(z @ W_O[A]) / ln1_post_scale * ln1_post_weight`.
+    Its z alone through the model's own output projection, less what that gives for nothing. Where
+    the block normalises its attention output, the head's share of it under that run's own scale:
+    `(z @ W_O[A]) / ln1_post_scale * ln1_post_weight`. Where it adds a multiple of that output, so much
+    of the head's share.
     """
     block = runs.model.blocks[edge.sl]
-    write = cache[f"blocks.{edge.sl}.attn.hook_z"][:, :, edge.sh] @ block.attn.W_O[edge.sh]
+    write = _projected(block.attn, cache[f"blocks.{edge.sl}.attn.hook_z"], edge.sh)
+    write = write * getattr(block, "residual_contribution_scale", 1.0)
     if not hasattr(block, "ln1_post"):
         return write
     norm = getattr(block.ln1_post, "original_component", block.ln1_post)
@@ -84,35 +89,57 @@ def head_write(runs: Runs, cache: Mapping[str, Tensor], edge: Edge) -> Float[Ten
     return write / cache[f"blocks.{edge.sl}.ln1_post.hook_scale"] * (offset + norm.weight)
 
 
-def _read(runs: Runs, patched: str, patch: Callable[..., Tensor], wanted: str) -> Tensor:
-    kept: list[Tensor] = []
+def _projected(
+    attn: Any, z: Float[Tensor, "batch pos head d_head"], head: int
+) -> Float[Tensor, "batch pos d_model"]:
+    if not hasattr(attn, "o"):  # a `HookedTransformer` has the weight alone
+        return z[:, :, head] @ attn.W_O[head]
+    alone = torch.zeros_like(z)
+    alone[:, :, head] = z[:, :, head]
+    # The module inside the bridge, as it stands: an adapter on it writes too, while the hooks
+    # around it have already acted on the z that was cached.
+    project = attn.o.original_component
     with torch.no_grad():
-        runs.model.run_with_hooks(
-            runs.corrupted_tokens,
-            fwd_hooks=[(patched, patch), (wanted, lambda value, hook: kept.append(value.clone()))],
-        )
-    return kept[0]
+        return project(alone.flatten(2)) - project(torch.zeros_like(alone).flatten(2))
 
 
-def _has_norm(runs: Runs, layer: int) -> bool:
-    return f"blocks.{layer}.ln1.hook_scale" in runs.corrupted_cache
+@contextmanager
+def _patched_input(runs: Runs, layer: int, delta: Tensor, layer_norm: str) -> Iterator[None]:
+    """While this holds, `layer`'s attention reads the stream with `delta` in it."""
+    norm = getattr(runs.model.blocks[layer], "ln1", None)
+    reader = runs.model.blocks[layer].attn if norm is None else norm
+
+    def add_before(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if args:
+            return (args[0] + delta, *args[1:]), kwargs
+        return args, kwargs | {"hidden_states": kwargs["hidden_states"] + delta}
+
+    if layer_norm == "exact" or norm is None:
+        handle = reader.register_forward_pre_hook(add_before, with_kwargs=True)
+    else:
+        scale = runs.corrupted_cache[_scale(layer)] if _has_scale(runs, layer) else 1.0
+        handle = reader.register_forward_hook(lambda module, args, normed: normed + delta / scale)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
-def _ln1(runs: Runs, layer: int, resid: Float[Tensor, "batch pos d_model"]) -> Tensor:
-    """LN1 of `resid` by its formula: centred unless it is a root-mean-square norm."""
-    if not _has_norm(runs, layer):
-        return resid
-    bridge = runs.model.blocks[layer].ln1
-    norm = getattr(bridge, "original_component", bridge)
-    if "RMS" not in type(norm).__name__:
-        resid = resid - resid.mean(-1, keepdim=True)
-    normalised = resid / (resid.square().mean(-1, keepdim=True) + _epsilon(norm)).sqrt()
-    weight = getattr(norm, "weight", getattr(norm, "w", None))
-    if weight is not None:
-        normalised = normalised * (weight + 1.0 if type(norm).__name__.startswith("Gemma") else weight)
-    bias = getattr(norm, "bias", getattr(norm, "b", None))
-    return normalised if bias is None else normalised + bias
+def _scale(layer: int) -> str:
+    return f"blocks.{layer}.ln1.hook_scale"
 
 
-def _epsilon(norm: Any) -> float:
-    return float(getattr(norm, "eps", getattr(norm, "variance_epsilon", 1e-5)))
+def _has_scale(runs: Runs, layer: int) -> bool:
+    return _scale(layer) in runs.corrupted_cache
+
+
+def _read(runs: Runs, wanted: str, *hooks: tuple[str, Callable[..., Tensor]]) -> Tensor:
+    """Activation `wanted` of the corrupted run, after every hook on it, those of `hooks` among them."""
+    found: dict[str, Tensor] = {}
+
+    def keep(activation: Tensor, hook: Any) -> None:
+        found[wanted] = activation.clone()
+
+    with torch.no_grad():
+        runs.model.run_with_hooks(runs.corrupted_tokens, fwd_hooks=[*hooks, (wanted, keep)])
+    return found[wanted]

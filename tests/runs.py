@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from transformer_lens.model_bridge import TransformerBridge
+from transformers import AutoModelForCausalLM
 
 from tests.families import VOCABULARY_SIZE, write_family
 
@@ -54,15 +55,28 @@ def run_pair(model: Any, clean_tokens: Tensor, corrupted_tokens: Tensor) -> Runs
     return Runs(model, clean_tokens, corrupted_tokens, clean_cache, corrupted_cache)
 
 
+def own_model(directory: str, dtype: torch.dtype) -> Any:
+    """The Hugging Face model in `directory`, as TransformerLens wants it."""
+    # The default implementation of experts knows no float64.
+    return AutoModelForCausalLM.from_pretrained(
+        directory, dtype=dtype, attn_implementation="eager", experts_implementation="eager"
+    ).eval()
+
+
+def bridge_of(directory: str, own: Any, folded: bool = True) -> TransformerBridge:
+    """`own` in a bridge in compatibility mode, in evaluation; `folded=False` keeps norm weights apart."""
+    model = TransformerBridge.boot_transformers(directory, hf_model=own, device="cpu", dtype=own.dtype)
+    model.enable_compatibility_mode(disable_warnings=True, no_processing=not folded)
+    model.requires_grad_(False)
+    return model.eval()
+
+
 @lru_cache(maxsize=64)
 def family_model(family: str, dtype: torch.dtype = torch.float64, folded: bool = True) -> TransformerBridge:
     """A random model of `family`, in compatibility mode; `folded=False` keeps norm weights apart."""
     with tempfile.TemporaryDirectory() as directory:
         write_family(family, Path(directory))
-        model = TransformerBridge.boot_transformers(directory, device="cpu", dtype=dtype)
-    model.enable_compatibility_mode(disable_warnings=True, no_processing=not folded)
-    model.requires_grad_(False)
-    return model.eval()
+        return bridge_of(directory, own_model(directory, dtype), folded)
 
 
 @lru_cache(maxsize=64)
@@ -92,17 +106,18 @@ def computed_in_float64(family: str) -> Runs:
     """
     runs = family_runs(family)
     model = family_model.__wrapped__(family)
-    forward = model.forward
+    own = type(model)
 
-    def forward_in_float64(*arguments: Any, **options: Any) -> Any:
-        with _KeepFloat64():
-            return forward(*arguments, **options)
+    def forward(model: Any, *arguments: Any, **options: Any) -> Any:
+        with KeepFloat64():
+            return own.forward(model, *arguments, **options)
 
-    model.forward = forward_in_float64
+    # A class of its own: a forward on the model itself would be somebody's hook.
+    model.__class__ = type(own.__name__, (own,), {"forward": forward})
     return run_pair(model, runs.clean_tokens, runs.corrupted_tokens)
 
 
-class _KeepFloat64(TorchFunctionMode):
+class KeepFloat64(TorchFunctionMode):
     """Inside this context a float64 tensor is never converted to float32."""
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

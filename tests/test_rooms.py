@@ -199,3 +199,7 @@ def test_every_public_name_is_there_and_no_other():
         assert value.__doc__
     with pytest.raises(AttributeError, match="no_such_name"):
         analysis.no_such_name  # noqa: B018 - reading the name is the test
+
+
+def test_the_release_is_the_same_wherever_it_stands():
+    assert analysis.__version__ == tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]

@@ -10,7 +10,8 @@ from analysis.experiment.prompts import PromptPair
 
 
 def pair(clean: torch.Tensor, corrupted: torch.Tensor) -> PromptPair:
-    return PromptPair(clean, corrupted, 0, 1, ("a",), ("b",))
+    texts = {"clean_tokens": ("a",), "corrupted_tokens": ("b",)}
+    return PromptPair(clean=clean, corrupted=corrupted, answer=0, foil=1, **texts)
 
 
 def test_a_shape_that_breaks_its_annotation_is_an_error():

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from analysis import warm
-from analysis.answers import cached
+from analysis import answers, warm
 from analysis.demo_model.examples import EXAMPLES
-from analysis.requests import AllSourcesRequest, Experiment, OverviewRequest, PathRequest
+from analysis.requests import Experiment
+from analysis.results import AllSourcesRequest, OverviewRequest, PathRequest
 
 
 @pytest.fixture(autouse=True)
@@ -25,16 +25,16 @@ def test_everything_a_page_opens_with_is_stored_and_stays(monkeypatch, one_examp
     requests = list(warm.requests_of(one_example))
     assert len(requests) == 11
     assert warm.main() == 0
-    assert all(cached.stored(request) is not None for request in requests)
+    assert all(answers.stored(request) is not None for request in requests)
     experiment = next(request.experiment for request in requests)
     for component in ("q", "k", "v"):
-        assert cached.stored(PathRequest(experiment, 0, 3, component)) is not None
+        assert answers.stored(PathRequest(experiment, 0, 3, component)) is not None
 
     def compute(*_):
         raise AssertionError("it was stored")
 
     monkeypatch.setattr("analysis.answers.compute.compute", compute)
-    monkeypatch.setattr("analysis.jobs.resume.run", compute)
+    monkeypatch.setattr("analysis.jobs.resume.steps", compute)
     assert warm.main() == 0
 
 

@@ -1,6 +1,6 @@
 """The memoized entry points that pages call: looked up, or computed once."""
 
-from analysis.answers.cached import Answer, answer, remember, result_key, stored
+from analysis.answers.lookup import Answer, answer, remember, result_key, stored
 
 __all__ = [
     "Answer",

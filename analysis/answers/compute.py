@@ -1,4 +1,4 @@
-"""From a request to its result: model, prompts, runs, analysis, provenance.
+"""From a request to its result: model, prompts, runs, and then what the request's kind names.
 
 Nothing is looked up or stored here but the two runs; `analysis.answers` and `analysis.jobs` do that
 for results.
@@ -7,133 +7,50 @@ for results.
 from __future__ import annotations
 
 import time
-from functools import singledispatch
-from typing import Any
+from pkgutil import resolve_name
+from typing import Any, TypeVar
 
-import numpy as np
-import torch
-from jaxtyping import Float
-from torch import Tensor
-
-from analysis.attribution import attribution_result, needed, require_whole
 from analysis.experiment import Origin, Runs, run_experiment
-from analysis.metrics import named_metric
-from analysis.patching import Patching, filled
-from analysis.requests import (
-    METRIC_NAMES,
-    UNITS,
-    AllSourcesRequest,
-    AttributionRequest,
-    Experiment,
-    OverviewRequest,
-    PathRequest,
-    Request,
-    SanityRequest,
-)
-from analysis.results import (
-    AllSourcesResult,
-    AttributionResult,
-    OverviewResult,
-    PathResult,
-    Result,
-    SanityResult,
-)
-from analysis.sanity import checks as sanity
+from analysis.requests import Experiment, kinds
+from analysis.results import GrowingResult, LongRequest, LongWork, Request, Result
 from analysis.store import Store
-from analysis.sweep import activations_read
 
-#: How many next tokens the overview lists.
-TOP_TOKENS = 10
+R = TypeVar("R", bound=Result)
+G = TypeVar("G", bound=GrowingResult)
 
 
-@torch.no_grad()
-def compute(request: Request, store: Store) -> Result:
+def compute(request: Request[R], store: Store) -> R:
     """The result of `request`, with the runs of its experiment taken from or left in `store`.
 
     Raises `PathscopeError` with a sentence for whatever is wrong with the request.
     """
     started = time.perf_counter()
-    return _result(request, Origin(runs_of(request.experiment, store), started))
+    origin = Origin(runs_of(request.experiment, store), started)
+    if isinstance(request, LongRequest):
+        return _in_one_go(work_of(request, origin), origin)
+    result: R = resolve_name(request.computed_by)(request, origin)
+    return result
+
+
+def work_of(request: LongRequest[G], origin: Origin) -> LongWork[G]:
+    """What `request` has to have done, to be cut into pieces."""
+    work: LongWork[G] = resolve_name(request.computed_by)(request, origin)
+    return work
+
+
+def _in_one_go(work: LongWork[G], origin: Origin) -> G:
+    pieces = work.cut(work.prepared())
+    return origin.finished(pieces.filled(pieces.start, (arrays for _, arrays in pieces.run())))
 
 
 def runs_of(experiment: Experiment, store: Store) -> Runs:
-    """Both runs of `experiment`, with every activation that any analysis reads."""
+    """Both runs of `experiment`, with what any kind of question reads of them.
+
+    All kinds share one pair of runs, so that a second question about an experiment runs no model.
+    """
     return run_experiment(experiment, store, _activations_read)
 
 
 def _activations_read(bridge: Any) -> set[str]:
-    return activations_read(bridge).union(*(needed(bridge, unit) for unit in UNITS))
-
-
-@singledispatch
-def _result(request: Request, origin: Origin) -> Result:
-    raise TypeError(f"There is no analysis for {type(request).__name__}.")
-
-
-@_result.register
-def _overview(request: OverviewRequest, origin: Origin) -> OverviewResult:
-    runs, bridge = origin.runs, origin.runs.model.bridge
-    clean, corrupted = runs.clean.logits, runs.corrupted.logits
-    metrics = {name: named_metric(name, runs.pair, clean) for name in METRIC_NAMES}
-    return OverviewResult(
-        request=request,
-        clean_tokens=runs.pair.clean_tokens,
-        corrupted_tokens=runs.pair.corrupted_tokens,
-        clean_top=_top(bridge, clean[0, -1]),
-        corrupted_top=_top(bridge, corrupted[0, -1]),
-        metrics={name: (float(metric(clean)), float(metric(corrupted))) for name, metric in metrics.items()},
-        n_layers=bridge.cfg.n_layers,
-        n_heads=bridge.cfg.n_heads,
-        provenance=origin.provenance(),
-    )
-
-
-def _top(bridge: Any, logits: Float[Tensor, "d_vocab"]) -> tuple[tuple[str, float, float], ...]:
-    """(token, logit, probability) of the most probable next tokens."""
-    probabilities = logits.softmax(-1)
-    values, ids = logits.topk(min(TOP_TOKENS, len(logits)))
-    tokens = bridge.to_str_tokens(ids)
-    return tuple(zip(tokens, values.tolist(), probabilities[ids].tolist(), strict=True))
-
-
-@_result.register
-def _attribution(request: AttributionRequest, origin: Origin) -> AttributionResult:
-    result = attribution_result(request, origin)
-    require_whole(result, getattr(origin.runs, request.run).logits)
-    return result
-
-
-@_result.register
-def _path(request: PathRequest, origin: Origin) -> PathResult:
-    patching = Patching(origin.runs, request)
-    sweep = patching.sweep(sources=[(request.source_layer, request.source_head)])
-    values = filled(patching.shape, patching.pieces(sweep))
-    return PathResult(
-        request=request,
-        values=values[request.source_layer, request.source_head],
-        provenance=patching.provenance(origin, sweep),
-        **patching.ends(sweep),
-    )
-
-
-@_result.register
-def _all_sources(request: AllSourcesRequest, origin: Origin) -> AllSourcesResult:
-    patching = Patching(origin.runs, request)
-    sweep = patching.sweep()
-    values = filled(patching.shape, patching.pieces(sweep))
-    return AllSourcesResult(
-        request=request,
-        values=values,
-        estimate=np.full_like(values, np.nan),
-        provenance=patching.provenance(origin, sweep),
-        **patching.ends(sweep),
-    )
-
-
-@_result.register
-def _sanity(request: SanityRequest, origin: Origin) -> SanityResult:
-    return SanityResult(
-        request=request,
-        checks=sanity.checked(request.experiment, origin.runs),
-        provenance=origin.provenance(),
-    )
+    reading = {name for kind in kinds() for name in kind.reads}
+    return set().union(*(resolve_name(name)(bridge) for name in reading))

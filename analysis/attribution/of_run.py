@@ -8,28 +8,47 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from transformer_lens import ActivationCache
+from transformer_lens.utilities import Slice
 
-from analysis.attribution.direct_logit import direct_logit_attribution
-from analysis.attribution.residual import needed, tolerance
-from analysis.errors import UnsupportedModelError
+from analysis.attribution.completeness import require_complete
+from analysis.attribution.direct_logit import split_logit
+from analysis.attribution.readout import require_readable, tolerance
+from analysis.attribution.residual import narrowed, needed, precision
+from analysis.errors import AnswerError, UnsupportedModelError
 from analysis.experiment import Origin, Run
-from analysis.metrics import logit_resolution
-from analysis.requests import AttributionRequest, Unit
-from analysis.results import AttributionResult
+from analysis.metrics import ULPS, logit_resolution, logit_scale, logit_spread
+from analysis.requests import UNITS
+from analysis.results import AttributionRequest, AttributionResult
+
+
+def activations_read(bridge: Any) -> set[str]:
+    """What any unit's attribution reads of a run, by TransformerLens name."""
+    return set().union(*(needed(bridge, unit) for unit in UNITS))
+
+
+def whole_attribution(request: AttributionRequest, origin: Origin) -> AttributionResult:
+    """`attribution_result`, refused by `UnsupportedModelError` where its parts miss the whole."""
+    result = attribution_result(request, origin)
+    require_whole(result, getattr(origin.runs, request.run).logits)
+    return result
 
 
 @torch.no_grad()
 def attribution_result(request: AttributionRequest, origin: Origin) -> AttributionResult:
     """What each component contributes to answer minus foil, from the run's stored activations.
 
-    Raises `UnsupportedModelError` where the architecture does not split by the request's unit.
+    Raises `UnsupportedModelError` where the architecture does not split by the request's unit. That
+    the parts add up to the run's own logits is left to `require_whole`.
     """
     runs, bridge = origin.runs, origin.runs.model.bridge
     run: Run = getattr(runs, request.run)
     answer, foil = runs.pair.answer, runs.pair.foil
-    cache = _cache(run, bridge, request.unit)
-    parts = direct_logit_attribution(bridge, None, answer, foil, unit=request.unit, pos=None, cache=cache)
+    require_readable(bridge)
+    targets = [torch.tensor(token, device=bridge.W_U.device) for token in (answer, foil)]
+    cache = narrowed(bridge, run.activations, request.unit, Slice(None))
+    parts = split_logit(bridge, cache, request.unit, targets)
+    if request.unit == "head":
+        require_complete(bridge, cache, "head", parts.stack, targets, precision(cache, bridge))
     return AttributionResult(
         request=request,
         attribution=parts.attribution[:, 0].cpu().double().numpy(),
@@ -43,11 +62,6 @@ def attribution_result(request: AttributionRequest, origin: Origin) -> Attributi
     )
 
 
-def _cache(run: Run, bridge: Any, unit: Unit) -> ActivationCache:
-    names = needed(bridge, unit) & set(run.activations)
-    return ActivationCache({name: run.activations[name] for name in names}, bridge)
-
-
 def _logit_difference(logits: Float[Tensor, "pos 2"], bridge: Any) -> Float[np.ndarray, "pos"]:
     """First minus second, before the cap where the model caps its logits: only that is a sum of parts."""
     read = logits.double()
@@ -58,10 +72,25 @@ def _logit_difference(logits: Float[Tensor, "pos 2"], bridge: Any) -> Float[np.n
 
 
 def require_whole(result: AttributionResult, logits: Float[Tensor, "1 pos d_vocab"]) -> None:
-    """Raise `UnsupportedModelError` where the parts miss the whole by more than rounding explains."""
-    gap = float(np.abs(result.gap).max())
-    if not gap <= tolerance(logits) * float(logits.abs().max()):
+    """Raise `UnsupportedModelError` where the parts miss the whole by more than rounding explains.
+
+    Judged at each position against the spread of its own ordinary logits and the largest part, which
+    a huge logit elsewhere in the vocabulary does not widen. Raises `AnswerError` where the model's
+    own logit of the answer or foil is not finite.
+    """
+    if not np.isfinite(result.logit_difference).all():
+        raise AnswerError(
+            "The model's own logit of the answer or the foil is not finite, which no sum of parts can be: "
+            "something in this model forbids the token. Choose another."
+        )
+    rows, rounding = logits[0], ULPS * torch.finfo(logits.dtype).eps
+    largest = torch.from_numpy(np.abs(result.attribution).max(axis=0)).to(rows)
+    allowed = tolerance(rows) * logit_spread(rows) + rounding * (
+        2 * logit_scale(rows) + len(result.labels) ** 0.5 * largest
+    )
+    gap = torch.from_numpy(np.abs(result.gap)).to(rows)
+    if not bool((gap <= allowed).all()):
         raise UnsupportedModelError(
-            f"The parts miss this model's own logit difference by up to {gap:.3g} logits, so it reads its "
-            "logits in another way than by final norm and unembedding. Choose another model."
+            f"The parts miss this model's own logit difference by up to {float(gap.max()):.3g} logits, so it "
+            "reads its logits in another way than by final norm and unembedding. Choose another model."
         )

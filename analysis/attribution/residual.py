@@ -15,25 +15,28 @@ from torch import Tensor
 from transformer_lens import ActivationCache
 from transformer_lens.utilities import Slice
 
-from analysis.decoder import read_post_norms
-from analysis.errors import PathscopeError, UnsupportedModelError
+from analysis.decoder import Norm, read_post_norms
+from analysis.errors import PathscopeError
 from analysis.requests import Unit
 
 Positions: TypeAlias = int | np.integer | tuple[int, ...] | list[int] | Tensor | np.ndarray | Slice | None
-
-#: Present in some architectures only; `decompose` notices where a needed one is missing.
-_OPTIONAL = frozenset({"hook_pos_embed"})
+#: A run's activations by TransformerLens name: an `ActivationCache` or any mapping.
+Activations: TypeAlias = Any
 
 
 def needed(model: Any, unit: Unit) -> set[str]:
-    """Names of the activations from which `decompose` splits the stream by `unit`."""
-    blocks = [f"blocks.{layer}." for layer in range(model.cfg.n_layers)]
+    """Names of the activations that a split by `unit` reads, those that its check reads included."""
+    return _required(model, unit) | _optional(model, unit)
+
+
+def _required(model: Any, unit: Unit) -> set[str]:
+    blocks = _blocks(model)
     names = {f"{blocks[-1]}hook_resid_post"}
     if model.cfg.normalization_type is not None:
         names.add("ln_final.hook_scale")
     if unit == "component":
         writes = ("hook_attn_out",) if model.cfg.attn_only else ("hook_attn_out", "hook_mlp_out")
-        names |= {"hook_embed", "hook_pos_embed"} | {block + write for block in blocks for write in writes}
+        names |= {"hook_embed"} | {block + write for block in blocks for write in writes}
     elif unit == "layer":
         stages = ("hook_resid_pre", "hook_resid_mid") if _has_mid(model) else ("hook_resid_pre",)
         names |= {block + stage for block in blocks for stage in stages}
@@ -44,6 +47,17 @@ def needed(model: Any, unit: Unit) -> set[str]:
     return names
 
 
+def _optional(model: Any, unit: Unit) -> set[str]:
+    """Present in some architectures only, or read by the check of a split alone."""
+    if unit == "component":
+        return {"hook_pos_embed"}
+    return {f"{block}hook_attn_out" for block in _blocks(model)} if unit == "head" else set()
+
+
+def _blocks(model: Any) -> list[str]:
+    return [f"blocks.{layer}." for layer in range(model.cfg.n_layers)]
+
+
 def as_slice(pos: Any) -> Slice:
     """`pos`, any of `Positions`, as TransformerLens understands it; `PathscopeError` for all else."""
     if isinstance(pos, Slice):
@@ -51,6 +65,8 @@ def as_slice(pos: Any) -> Slice:
     if isinstance(pos, Tensor | np.ndarray | np.integer) and pos.ndim == 0:
         pos = pos.item()
     try:
+        if not _indices(pos):
+            raise TypeError
         positions = Slice(pos)
         flat = positions.mode != "array" or positions.slice.ndim == 1
     except (TypeError, ValueError):
@@ -62,26 +78,72 @@ def as_slice(pos: Any) -> Slice:
     return positions
 
 
-def narrowed(model: Any, cache: ActivationCache, unit: Unit, positions: Slice) -> ActivationCache:
+def _indices(pos: Any) -> bool:
+    """Whether every entry of a list, tuple, tensor or array is an index; a slice's may be None."""
+    if isinstance(pos, Tensor | np.ndarray):
+        pos = pos.tolist()
+    entries = [entry for entry in pos if entry is not None] if isinstance(pos, tuple) else pos
+    return not isinstance(entries, list) or all(
+        isinstance(entry, int | np.integer) and not isinstance(entry, bool) for entry in entries
+    )
+
+
+def narrowed(model: Any, cache: Activations, unit: Unit, positions: Slice) -> ActivationCache:
     """A cache with only what `unit` needs, at `positions` only; `cache` itself stays as it is.
 
-    The position axis is kept, also where `positions` is a single index. Raises `PathscopeError`
-    where an activation is missing, or where `positions` lie outside the run or select nothing.
+    Everything has the model's own precision and device. The position axis is kept, also where
+    `positions` is a single index. Raises `PathscopeError` where an activation is missing or of
+    another model or run, or where `positions` lie outside the run or select nothing.
     """
-    activations = {}
+    activations: dict[str, Tensor] = {}
+    optional = _optional(model, unit)
+    final = _activation(cache, f"{_blocks(model)[-1]}hook_resid_post", unit)
+    if final.ndim not in (2, 3) or final.shape[-1] != model.W_U.shape[0]:
+        raise PathscopeError(
+            f"The cache's final residual stream has the shape {list(final.shape)}, and must be "
+            f"[batch, pos, {model.W_U.shape[0]}]: give the cache of a run of this very model."
+        )
     for name in sorted(needed(model, unit)):
         try:
-            activation = cache[name]
-        except KeyError as error:
-            if name in _OPTIONAL:
+            activation = _activation(cache, name, unit)
+        except PathscopeError:
+            if name in optional:
                 continue
-            raise PathscopeError(
-                f"The cache lacks {name}, which unit {unit!r} needs. Cache the whole run, or add it to "
-                "the run's names_filter."
-            ) from error
+            raise
         axis = -3 if name.endswith("hook_z") else -2
-        activations[name] = at_positions(activation, positions, axis)
-    return ActivationCache(activations, model, has_batch_dim=cache.has_batch_dim)
+        if not _fits(activation.shape[: axis + 1 or None], final.shape[:-1]):
+            raise PathscopeError(
+                f"In the cache {name} has the shape {list(activation.shape)}, and the final residual stream "
+                f"{list(final.shape)}: they are not of the same run."
+            )
+        activations[name] = at_positions(activation, positions, axis).to(model.W_U)
+    return ActivationCache(activations, model, has_batch_dim=final.ndim == 3)
+
+
+def precision(cache: Activations, model: Any) -> float:
+    """One unit in the last place of whatever is coarser, the model or the run that `cache` holds."""
+    final = cache[f"{_blocks(model)[-1]}hook_resid_post"]
+    return max(torch.finfo(values.dtype).eps for values in (final, model.W_U))
+
+
+def _activation(cache: Activations, name: str, unit: Unit) -> Tensor:
+    try:
+        found = cache[name]
+    except (KeyError, TypeError, IndexError) as error:
+        raise PathscopeError(
+            f"The cache lacks {name}, which unit {unit!r} needs. Cache the whole run, or add it to "
+            "the run's names_filter."
+        ) from error
+    if not (isinstance(found, Tensor) and found.is_floating_point()):
+        raise PathscopeError(
+            f"In the cache {name} is {type(found).__name__}, and must be a tensor of numbers."
+        )
+    return found
+
+
+def _fits(own: torch.Size, run: torch.Size) -> bool:
+    """Whether an activation's axes before its width are those of the run; a batch axis may be 1."""
+    return len(own) == len(run) and own[-1] == run[-1] and own[:-1] in (run[:-1], (1,) * len(run[:-1]))
 
 
 def at_positions(activation: Tensor, positions: Slice, axis: int) -> Tensor:
@@ -97,33 +159,19 @@ def at_positions(activation: Tensor, positions: Slice, axis: int) -> Tensor:
     return chosen
 
 
-def tolerance(values: Tensor) -> float:
-    """The share of `values` that rounding explains in their precision, and a forgotten part does not."""
-    return max(1e-3, torch.finfo(values.dtype).eps ** 0.5)
-
-
 def decompose(
     model: Any, cache: ActivationCache, unit: Unit
 ) -> tuple[Float[Tensor, "component *batch pos d_model"], list[str]]:
     """Writes by `unit` with their labels, from a `narrowed` cache and before the final norm.
 
-    Components and heads (with their remainder) sum to the final residual stream, the last layer
-    entry is it; raises `UnsupportedModelError` where the components do not.
+    Components and heads (with their remainder) should sum to the final residual stream, and the last
+    layer entry is it; `analysis.attribution.completeness` tells whether they do.
     """
     if unit == "layer":
         return cache.accumulated_resid(incl_mid=_has_mid(model), return_labels=True)
     if unit == "head":
         return _heads(model, cache)
-    stack, labels = cache.decompose_resid(return_labels=True)
-    final = final_residual(cache)
-    missing = torch.linalg.vector_norm(stack.sum(dim=0) - final) / torch.linalg.vector_norm(final)
-    if not missing <= tolerance(final):
-        raise UnsupportedModelError(
-            f"Embeddings, attention and MLP outputs of {type(model).__name__} "
-            f"{getattr(model.cfg, 'model_name', '')!r} miss {missing:.1%} of the final residual stream, so "
-            "their attributions would not add up to the logit. Use unit 'layer' or 'head'."
-        )
-    return stack, labels
+    return cache.decompose_resid(return_labels=True)
 
 
 def final_residual(cache: ActivationCache) -> Float[Tensor, "*batch pos d_model"]:
@@ -139,16 +187,21 @@ def _heads(model: Any, cache: ActivationCache) -> tuple[Tensor, list[str]]:
     stack, labels = cache.stack_head_results(return_labels=True)
     n_heads = model.cfg.n_heads
     for layer, norm in enumerate(post_norms):
-        if norm is None:
-            continue
-        writes = stack[layer * n_heads : (layer + 1) * n_heads]
-        if norm.centred:
-            writes -= writes.mean(dim=-1, keepdim=True)
-        writes /= cache[f"blocks.{layer}.ln1_post.hook_scale"]
-        if norm.weight is not None:
-            writes *= norm.weight
+        if norm is not None:
+            scale = cache[f"blocks.{layer}.ln1_post.hook_scale"]
+            own = slice(layer * n_heads, (layer + 1) * n_heads)
+            stack[own] = post_normed(stack[own], norm, scale)
     remainder = final_residual(cache) - stack.sum(dim=0)
     return torch.cat([stack, remainder[None]]), [*labels, "remainder"]
+
+
+def post_normed(
+    writes: Float[Tensor, "*rows d_model"], norm: Norm, scale: Float[Tensor, "*batch pos 1"]
+) -> Float[Tensor, "*rows d_model"]:
+    """A share of an attention layer's output as its post-norm, at the run's own `scale`, passes it on."""
+    if norm.centred:
+        writes = writes - writes.mean(dim=-1, keepdim=True)
+    return writes / scale * (1.0 if norm.weight is None else norm.weight)
 
 
 def _has_mid(model: Any) -> bool:

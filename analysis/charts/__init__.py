@@ -6,7 +6,7 @@ not measured has no mark of its own: a cell without a causal path is part of a g
 """
 
 from analysis.charts.attribution import attribution_chart
-from analysis.charts.export import chart_png, chart_svg
+from analysis.charts.export import chart_png, chart_svg, sentence_picture
 from analysis.charts.patching import all_sources_chart, path_chart
 from analysis.charts.predictions import predictions_chart
 from analysis.charts.scales import Scale
@@ -21,4 +21,5 @@ __all__ = [
     "chart_svg",
     "path_chart",
     "predictions_chart",
+    "sentence_picture",
 ]

@@ -7,7 +7,15 @@ import numpy as np
 import pandas as pd
 
 from analysis.charts.grid import layer_by_head
-from analysis.charts.scales import by_sign, diverging, reach, rounded
+from analysis.charts.scales import (
+    BELOW_RESOLUTION,
+    by_sign,
+    diverging,
+    number,
+    reach,
+    rounded,
+    told_from_zero,
+)
 from analysis.charts.themes import PALETTES, Palette, Theme, drawn
 from analysis.labels import head_label, shown_token
 from analysis.results import AttributionResult
@@ -31,19 +39,21 @@ def attribution_chart(
         layers, height = _positions(result, palette)
     else:
         draw = {"component": _bars, "layer": _trajectory, "head": _heads}[result.request.unit]
-        layers, height = draw(result, position % len(result.tokens), palette)
+        layers, height = draw(result, result.position(position), palette)
     return drawn(layers, theme, height, _description(result, position))
 
 
 def _rows(result: AttributionResult, position: int | None) -> pd.DataFrame:
     table = result.table(position)
     table = table[np.isfinite(table["attribution"])]
-    return table.assign(attribution=rounded(table["attribution"]))
+    return table.assign(attribution=rounded(told_from_zero(result, table["attribution"].to_numpy())))
 
 
-def _tooltip(*fields: str) -> list[alt.Tooltip]:
-    number = alt.Tooltip("attribution:Q", title="logits", format="+.4f")
-    return [*(alt.Tooltip(f"{field}:N") for field in fields), number]
+def _with_tooltip(chart: alt.Chart, result: AttributionResult, *fields: str) -> alt.Chart:
+    """`chart` with a tooltip of `fields` and the attribution."""
+    logits = number("datum.attribution", result.provenance.resolution)
+    tooltip = [alt.Tooltip(f"{field}:N") for field in (*fields, "logits")]
+    return chart.transform_calculate(logits=logits).encode(tooltip=tooltip)
 
 
 def _domain(values: pd.Series) -> list[float]:
@@ -56,32 +66,34 @@ def _domain(values: pd.Series) -> list[float]:
 def _bars(result: AttributionResult, position: int, palette: Palette) -> Drawing:
     rows = _rows(result, position)
     room = alt.Scale(domain=_domain(rows["attribution"]), nice=False)
-    base = alt.Chart(rows).encode(
+    base = _with_tooltip(alt.Chart(rows), result, "component").encode(
         y=alt.Y("component:N", sort=None, title=None),
         x=alt.X("attribution:Q", title=TITLE, scale=room, axis=alt.Axis(tickCount=8)),
-        tooltip=_tooltip("component"),
     )
     bars = base.mark_bar().encode(color=by_sign("attribution", palette))
-    numbers = base.mark_text(
-        align=alt.expr("datum.attribution < 0 ? 'right' : 'left'"),
-        dx=alt.expr("datum.attribution < 0 ? -5 : 5"),
-        fontSize=11,
-    ).encode(text=alt.Text("attribution:Q", format="+.2f"))
+    numbers = (
+        base.transform_filter(alt.datum.attribution != 0)
+        .mark_text(
+            align=alt.expr("datum.attribution < 0 ? 'right' : 'left'"),
+            dx=alt.expr("datum.attribution < 0 ? -5 : 5"),
+            fontSize=11,
+        )
+        .encode(text=alt.Text("attribution:Q", format="+.2f"))
+    )
     return [bars, _zero(palette).encode(x="zero:Q"), numbers], max(160, 22 * len(rows))
 
 
 def _trajectory(result: AttributionResult, position: int, palette: Palette) -> Drawing:
     rows = _rows(result, position)
     stages = alt.Axis(labelAngle=-45, labelOverlap=True)
-    base = alt.Chart(rows).encode(
+    base = _with_tooltip(alt.Chart(rows), result, "component").encode(
         x=alt.X("component:N", sort=None, title="residual stream at", axis=stages),
         y=alt.Y("attribution:Q", title="logit difference written so far (logits)", axis=alt.Axis(grid=True)),
-        tooltip=_tooltip("component"),
     )
     line = base.mark_line(color=palette.muted, strokeWidth=2)
     points = base.mark_point(filled=True, size=70, opacity=1).encode(color=by_sign("attribution", palette))
     final = (
-        base.transform_filter(alt.datum.component == result.labels[-1])
+        base.transform_filter((alt.datum.component == result.labels[-1]) & (alt.datum.attribution != 0))
         .mark_text(align="left", dx=9, fontWeight=600)
         .encode(text=alt.Text("attribution:Q", format="+.2f"))
     )
@@ -90,17 +102,20 @@ def _trajectory(result: AttributionResult, position: int, palette: Palette) -> D
 
 def _heads(result: AttributionResult, position: int, palette: Palette) -> Drawing:
     n_layers, n_heads = result.n_layers, result.n_heads
-    values = result.attribution[: n_layers * n_heads, position].reshape(n_layers, n_heads)
+    values = told_from_zero(result, result.attribution[: n_layers * n_heads, position])
+    values = values.reshape(n_layers, n_heads)
     remainder = result.attribution[n_layers * n_heads :, position].sum()
     cells = np.argwhere(np.isfinite(values))
     rows = pd.DataFrame(cells, columns=["layer", "head"]).assign(
         component=[head_label(*cell) for cell in cells], attribution=rounded(values[tuple(cells.T)])
     )
-    caption = f"remainder (embedding, MLPs and biases): {remainder:+.3f} logits"
+    amount = BELOW_RESOLUTION if result.below_resolution(remainder) else f"{remainder:+.3f} logits"
+    caption = f"remainder (embedding, MLPs and biases): {amount}"
     titles = ("layer", ["head", caption], "logits")
     fields = ("layer", "head", "attribution")
-    marks, *numbers = layer_by_head(rows, fields, (n_layers, n_heads), titles, palette)
-    return [marks.encode(tooltip=_tooltip("component")), *numbers], max(160, 30 * n_layers)
+    end = reach(values, result.provenance.resolution)
+    marks, *numbers = layer_by_head(rows, fields, (n_layers, n_heads), end, titles, palette)
+    return [_with_tooltip(marks, result, "component"), *numbers], max(160, 30 * n_layers)
 
 
 def _positions(result: AttributionResult, palette: Palette) -> Drawing:
@@ -110,17 +125,17 @@ def _positions(result: AttributionResult, palette: Palette) -> Drawing:
     step = int(np.clip(640 // len(result.labels), 3, 22))
     gap = 1 if step > 8 else 0
     across = alt.Axis(labelAngle=-45, labelOverlap=True, labelLimit=110)
+    end = reach(result.attribution, result.provenance.resolution)
     cells = (
         alt.Chart(rows[["component", "at", "attribution"]])
         .mark_rect(stroke=palette.background, strokeWidth=gap)
         .encode(
             x=alt.X("at:N", sort=places, title="position and token", axis=across),
             y=alt.Y("component:N", sort=list(result.labels), title=None, axis=alt.Axis(labelOverlap=True)),
-            color=diverging("attribution", "logits", reach(result.attribution), palette),
-            tooltip=_tooltip("component", "at"),
+            color=diverging("attribution", "logits", end, palette),
         )
     )
-    return [cells], step * len(result.labels)
+    return [_with_tooltip(cells, result, "component", "at")], step * len(result.labels)
 
 
 def _zero(palette: Palette) -> alt.Chart:
@@ -133,7 +148,10 @@ def _description(result: AttributionResult, position: int | None) -> str:
     if rows.empty:
         return "No component has an attribution."
     largest = rows.loc[rows["attribution"].abs().idxmax()]
+    told = f"Largest: {largest['component']} with {largest['attribution']:+.3g}."
+    if result.provenance.resolution and largest["attribution"] == 0:
+        told = f"All are {BELOW_RESOLUTION}."
     return (
         f"Direct logit attribution by {result.request.unit} at {where} of the {result.request.run} prompt, "
-        f"in logits. Largest: {largest['component']} with {largest['attribution']:+.3g}."
+        f"in logits. {told}"
     )

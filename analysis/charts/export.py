@@ -1,4 +1,4 @@
-"""Charts as pictures, drawn in this process: no browser and no network."""
+"""Charts as pictures, over a few lines that tell where their numbers come from."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any
 
 import altair as alt
 import pandas as pd
-import vl_convert
 
+from analysis.charts.pictures import Form, draw
 from analysis.charts.themes import FONT, PALETTES, Theme
+from analysis.labels import printable
 
 #: Width of the plot in a picture; on a page it takes what room there is.
 PICTURE_WIDTH = 720
@@ -19,16 +20,40 @@ LINE = 120
 
 
 def chart_png(chart: alt.Chart | alt.LayerChart, theme: Theme, origin: Mapping[str, str]) -> bytes:
-    """`chart` as a PNG at twice the screen's resolution, on the theme's own background, over its `origin`."""
+    """`chart` as a PNG at twice the screen's resolution, on the theme's own background, over its `origin`.
+
+    Raises `PictureError`.
+    """
     spec = _told(picture(chart, theme), theme, origin)
     # Labels for screen readers cost more time than the drawing, and a PNG cannot hold them.
     spec["config"]["aria"] = False
-    return bytes(vl_convert.vegalite_to_png(spec, scale=2))
+    return draw(spec, "png")
 
 
 def chart_svg(chart: alt.Chart | alt.LayerChart, theme: Theme, origin: Mapping[str, str]) -> str:
-    """`chart` as an SVG on the theme's own background, over its `origin`."""
-    return str(vl_convert.vegalite_to_svg(_told(picture(chart, theme), theme, origin)))
+    """`chart` as an SVG on the theme's own background, over its `origin`. Raises `PictureError`."""
+    return draw(_told(picture(chart, theme), theme, origin), "svg").decode()
+
+
+def sentence_picture(sentence: str, form: Form, theme: Theme) -> bytes:
+    """`sentence` alone on the theme's own background, in place of a picture that there is none of.
+
+    Raises `PictureError`.
+    """
+    palette = PALETTES[theme]
+    style = {"font": FONT, "fontSize": 14, "fontWeight": "normal", "color": palette.text, "anchor": "start"}
+    text = textwrap.wrap(printable(sentence), LINE * 3 // 4)
+    spec = {
+        "title": {"text": text, **style},
+        "data": {"values": [{}]},
+        "mark": {"type": "point", "opacity": 0},
+        "width": PICTURE_WIDTH,
+        "height": 1,
+        "background": palette.background,
+        "padding": 16,
+        "config": {"view": {"stroke": None}},
+    }
+    return draw(spec, form)
 
 
 def picture(chart: alt.Chart | alt.LayerChart, theme: Theme) -> dict[str, Any]:
@@ -51,6 +76,7 @@ def picture(chart: alt.Chart | alt.LayerChart, theme: Theme) -> dict[str, Any]:
 
 def _told(spec: dict[str, Any], theme: Theme, origin: Mapping[str, str]) -> dict[str, Any]:
     """`spec` with `origin`, label by label, in small lines under the picture."""
-    lines = [line for label, text in origin.items() for line in textwrap.wrap(f"{label}: {text}", LINE)]
+    told = [printable(f"{label}: {text}") for label, text in origin.items()]
+    lines = [line for text in told for line in textwrap.wrap(text, LINE)]
     style = {"font": FONT, "fontSize": 10, "fontWeight": "normal", "color": PALETTES[theme].muted}
     return spec | {"title": {"text": lines, "orient": "bottom", "anchor": "start", "offset": 16, **style}}

@@ -13,7 +13,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from analysis.charts.scales import diverging, reach
+from analysis.charts.scales import diverging
 from analysis.charts.themes import Palette
 
 #: Axes of up to this many heads name each of them, longer ones only the layers.
@@ -32,17 +32,17 @@ def layer_by_head(
     rows: pd.DataFrame,
     fields: tuple[str, str, str],
     shape: tuple[int, int],
+    end: float,
     titles: tuple[str, Title, str],
     palette: Palette,
 ) -> list[alt.Chart]:
-    """A cell for each row, at its layer (down) and head (across), coloured by its value.
+    """A cell for each row, at its layer (down) and head (across), coloured by its value up to `end`.
 
     `fields` names the columns of layer, head and value, `titles` says what they are. The cells come
     first; where there is room, the numbers of the strong ones follow.
     """
     layer, head, value = fields
     n_layers, n_heads = shape
-    end = reach(rows[value].to_numpy())
     base = alt.Chart(rows)
     cells = (
         base.mark_rect(stroke=palette.background, strokeWidth=1)
@@ -66,7 +66,7 @@ def layer_by_head(
             x="x:Q",
             y="y:Q",
             text=alt.Text(f"{value}:Q", format=two_digits(end)),
-            color=alt.when(f"{size} > 0.6")
+            color=alt.when(f"{size} > {palette.strong}")
             .then(alt.value(palette.on_strong))
             .otherwise(alt.value(palette.text)),
         )

@@ -8,7 +8,16 @@ import pandas as pd
 from jaxtyping import Float
 
 from analysis.charts.grid import across, down, layer_by_head
-from analysis.charts.scales import Scale, diverging, reach, round_number_above, rounded
+from analysis.charts.scales import (
+    BELOW_RESOLUTION,
+    Scale,
+    diverging,
+    number,
+    reach,
+    round_number_above,
+    rounded,
+    told_from_zero,
+)
 from analysis.charts.themes import PALETTES, Palette, Theme, drawn
 from analysis.labels import head_label
 from analysis.requests import METRIC_UNITS
@@ -31,7 +40,8 @@ def path_chart(result: PathResult, scale: Scale = "effect", theme: Theme = "ligh
     source = head_label(source_layer, source_head)
     rows = _edge_rows(result, result.effect, scale, ["dl", "dh"])
     titles = ("destination layer", ["destination head", *_note(result, scale)], _title(result, scale))
-    cells, *numbers = layer_by_head(rows, ("dl", "dh", "value"), (n_layers, n_heads), titles, palette)
+    fields, shape, end = ("dl", "dh", "value"), (n_layers, n_heads), _end(result, rows, scale)
+    cells, *numbers = layer_by_head(rows, fields, shape, end, titles, palette)
     cells = _with_tooltip(cells, result, scale, f"'{source}'").add_params(
         alt.selection_point(name="edge", fields=["dl", "dh"])
     )
@@ -75,7 +85,7 @@ def all_sources_chart(
         note = [f"the {most:,} strongest of {paths:,} paths; weaker ones are left blank"]
     cells = _edge_cells(_with_kind(rows, result), (n_layers, n_heads), ["destination head", *note])
     cells = _with_tooltip(cells, result, scale, "'L' + datum.sl + 'H' + datum.sh")
-    end = reach(rows["value"].to_numpy())
+    end = _end(result, rows, scale)
     description = f"Every direct path. {_summary(result, rows)}"
     if not result.complete:
         cells = cells.encode(opacity=_kind_opacity(palette))
@@ -133,10 +143,19 @@ def _edge_rows(
     result: PatchingResult, effect: Float[np.ndarray, "..."], scale: Scale, fields: list[str]
 ) -> pd.DataFrame:
     """One row for each finite cell; what has no value has no row."""
+    effect = told_from_zero(result, effect)
     shown = effect if scale == "effect" else result.recovery(effect)
     edges = np.argwhere(np.isfinite(shown))
     rows = pd.DataFrame(edges.astype(np.int16), columns=fields)
     return rows.assign(value=rounded(shown[tuple(edges.T)]))
+
+
+def _end(result: PatchingResult, rows: pd.DataFrame, scale: Scale) -> float:
+    """The end of the colour scale, in the unit of `scale`."""
+    resolution = result.provenance.resolution
+    if resolution is not None and scale == "recovery":
+        resolution = float(np.nan_to_num(np.abs(result.recovery(np.array(resolution)))))
+    return reach(rows["value"].to_numpy(), resolution)
 
 
 def _with_tooltip(cells: alt.Chart, result: PatchingResult, scale: Scale, source: str) -> alt.Chart:
@@ -145,12 +164,13 @@ def _with_tooltip(cells: alt.Chart, result: PatchingResult, scale: Scale, source
     tooltip = [
         alt.Tooltip("source:N"),
         alt.Tooltip("destination:N"),
-        alt.Tooltip("effect:Q", title=_title(result, "effect"), format="+.4f"),
+        alt.Tooltip("effect:N", title=_title(result, "effect")),
     ]
-    numbers = {"effect": "datum.value" if scale == "effect" else f"datum.value * {span!r}"}
+    values = {"effect": "datum.value" if scale == "effect" else f"datum.value * {span!r}"}
     if span:
-        numbers["recovery"] = "datum.value" if scale == "recovery" else f"datum.value / {span!r}"
-        tooltip.append(alt.Tooltip("recovery:Q", format="+.4f"))
+        values["recovery"] = "datum.value" if scale == "recovery" else f"datum.value / {span!r}"
+        tooltip.append(alt.Tooltip("recovery:N"))
+    numbers = {name: number(f"({value})", result.provenance.resolution) for name, value in values.items()}
     if "kind" in cells.data:
         tooltip.append(alt.Tooltip("kind:N"))
     destination = "'L' + datum.dl + 'H' + datum.dh"
@@ -202,8 +222,8 @@ def _borders(n_layers: int, n_heads: int, palette: Palette) -> list[alt.Chart]:
 def _with_kind(rows: pd.DataFrame, result: AllSourcesResult) -> pd.DataFrame:
     if result.complete:
         return rows
-    exact = result.exact[tuple(rows[["sl", "sh", "dl", "dh"]].to_numpy().T)]
-    return rows.assign(kind=np.where(exact, "measured", "estimated"))
+    measured = result.measured[tuple(rows[["sl", "sh", "dl", "dh"]].to_numpy().T)]
+    return rows.assign(kind=np.where(measured, "measured", "estimated"))
 
 
 def _kind_opacity(palette: Palette) -> alt.Opacity:
@@ -224,6 +244,8 @@ def _summary(result: PatchingResult, rows: pd.DataFrame) -> str:
     if rows.empty:
         return "No path has a value."
     strongest = rows.loc[rows["value"].abs().idxmax()]
+    if result.provenance.resolution and strongest["value"] == 0:
+        return f"All {len(rows):,} effects are {BELOW_RESOLUTION}."
     return (
         f"{len(rows):,} paths into the {result.request.component} input of later heads. "
         f"Strongest destination: {head_label(int(strongest['dl']), int(strongest['dh']))} "

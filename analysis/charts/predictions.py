@@ -95,7 +95,7 @@ def _labels(tokens: list[str], result: OverviewResult) -> dict[str, str]:
     labels: dict[str, str] = {}
     for token in tokens:
         label = shown_token(token) + roles.get(token, "")
-        labels[token] = f"{label} {token!r}" if label in labels.values() else label
+        labels[token] = f"{label} {shown_token(repr(token))}" if label in labels.values() else label
     return labels
 
 

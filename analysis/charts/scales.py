@@ -11,8 +11,12 @@ import numpy as np
 from jaxtyping import Float
 
 from analysis.charts.themes import Palette
+from analysis.results import Result
 
 Scale = Literal["effect", "recovery"]
+
+#: What is said of an effect that rounding cannot tell from zero, in place of its number.
+BELOW_RESOLUTION = "below resolution"
 
 
 def rounded(values: Iterable[float]) -> list[float]:
@@ -20,10 +24,25 @@ def rounded(values: Iterable[float]) -> list[float]:
     return [float(f"{value:.5g}") for value in values]
 
 
-def reach(values: Float[np.ndarray, "..."]) -> float:
-    """The largest absolute finite value, the end of a symmetric scale; 1 where all are zero."""
+def told_from_zero(result: Result, effect: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+    """`effect`, in the unit of `result`, with what rounding cannot tell from zero as zero."""
+    return np.where(result.below_resolution(effect), 0.0, effect)
+
+
+def number(value: str, resolution: float | None) -> str:
+    """Vega's expression for the text of `value`, one of `told_from_zero`, with its sign and four decimals."""
+    text = f"format({value}, '+.4f')"
+    return f"{value} == 0 ? '{BELOW_RESOLUTION}' : {text}" if resolution else text
+
+
+def reach(values: Float[np.ndarray, "..."], resolution: float | None = None) -> float:
+    """The largest absolute finite value, the end of a symmetric scale.
+
+    Never below `resolution`, so that no scale is stretched over rounding; 1 where all are zero and
+    exact.
+    """
     finite = np.abs(values[np.isfinite(values)])
-    return float(f"{finite.max():.5g}") if finite.size and finite.max() > 0 else 1.0
+    return float(f"{max(finite.max(initial=0.0), resolution or 0.0):.5g}") or 1.0
 
 
 def round_number_above(value: float) -> float:
@@ -58,6 +77,8 @@ def diverging(field: str, title: str | list[str], end: float, palette: Palette) 
 
 
 def by_sign(field: str, palette: Palette) -> Any:
-    """The colour of a bar or point by the sign of `field`."""
-    positive = alt.value(palette.positive)
-    return alt.when(alt.datum[field] < 0).then(alt.value(palette.negative)).otherwise(positive)
+    """The colour of a bar or point by the sign of `field`; zero has none."""
+    sign = alt.when(alt.datum[field] < 0).then(alt.value(palette.negative))
+    return (
+        sign.when(alt.datum[field] > 0).then(alt.value(palette.positive)).otherwise(alt.value(palette.muted))
+    )

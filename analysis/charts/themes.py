@@ -20,7 +20,8 @@ class Palette:
     `negative`, `neutral` and `positive` are the ends and the middle of the diverging scale: blue
     and orange stay apart under every common colour-vision deficiency, and the middle recedes
     into the background. `masked` is what has no causal path, told from zero by its grey. `on_strong`
-    is text on either end. `clean` and `corrupted` are the two prompts, where no sign is meant.
+    is text on either end, from the share `strong` of the scale, where it can be read better than
+    `text`. `clean` and `corrupted` are the two prompts, where no sign is meant.
     """
 
     background: str
@@ -32,6 +33,7 @@ class Palette:
     positive: str
     masked: str
     on_strong: str
+    strong: float
     clean: str
     corrupted: str
 
@@ -47,6 +49,7 @@ PALETTES: dict[Theme, Palette] = {
         positive="#b85200",
         masked="#cfd2d7",
         on_strong="#ffffff",
+        strong=0.82,
         clean="#0b7a6c",
         corrupted="#a583cf",
     ),
@@ -60,6 +63,7 @@ PALETTES: dict[Theme, Palette] = {
         positive="#ff9d45",
         masked="#3d4652",
         on_strong="#11161d",
+        strong=0.6,
         clean="#46cdb8",
         corrupted="#9d7ed0",
     ),

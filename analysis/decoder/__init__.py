@@ -1,7 +1,10 @@
 """A language model read as plain tensors, and the arithmetic of its blocks."""
 
-from analysis.decoder.architecture import UnknownArchitecture, read_decoder, read_post_norms
+from analysis.decoder.architecture import read_decoder
+from analysis.decoder.checks import check_evaluation_mode, check_model
+from analysis.decoder.fields import UnknownArchitecture
 from analysis.decoder.layers import Attention, Block, Decoder, Mlp, Norm, Rotary, softcapped
+from analysis.decoder.norm import read_post_norms
 from analysis.decoder.products import Activation, affine
 
 __all__ = [
@@ -14,6 +17,8 @@ __all__ = [
     "Rotary",
     "UnknownArchitecture",
     "affine",
+    "check_evaluation_mode",
+    "check_model",
     "read_decoder",
     "read_post_norms",
     "softcapped",

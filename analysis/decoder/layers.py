@@ -6,7 +6,7 @@ prompt, a batch, or thousands of patched rows. Weights are views of the model's 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -18,16 +18,23 @@ from analysis.decoder.products import Activation, affine
 
 @dataclass(frozen=True)
 class Norm:
-    """LayerNorm, or RMSNorm where `centred` is false; None stands for a folded weight or bias."""
+    """LayerNorm, or RMSNorm where `centred` is false; None stands for a folded weight or bias.
+
+    A norm of q or k may have a row of weights for each head (Command R+, StableLM 2).
+    """
 
     centred: bool
     eps: float
-    weight: Float[Tensor, "d_model"] | None = None
+    weight: Float[Tensor, "d_model"] | Float[Tensor, "head d_head"] | None = None
     bias: Float[Tensor, "d_model"] | None = None
 
     def __call__(self, x: Float[Tensor, "*rows d_model"]) -> Float[Tensor, "*rows d_model"]:
         """x normalised over its last axis, weight and bias applied."""
         shape = x.shape[-1:]
+        if self.weight is not None and self.weight.ndim == 2:
+            # x may hold each query head's own copy of a shared key: the estimate has such copies.
+            copies = x.shape[-2] // len(self.weight)
+            return replace(self, weight=None)(x) * self.weight.repeat_interleave(copies, dim=0)
         if self.centred:
             return F.layer_norm(x, shape, self.weight, self.bias, self.eps)
         return F.rms_norm(x, shape, self.weight, self.eps)
@@ -37,6 +44,12 @@ class Norm:
         if self.centred:
             x = x - x.mean(-1, keepdim=True)
         return (x.pow(2).mean(-1, keepdim=True) + self.eps).sqrt()
+
+    def of_heads(self, heads: slice) -> Norm:
+        """The same norm for some of the heads only."""
+        if self.weight is None or self.weight.ndim == 1:
+            return self
+        return replace(self, weight=self.weight[heads])
 
 
 @dataclass(frozen=True)
@@ -69,7 +82,11 @@ class Rotary:
 
 @dataclass(frozen=True)
 class Attention:
-    """One attention layer; k and v may have fewer heads than q (grouped-query attention)."""
+    """One attention layer; k and v may have fewer heads than q (grouped-query attention).
+
+    q, k and v are clipped to ``[-clip, clip]`` after their projection (OLMo). `norm_after_rotary`:
+    q and k are turned first and normalised then (HunYuan).
+    """
 
     W_Q: Float[Tensor, "head d_model d_head"]
     W_K: Float[Tensor, "key_head d_model d_head"]
@@ -85,6 +102,8 @@ class Attention:
     rotary: Rotary | None = None
     q_norm: Norm | None = None
     k_norm: Norm | None = None
+    norm_after_rotary: bool = False
+    clip: float | None = None
 
     @property
     def queries_per_key(self) -> int:
@@ -102,19 +121,31 @@ class Attention:
     def project(
         self, normalized: Float[Tensor, "*rows d_model"], component: str
     ) -> Float[Tensor, "*rows head d_head"]:
-        """q, k or v before q/k norm and rotary: ``normalized @ W + b``."""
+        """q, k or v before clip, q/k norm and rotary: ``normalized @ W + b``."""
         weight, bias = self.weights(component)
         matrix = weight.permute(1, 0, 2).reshape(weight.shape[1], -1)
         return affine(normalized, matrix, None if bias is None else bias.flatten()).unflatten(
             -1, weight.shape[::2]
         )
 
-    def position(self, x: Tensor, component: str, positions: slice) -> Tensor:
-        """What happens to q or k after the projection: q/k norm, then rotary."""
+    def attended(
+        self, x: Tensor, component: str, positions: slice, heads: slice = slice(None)
+    ) -> Float[Tensor, "*rows pos head d_head"]:
+        """What attention makes of a projected q, k or v: clipped; q and k also normed and turned.
+
+        `x` [*rows pos head d_head] stands at `positions` and holds `heads` of the projection's.
+        """
+        if self.clip is not None:
+            x = x.clamp(-self.clip, self.clip)
+        if component == "v":
+            return x
         norm = self.q_norm if component == "q" else self.k_norm
-        if norm is not None:
-            x = norm(x)
-        return x if self.rotary is None else self.rotary(x, positions)
+        if norm is not None and not self.norm_after_rotary:
+            x = norm.of_heads(heads)(x)
+        x = x if self.rotary is None else self.rotary(x, positions)
+        if norm is not None and self.norm_after_rotary:
+            x = norm.of_heads(heads)(x)
+        return x
 
     def pattern(
         self, scores: Float[Tensor, "*rows query key"], visible: Bool[Tensor, "query key"]
@@ -140,7 +171,10 @@ class Attention:
 
 @dataclass(frozen=True)
 class Mlp:
-    """A position-wise MLP; with `W_gate` the hidden layer is ``act(x W_gate) * (x W_in)``."""
+    """A position-wise MLP; with `W_gate` the hidden layer is ``act(x W_gate + b_gate) * (x W_in + b_in)``.
+
+    What it adds to the residual stream is `multiplier` times its output (Granite).
+    """
 
     W_in: Float[Tensor, "d_model d_mlp"]
     W_out: Float[Tensor, "d_mlp d_model"]
@@ -148,17 +182,20 @@ class Mlp:
     b_out: Float[Tensor, "d_model"] | None
     activation: Activation
     W_gate: Float[Tensor, "d_model d_mlp"] | None = None
+    b_gate: Float[Tensor, "d_mlp"] | None = None
+    multiplier: float = 1.0
 
     def __call__(self, x: Float[Tensor, "*rows d_model"]) -> Float[Tensor, "*rows d_model"]:
         """The MLP's output for its normed input."""
         if self.W_gate is None:
             return self.write(affine(x, self.W_in, self.b_in, self.activation))
-        hidden = affine(x, self.W_gate, None, self.activation)
+        hidden = affine(x, self.W_gate, self.b_gate, self.activation)
         return self.write(hidden.mul_(affine(x, self.W_in, self.b_in)))
 
     def write(self, hidden: Float[Tensor, "*rows d_mlp"]) -> Float[Tensor, "*rows d_model"]:
         """The MLP's output, from its hidden layer after the nonlinearity."""
-        return affine(hidden, self.W_out, self.b_out)
+        output = affine(hidden, self.W_out, self.b_out)
+        return output if self.multiplier == 1.0 else self.multiplier * output
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,10 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Activation:
-    """A nonlinearity: as torch computes it, and under which names oneDNN fuses it."""
+    """A nonlinearity: as torch computes it, and under which names oneDNN fuses it, if it does."""
 
     function: Callable[[Tensor], Tensor]
-    fused_name: str
+    fused_name: str = ""
     fused_scalars: tuple[float, ...] = ()
     fused_algorithm: str = ""
 
@@ -42,6 +42,7 @@ ACTIVATIONS: dict[str, Activation] = {
     "gelu_fast": _TANH_GELU,
     "gelu_pytorch_tanh": _TANH_GELU,
     "relu": Activation(F.relu, "relu"),
+    "relu2": Activation(lambda x: F.relu(x).square()),
     "silu": _SILU,
     "swish": _SILU,
 }
@@ -55,6 +56,8 @@ def affine(
 ) -> Float[Tensor, "*rows d_out"]:
     """``activation(x @ weight + bias)``."""
     if _fuses(x):
+        if not activation.fused_name:
+            return activation(affine(x, weight, bias))
         # oneDNN is very slow on matrices with gaps, such as one head's slice of W_Q.
         weight = weight if weight.t().is_contiguous() else weight.contiguous()
         return torch.ops.mkldnn._linear_pointwise(

@@ -9,6 +9,7 @@ import lazy_loader
 if TYPE_CHECKING:
     from analysis.experiment.keys import model_content, request_content, run_content, versions
     from analysis.experiment.origin import Origin
+    from analysis.experiment.overview import overview_result
     from analysis.experiment.prompts import AnswerRole, PromptPair, prepare, single_token, tokenize
     from analysis.experiment.runs import Activations, Run, Runs, alone_with, run_experiment
 
@@ -18,6 +19,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
     submod_attrs={
         "keys": ["model_content", "request_content", "run_content", "versions"],
         "origin": ["Origin"],
+        "overview": ["overview_result"],
         "prompts": ["AnswerRole", "PromptPair", "prepare", "single_token", "tokenize"],
         "runs": ["Activations", "Run", "Runs", "alone_with", "run_experiment"],
     },
@@ -32,6 +34,7 @@ __all__ = [
     "Runs",
     "alone_with",
     "model_content",
+    "overview_result",
     "prepare",
     "request_content",
     "run_content",

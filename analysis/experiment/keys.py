@@ -1,7 +1,8 @@
 """What a stored value depends on, so that its key in the store can be made from content alone.
 
-A value computed from other weights, another request, another release of a library or another
-schema has another key, and is therefore never served in place of the one asked for. Nothing here
+A value computed from other weights, another request, another definition, another release of a
+library or of Pathscope or another schema has another key, and is therefore never served in place of
+the one asked for. Nothing here
 imports torch: a stored result can be found before any model is loaded.
 """
 
@@ -10,12 +11,16 @@ from __future__ import annotations
 import importlib.metadata
 from typing import Any
 
+import analysis
 from analysis.models import files as model_files
 from analysis.requests import Request, request_to_json
 from analysis.store import SCHEMA_VERSION
 
 #: The libraries whose release decides a number.
 LIBRARIES = ("torch", "transformer_lens", "transformers")
+
+#: The version of what the stored activations of a run are, raised when that changes.
+RUNS_VERSION = 1
 
 #: How `analysis.models` prepares weights: what TransformerLens's compatibility mode folds and centres.
 PROCESSING = {
@@ -29,9 +34,9 @@ PROCESSING = {
 
 
 def versions() -> dict[str, str]:
-    """Release of every library in `LIBRARIES`, and Pathscope's schema version."""
+    """Release of Pathscope and of every library in `LIBRARIES`, and Pathscope's schema version."""
     releases = {name: importlib.metadata.version(name) for name in LIBRARIES}
-    return releases | {"pathscope schema": str(SCHEMA_VERSION)}
+    return {"pathscope": analysis.__version__} | releases | {"pathscope schema": str(SCHEMA_VERSION)}
 
 
 def model_content(name: str, *, download: bool = True) -> dict[str, Any]:
@@ -48,7 +53,7 @@ def model_content(name: str, *, download: bool = True) -> dict[str, Any]:
     }
 
 
-def request_content(request: Request, *, download: bool = True) -> dict[str, Any]:
+def request_content(request: Request[Any], *, download: bool = True) -> dict[str, Any]:
     """Everything that the result of `request` depends on, as plain JSON values.
 
     The model's name is left out: two names of the same files share their results. The token ids
@@ -57,10 +62,16 @@ def request_content(request: Request, *, download: bool = True) -> dict[str, Any
     fields = request_to_json(request)
     experiment = dict(fields.pop("experiment"))
     model = model_content(experiment.pop("model"), download=download)
-    return {"request": fields, "experiment": experiment, "model": model, "versions": versions()}
+    return {
+        "request": fields,
+        "definition": request.version,
+        "experiment": experiment,
+        "model": model,
+        "versions": versions(),
+    }
 
 
 def run_content(fingerprint: str, dtype: str, token_ids: list[int]) -> dict[str, Any]:
     """Everything that the activations of one run depend on."""
     model = {"fingerprint": fingerprint, "dtype": dtype, "processing": PROCESSING}
-    return {"model": model, "tokens": token_ids, "versions": versions()}
+    return {"model": model, "tokens": token_ids, "definition": RUNS_VERSION, "versions": versions()}

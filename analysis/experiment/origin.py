@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from analysis.experiment.keys import versions
 from analysis.experiment.runs import Runs
-from analysis.results import Provenance
+from analysis.results import Provenance, Result
+
+R = TypeVar("R", bound=Result)
 
 
 @dataclass(frozen=True)
@@ -34,10 +37,22 @@ class Origin:
             device=model.device,
             dtype=model.dtype,
             engine=engine,
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            created=_now(),
             seconds=time.perf_counter() - self.started,
             replay_gap=replay_gap,
             precision=model.dtype,
             resolution=resolution,
             notes=notes,
         )
+
+    def finished(self, result: R, seconds_before: float = 0.0) -> R:
+        """`result`, which grew since `started`, as one that is finished now.
+
+        `seconds_before` were spent by former runs on what it takes over from them.
+        """
+        seconds = time.perf_counter() - self.started + seconds_before
+        return replace(result, provenance=replace(result.provenance, created=_now(), seconds=seconds))
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

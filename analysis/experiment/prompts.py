@@ -26,7 +26,7 @@ AnswerRole = Literal["answer", "foil"]
 _QUOTED = 6
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class PromptPair:
     """A clean and a corrupted prompt of equal length, and the ids of answer and foil.
 
@@ -42,9 +42,14 @@ class PromptPair:
     corrupted_tokens: tuple[str, ...]
 
     @property
+    def differences(self) -> tuple[int, ...]:
+        """Positions at which the prompts have different token ids, though their texts may look the same."""
+        return tuple((self.clean != self.corrupted)[0].nonzero()[:, 0].tolist())
+
+    @property
     def identical(self) -> bool:
         """Whether the prompts are the same tokens: then every patching effect is exactly zero."""
-        return torch.equal(self.clean, self.corrupted)
+        return not self.differences
 
 
 def prepare(bridge: Any, experiment: Experiment) -> PromptPair:
@@ -66,7 +71,14 @@ def prepare(bridge: Any, experiment: Experiment) -> PromptPair:
             f"The answer and the foil are both {experiment.answer!r}, so their difference is always "
             "zero. Choose another foil, for example what the corrupted prompt should bring."
         )
-    return PromptPair(clean, corrupted, answer, foil, _texts(bridge, clean[0]), _texts(bridge, corrupted[0]))
+    return PromptPair(
+        clean=clean,
+        corrupted=corrupted,
+        answer=answer,
+        foil=foil,
+        clean_tokens=_texts(bridge, clean[0]),
+        corrupted_tokens=_texts(bridge, corrupted[0]),
+    )
 
 
 def tokenize(bridge: Any, prompt: str) -> Int[Tensor, "1 pos"]:
@@ -109,7 +121,7 @@ def _single_token_forms(model: Any, text: str, pieces: tuple[str, ...], role: An
     for form, how in forms:
         if form not in offered and form.strip() and len(_pieces(model, form)) == 1:
             offered.add(form)
-            yield Remedy(f"Use {form!r}, {how}", role, form)
+            yield Remedy(f"Use {form!r}, {how}", field=role, value=form)
 
 
 def _pieces(model: Any, text: str) -> list[int]:
@@ -124,7 +136,7 @@ def _prompt(bridge: Any, experiment: Experiment, role: Role) -> Int[Tensor, "1 p
     text: str = getattr(experiment, role)
     if not text.strip():
         other = experiment.corrupted if role == "clean" else experiment.clean
-        remedies = [Remedy("Start from the other prompt", role, other)] if other.strip() else []
+        remedies = [Remedy("Start from the other prompt", field=role, value=other)] if other.strip() else []
         raise PromptError(f"The {role} prompt is empty. Type a text or choose an example.", *remedies)
     tokens = tokenize(bridge, text)
     length, n_ctx, d_vocab = tokens.shape[1], bridge.cfg.n_ctx, bridge.cfg.d_vocab

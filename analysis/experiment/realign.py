@@ -24,7 +24,7 @@ def nearest_fixes(experiment: Experiment, length: Callable[[str], int]) -> list[
     """
     goals = {"clean": length(experiment.corrupted), "corrupted": length(experiment.clean)}
     fitting = (
-        Remedy(label, field, text)
+        Remedy(label, field=field, value=text)
         for label, field, text in _candidates(experiment)
         if text.strip() and length(text) == goals[field]
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
@@ -61,6 +61,7 @@ class Runs:
 
     model: LoadedModel
     pair: PromptPair
+    _: KW_ONLY
     clean: Run
     corrupted: Run
 
@@ -87,7 +88,8 @@ def run_experiment(experiment: Experiment, store: Store, reads: Callable[[Any], 
     with alone_with(model):
         pair = prompts.prepare(model.bridge, experiment)
     names = frozenset(reads(model.bridge))
-    return Runs(model, pair, *(_run(model, tokens, names, store) for tokens in (pair.clean, pair.corrupted)))
+    clean, corrupted = (_run(model, tokens, names, store) for tokens in (pair.clean, pair.corrupted))
+    return Runs(model, pair, clean=clean, corrupted=corrupted)
 
 
 def _run(model: LoadedModel, tokens: Int[Tensor, "1 pos"], names: frozenset[str], store: Store) -> Run:

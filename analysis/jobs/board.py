@@ -1,4 +1,4 @@
-"""Sweeps over all sources in the background: one run per request, progress, cancel, resume.
+"""Long work in the background: one run per request, progress, cancel, resume.
 
 The workers belong to the process, not to a browser session: a page submits a request, polls the
 job's snapshot, and may leave. Whoever asks for the same meanwhile attaches to the running job.
@@ -12,25 +12,27 @@ import os
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Callable, Iterator
 from functools import partial
 from multiprocessing.pool import ThreadPool
+from typing import Any, TypeVar
 
 from analysis.answers import result_key, stored
 from analysis.errors import PathscopeError
-from analysis.jobs.job import Job, JobSnapshot, State
-from analysis.requests import AllSourcesRequest
+from analysis.jobs.job import Job, Step
+from analysis.results import GrowingResult, LongRequest
 from analysis.settings import settings
 from analysis.store import open_store
 
-__all__ = ["Job", "JobSnapshot", "State", "find", "submit"]
+G = TypeVar("G", bound=GrowingResult)
 
 #: Jobs that are remembered after their end, so that a page still finds out how they ended.
 _REMEMBERED = 8
-#: Seconds that the interpreter's exit waits for running sweeps to stop.
+#: Seconds that the interpreter's exit waits for running jobs to stop.
 _EXIT_SECONDS = 2.0
 
 
-def submit(request: AllSourcesRequest) -> Job:
+def submit(request: LongRequest[G]) -> Job[G]:
     """A job for `request`: the one that is running or waiting, a finished one, or a new one.
 
     A stored result gives a job that is done. Raises `PathscopeError` where the queue is full or
@@ -38,10 +40,10 @@ def submit(request: AllSourcesRequest) -> Job:
     """
     key = result_key(request, open_store())
     found = stored(request)
-    return _board.submit(key, Job(request, _run) if found is None else Job.already_done(found))
+    return _board.submit(key, Job(request, _steps) if found is None else Job.already_done(request, found))
 
 
-def find(request: AllSourcesRequest) -> Job | None:
+def find(request: LongRequest[G]) -> Job[G] | None:
     """The job of this process for `request`, running, waiting or ended; None if there is none."""
     try:
         return _board.find(result_key(request, open_store(), download=False))
@@ -54,14 +56,14 @@ class _Board:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._jobs: OrderedDict[str, Job] = OrderedDict()
+        self._jobs: OrderedDict[str, Job[Any]] = OrderedDict()
         self._pool: ThreadPool | None = None
 
-    def find(self, key: str) -> Job | None:
+    def find(self, key: str) -> Job[Any] | None:
         with self._lock:
             return self._jobs.get(key)
 
-    def submit(self, key: str, new: Job) -> Job:
+    def submit(self, key: str, new: Job[G]) -> Job[G]:
         with self._lock:
             known = self._jobs.get(key)
             if known is not None and not known.finished:
@@ -74,11 +76,11 @@ class _Board:
             self._forget()
             return new
 
-    def _enqueue(self, job: Job) -> None:
+    def _enqueue(self, job: Job[Any]) -> None:
         waiting, limit = self._waiting(), settings().queue_length
         if len(waiting) >= limit:
             raise PathscopeError(
-                f"{len(waiting)} sweeps are waiting already, and the queue takes {limit}. Try again when "
+                f"{len(waiting)} jobs are waiting already, and the queue takes {limit}. Try again when "
                 "some have finished, or raise PATHSCOPE_QUEUE."
             )
         if self._pool is None:
@@ -86,10 +88,10 @@ class _Board:
         job.place_in_queue = partial(self._place, job)
         self._pool.apply_async(job.run, error_callback=job.fail)
 
-    def _waiting(self) -> list[Job]:
+    def _waiting(self) -> list[Job[Any]]:
         return [job for job in self._jobs.values() if job.state == "queued"]
 
-    def _place(self, job: Job) -> int:
+    def _place(self, job: Job[Any]) -> int:
         with self._lock:
             waiting = self._waiting()
         return waiting.index(job) if job in waiting else 0
@@ -115,11 +117,11 @@ class _Board:
             self._pool.terminate()
 
 
-def _run(job: Job) -> None:
-    """The work of a sweep; what it needs is imported by the worker that does it."""
+def _steps(request: LongRequest[G], stop: Callable[[], bool]) -> Iterator[Step[G]]:
+    """The work of a request; what it needs is imported by the worker that does it."""
     from analysis.jobs import resume
 
-    resume.run(job)
+    yield from resume.steps(request, stop)
 
 
 def _yield_to_pages() -> None:

@@ -14,6 +14,7 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from analysis.errors import ModelError
 from analysis.models import files as model_files
 from analysis.models.files import DEMO, ModelFiles
 from analysis.settings import settings
@@ -110,6 +111,9 @@ def _load(name: str, files: ModelFiles, key: str) -> LoadedModel:
     from analysis.models import loading as model_loading
 
     bridge = model_loading.load(name, files)
+    # A stored number must be found by the weights that it was computed with, and by no others.
+    if model_files.find(name, download=False).fingerprint != key:
+        raise ModelError(f"The files of {name!r} changed while it was being loaded. Try again.")
     dtype = str(bridge.cfg.dtype).removeprefix("torch.")
     return LoadedModel(name, key, str(bridge.cfg.device), dtype, bridge)
 

@@ -41,6 +41,10 @@ _VOCABULARY_FILES = (
     "vocab.json",
 )
 
+_WEIGHTS = "model.safetensors"
+_INDEX = "model.safetensors.index.json"
+_ADAPTER = "adapter_config.json"
+
 #: What is fetched of a model on the Hub.
 _ON_THE_HUB = ("config.json", "*.safetensors", "*.safetensors.index.json", *TOKENIZER_FILES)
 
@@ -51,18 +55,22 @@ _WHAT_A_FOLDER_HOLDS = "A Hugging Face model folder holds config.json, model.saf
 class ModelFiles:
     """The files of one model that decide its numbers, all of them present."""
 
-    directory: Path
     config: Path
     weights: tuple[Path, ...]
     tokenizer: tuple[Path, ...]
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over the names and contents of all files, as 64 hexadecimal digits."""
+        """SHA-256 over the names and contents of all files, as 64 hexadecimal digits. Raises `ModelError`."""
         digest = hashlib.sha256()
         for path in sorted((self.config, *self.weights, *self.tokenizer)):
-            state = path.stat()
-            digest.update(f"{path.name}:{_content(path, state.st_size, state.st_mtime_ns)}\n".encode())
+            try:
+                state = path.stat()
+                # The time of change tells even a rewritten file that was given its old size and date.
+                content = _content(path, state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino)
+            except OSError as error:
+                raise ModelError(f"The file {str(path)!r} cannot be read: {error}.") from error
+            digest.update(f"{path.name}:{content}\n".encode())
         return digest.hexdigest()
 
 
@@ -94,7 +102,7 @@ def find(name: str, *, download: bool = True) -> ModelFiles:
 def _files(directory: Path, name: str) -> ModelFiles:
     config = directory / "config.json"
     try:
-        present = {path.name for path in directory.iterdir()}
+        present = {path.name for path in directory.iterdir() if path.is_file()}
     except OSError as error:
         raise ModelError(f"The folder of {name!r} cannot be read: {error}.") from error
     if config.name not in present:
@@ -104,43 +112,72 @@ def _files(directory: Path, name: str) -> ModelFiles:
             f"{name!r} has no tokenizer (none of {', '.join(_VOCABULARY_FILES)}). "
             "Save the tokenizer that the model was trained with into the same folder."
         )
+    if _ADAPTER in present:
+        raise ModelError(
+            f"{name!r} holds an adapter ({_ADAPTER}), which would be added to its weights. Merge it "
+            "(merge_and_unload) and save the model, or move the adapter's files to a folder of their own."
+        )
+    weights = _weight_files(directory, present, read_json(config, name), name)
     return ModelFiles(
-        directory=directory,
         config=config,
-        weights=tuple(directory / file for file in _weight_files(directory, present, name)),
+        weights=tuple(directory / file for file in weights),
         tokenizer=tuple(directory / file for file in TOKENIZER_FILES if file in present),
     )
 
 
-def _weight_files(directory: Path, present: set[str], name: str) -> list[str]:
-    """Names of the weight files in the order of preference that transformers has."""
-    if "model.safetensors" in present:
-        return ["model.safetensors"]
-    index = "model.safetensors.index.json"
-    if index not in present:
-        pickled = sorted(file for file in present if Path(file).suffix in {".bin", ".pt", ".pth", ".ckpt"})
-        found = f" It has {pickled[0]}, a pickle, which can run code and is never loaded." if pickled else ""
-        raise ModelError(
-            f"{name!r} has no model.safetensors.{found} "
-            "Save the model again with save_pretrained(..., safe_serialization=True)."
-        )
-    shards = read_json(directory / index, name).get("weight_map")
-    if not isinstance(shards, dict) or not all(isinstance(file, str) for file in shards.values()):
-        raise ModelError(f"{index} of {name!r} names no weight files. Download or save the model again.")
-    missing = sorted(set(shards.values()) - present)
+def _weight_files(directory: Path, present: set[str], config: dict[str, Any], name: str) -> list[str]:
+    """Names of the weight files that transformers reads: those `config` names, or else by its preference.
+
+    Only safetensors files in `directory` itself; an index comes before the files that it names.
+    """
+    first = config.get("transformers_weights")
+    if first is None:
+        first = next((file for file in (_WEIGHTS, _INDEX) if file in present), None)
+        if first is None:
+            raise _no_weights(present, name)
+    else:
+        _check_named([first], present, (".safetensors", ".safetensors.index.json"), "config.json", name)
+    if first.endswith(".safetensors"):
+        return [first]
+    shards = read_json(directory / first, name).get("weight_map")
+    if not isinstance(shards, dict) or not shards:
+        raise ModelError(f"{first} of {name!r} names no weight files. Download or save the model again.")
+    _check_named([*shards.values()], present, (".safetensors",), first, name)
+    return [first, *sorted(set(shards.values()))]
+
+
+def _check_named(named: list[Any], present: set[str], endings: tuple[str, ...], by: str, name: str) -> None:
+    """Raise `ModelError` unless the weight files `named` are safetensors and in the model's own folder."""
+    for file in named:
+        # A name with a separator may lead out of the folder. A link may, too, as in the Hub's cache.
+        if not isinstance(file, str) or not file.endswith(endings) or Path(file).name != file:
+            raise ModelError(
+                f"{by} of {name!r} says that weights are in {file!r}, and only safetensors files in the "
+                "model's own folder are ever loaded. Save the model again with "
+                "save_pretrained(..., safe_serialization=True)."
+            )
+    missing = sorted(set(named) - present)
     if missing:
         raise ModelError(
-            f"{name!r} lacks {len(missing)} of its {len(set(shards.values()))} weight files "
+            f"{name!r} lacks {len(missing)} of its {len(set(named))} weight files "
             f"({missing[0]} is the first). Download or copy the missing files."
         )
-    return [index, *sorted(set(shards.values()))]
+
+
+def _no_weights(present: set[str], name: str) -> ModelError:
+    pickled = sorted(file for file in present if Path(file).suffix in {".bin", ".pt", ".pth", ".ckpt"})
+    found = f" It has {pickled[0]}, a pickle, which can run code and is never loaded." if pickled else ""
+    return ModelError(
+        f"{name!r} has no {_WEIGHTS}.{found} "
+        "Save the model again with save_pretrained(..., safe_serialization=True)."
+    )
 
 
 def read_json(path: Path, name: str) -> dict[str, Any]:
     """The JSON object in `path`, a file of model `name`; `ModelError` where it is none."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{path.name} of {name!r} is not readable JSON: {error}.") from error
     if not isinstance(value, dict):
         raise ModelError(f"{path.name} of {name!r} holds no JSON object. Download or save the model again.")
@@ -168,8 +205,8 @@ def check_weights(files: ModelFiles, name: str) -> None:
 
 
 @lru_cache(maxsize=1024)
-def _content(path: Path, size: int, modified_ns: int) -> str:
-    """Digest of a file's content; size and time of change tell a rewritten file from the old one."""
+def _content(path: Path, *_state: int) -> str:
+    """Digest of a file's content; its state tells a rewritten file from the old one."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

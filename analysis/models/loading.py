@@ -1,12 +1,14 @@
 """Loading a model from its files, or saying in a sentence why that is not possible.
 
 A model is loaded through TransformerLens with compatibility mode on, so that LayerNorm is folded
-and `W_U` is the direction that logits are read along. Weights come from safetensors files only,
-and no code that a repository brings along is run.
+and `W_U` is the direction that logits are read along. It is read from the files of its fingerprint, set
+apart from all others; weights come from safetensors files only, and no code that a repository brings
+along is run.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,9 +21,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from analysis.errors import ModelError, UnsupportedModelError
 from analysis.models import files as model_files
 from analysis.models.files import ModelFiles
+from analysis.models.staging import staged
 
 #: What transformers and TransformerLens raise on files that are whole but do not fit together.
 _MISFITS = (
+    ArithmeticError,
     AssertionError,
     AttributeError,
     ImportError,
@@ -43,21 +47,22 @@ def load(name: str, files: ModelFiles) -> TransformerBridge:
     """
     config = model_files.read_json(files.config, name)
     model_files.check_weights(files, name)
-    model, tokenizer = _read(name, files, config)
-    bridge = _bridge(name, files, model, tokenizer)
+    with staged(files, name) as folder:
+        model, tokenizer = _read(name, folder, config)
+        bridge = _bridge(name, folder, model, tokenizer)
     bridge.eval()
     bridge.requires_grad_(False)
     return bridge
 
 
-def _read(name: str, files: ModelFiles, config: dict[str, Any]) -> tuple[Any, Any]:
-    """The Hugging Face model and tokenizer in `files`."""
+def _read(name: str, folder: Path, config: dict[str, Any]) -> tuple[Any, Any]:
+    """The Hugging Face model and tokenizer in `folder`."""
     # trust_remote_code is refused by name: left out, transformers asks on the server's terminal.
     safely: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
     try:
-        tokenizer = AutoTokenizer.from_pretrained(files.directory, **safely)
+        tokenizer = AutoTokenizer.from_pretrained(folder, **safely)
         model, report = AutoModelForCausalLM.from_pretrained(
-            files.directory,
+            folder,
             use_safetensors=True,
             dtype=getattr(torch, model_files.compute_dtype(config)),
             attn_implementation="eager",
@@ -67,9 +72,9 @@ def _read(name: str, files: ModelFiles, config: dict[str, Any]) -> tuple[Any, An
         model = model.to(get_device()).eval()
     except _MISFITS as error:
         own_code = "auto_map" in config and "trust_remote_code" in str(error)
-        reason = (
-            "it needs code of its own, which Pathscope never runs" if own_code else _first_sentence(error)
-        )
+        reason = "it needs code of its own, which Pathscope never runs"
+        if not own_code:
+            reason = _first_sentence(error, folder)
         raise ModelError(
             f"{name!r} (model type {config.get('model_type')!r}) could not be loaded: {reason}. "
             "Choose another model or mend its files."
@@ -83,11 +88,11 @@ def _read(name: str, files: ModelFiles, config: dict[str, Any]) -> tuple[Any, An
     return model, tokenizer
 
 
-def _bridge(name: str, files: ModelFiles, model: Any, tokenizer: Any) -> TransformerBridge:
+def _bridge(name: str, folder: Path, model: Any, tokenizer: Any) -> TransformerBridge:
     architecture = type(model).__name__
     try:
         bridge = TransformerBridge.boot_transformers(
-            str(files.directory),
+            str(folder),
             hf_model=model,
             tokenizer=tokenizer,
             dtype=model.dtype,
@@ -98,7 +103,8 @@ def _bridge(name: str, files: ModelFiles, model: Any, tokenizer: Any) -> Transfo
             bridge.enable_compatibility_mode(disable_warnings=True)
     except (*_MISFITS, NotImplementedError) as error:
         raise UnsupportedModelError(
-            f"TransformerLens cannot open {name!r} ({architecture}) for reading: {_first_sentence(error)}. "
+            f"TransformerLens cannot open {name!r} ({architecture}) for reading: "
+            f"{_first_sentence(error, folder)}. "
             "Decoder-only language models such as GPT-2, Pythia, Llama, Qwen and Gemma 2 work."
         ) from error
     if not causal:
@@ -109,7 +115,7 @@ def _bridge(name: str, files: ModelFiles, model: Any, tokenizer: Any) -> Transfo
     return bridge
 
 
-def _first_sentence(error: BaseException) -> str:
-    """What `error` says, on one line and without its closing full stop."""
-    text = " ".join(str(error).split()) or type(error).__name__
+def _first_sentence(error: BaseException, folder: Path) -> str:
+    """What `error` says, on one line, without its closing full stop and the passing `folder`'s own path."""
+    text = " ".join(str(error).replace(str(folder), "its folder").split()) or type(error).__name__
     return text.split(". ")[0].rstrip(".")[:300]

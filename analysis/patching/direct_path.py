@@ -13,7 +13,6 @@ effect on B through any head or MLP between them, which is what makes the path d
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -114,8 +113,6 @@ def _sweep(
         layer_norm=layer_norm,
         sources=sources,
     )
-    if layer_norm == "frozen":
-        _warn_if_norm_is_not_folded(model)
     n_layers, n_heads = model.cfg.n_layers, model.cfg.n_heads
     found = torch.zeros(n_layers, n_heads, n_layers, n_heads, dtype=model.W_U.dtype, device=model.W_U.device)
     with tqdm(total=sweep.n_edges, desc=progress, unit="path", disable=progress is None) as bar:
@@ -124,19 +121,3 @@ def _sweep(
             found[tuple(where.T)] = torch.as_tensor(piece.values).to(found)
             bar.update(len(piece.edges))
     return found
-
-
-def _warn_if_norm_is_not_folded(model: Any) -> None:
-    """The frozen formula applies W_c to ``delta / scale``: the norm's own weight is left out."""
-    norm = model.blocks[0].ln1
-    weight = getattr(norm, "w", None)
-    weight = getattr(norm, "weight", None) if weight is None else weight
-    neutral = 0.0 if getattr(model.cfg, "rmsnorm_uses_offset", False) else 1.0
-    if weight is not None and not torch.allclose(weight, torch.full_like(weight, neutral), atol=1e-3):
-        warnings.warn(
-            "The LayerNorm weights of this model are not folded into W_Q, W_K and W_V, so "
-            'layer_norm="frozen" leaves them out of the patch and its numbers may be inaccurate. Load a '
-            'TransformerBridge with enable_compatibility_mode(), or use layer_norm="exact".',
-            UserWarning,
-            stacklevel=4,
-        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,7 @@ from analysis.errors import UnsupportedModelError
 from analysis.experiment import Origin, Runs, alone_with
 from analysis.metrics import Metric, metric_resolution, named_metric
 from analysis.nodes import causal_edges
-from analysis.requests import AllSourcesRequest, PathRequest
-from analysis.results import Provenance
+from analysis.results import AllSourcesRequest, PathRequest, PathResult, Provenance
 from analysis.sweep import Piece, Sweep, edge_attributions
 
 
@@ -93,7 +92,7 @@ class Patching:
     def provenance(self, origin: Origin, sweep: Sweep) -> Provenance:
         """Where the numbers of `sweep` come from, and how small an effect they can tell from rounding."""
         resolution = metric_resolution(self.metric, self._runs.corrupted.logits)
-        return origin.provenance(sweep.engine, sweep.replay_gap, resolution)
+        return origin.provenance(sweep.engine, sweep.replay_gap, resolution, sweep.notes)
 
     def ends(self, sweep: Sweep) -> dict[str, Any]:
         """The fields that every patching result has: both ends of the metric, and the tokens."""
@@ -110,19 +109,16 @@ class Patching:
         }
 
 
-def filled(
-    shape: tuple[int, int, int, int], pieces: Iterable[Piece]
-) -> Float[np.ndarray, "layer head layer head"]:
-    """The metric of every edge in `pieces`, NaN elsewhere."""
-    values = np.full(shape, np.nan)
-    for piece in pieces:
+def path_result(request: PathRequest, origin: Origin) -> PathResult:
+    """The effects of one source head on every later one. Raises `PathscopeError` for a head that is none."""
+    patching = Patching(origin.runs, request)
+    sweep = patching.sweep(sources=[(request.source_layer, request.source_head)])
+    values = np.full(patching.shape, np.nan)
+    for piece in patching.pieces(sweep):
         values[tuple(piece.edges.T)] = piece.values
-    return values
-
-
-def most_promising_first(
-    estimate: Float[np.ndarray, "layer head layer head"],
-) -> Int[np.ndarray, "edge 4"]:
-    """Edges by estimated size of their effect, largest first; empty if there is no estimate."""
-    edges = np.argwhere(~np.isnan(estimate))
-    return edges[np.argsort(-np.abs(estimate[tuple(edges.T)]), kind="stable")]
+    return PathResult(
+        request=request,
+        values=values[request.source_layer, request.source_head],
+        provenance=patching.provenance(origin, sweep),
+        **patching.ends(sweep),
+    )

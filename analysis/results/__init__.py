@@ -1,22 +1,39 @@
-"""What may come back: frozen results with their labels, units, tables and provenance; no torch."""
+"""The kinds of question, each beside its result: frozen, with labels, units, tables, provenance; no torch."""
 
-from analysis.results.provenance import Provenance, Result
-from analysis.results.results import (
+from analysis.requests import LongRequest, Request, request_from_json, request_to_json
+from analysis.results.attribution import AttributionRequest, AttributionResult
+from analysis.results.overview import OverviewRequest, OverviewResult
+from analysis.results.patching import (
+    AllSourcesRequest,
     AllSourcesResult,
-    AttributionResult,
-    OverviewResult,
     PatchingResult,
+    PathRequest,
     PathResult,
-    SanityResult,
 )
+from analysis.results.provenance import Provenance, Result
+from analysis.results.sanity import SanityRequest, SanityResult
+from analysis.results.work import Arrays, GrowingResult, LongWork, Pieces
 
 __all__ = [
+    "AllSourcesRequest",
     "AllSourcesResult",
+    "Arrays",
+    "AttributionRequest",
     "AttributionResult",
+    "GrowingResult",
+    "LongRequest",
+    "LongWork",
+    "OverviewRequest",
     "OverviewResult",
     "PatchingResult",
+    "PathRequest",
     "PathResult",
+    "Pieces",
     "Provenance",
+    "Request",
     "Result",
+    "SanityRequest",
     "SanityResult",
+    "request_from_json",
+    "request_to_json",
 ]

@@ -7,12 +7,13 @@ Nothing here imports torch. Each result knows how to become arrays plus JSON (`p
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from analysis.requests import Request, request_from_json, request_to_json
+from analysis.requests import Request, request_to_json, with_tuples
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Provenance:
 class Result:
     """Base of all results: `request` asked for it, `provenance` tells how it came about."""
 
-    request: Request
+    request: Request[Any]
     provenance: Provenance
 
     #: Fields stored as arrays; all others are stored as JSON.
@@ -71,14 +72,16 @@ class Result:
         return self.provenance.rows() | {"request": json.dumps(request_to_json(self.request))}
 
     def parts(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """`(arrays by field name, JSON values by field name)`, the stored form."""
+        """`(arrays by field name, JSON values by field name)`, the stored form.
+
+        Without the request: whoever looks a result up knows what was asked for.
+        """
         arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in self.arrays}
         values: dict[str, Any] = {
             field.name: getattr(self, field.name)
             for field in fields(self)
             if field.name not in {*self.arrays, "request", "provenance"}
         }
-        values["request"] = request_to_json(self.request)
         values["provenance"] = asdict(self.provenance)
         return arrays, values
 
@@ -87,20 +90,14 @@ class Result:
         return np.abs(effect) < (self.provenance.resolution or 0.0)
 
     @classmethod
-    def from_parts(cls, arrays: dict[str, np.ndarray], values: dict[str, Any]) -> Self:
-        """The inverse of `parts`; lists that JSON made of tuples become tuples again."""
-        plain = {
-            name: _tuples(value) for name, value in values.items() if name not in {"request", "provenance"}
-        }
+    def from_parts(
+        cls, request: Request[Any], arrays: Mapping[str, np.ndarray], values: Mapping[str, Any]
+    ) -> Self:
+        """The inverse of `parts`, as the answer to `request`."""
+        plain = {name: with_tuples(value) for name, value in values.items() if name != "provenance"}
         return cls(
-            request=request_from_json(values["request"]),
-            provenance=Provenance(**_tuples(values["provenance"])),
+            request=request,
+            provenance=Provenance(**with_tuples(values["provenance"])),
             **plain,
             **{name: arrays[name] for name in cls.arrays},
         )
-
-
-def _tuples(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _tuples(item) for name, item in value.items()}
-    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value

@@ -22,19 +22,11 @@ from analysis.experiment import Origin, Runs, alone_with
 from analysis.labels import head_label
 from analysis.metrics import LogitDifference
 from analysis.nodes import causal_edges
-from analysis.requests import (
-    COMPONENTS,
-    LAYER_NORM_MODES,
-    UNITS,
-    AttributionRequest,
-    Component,
-    Experiment,
-    LayerNormMode,
-    Unit,
-)
+from analysis.requests import COMPONENTS, LAYER_NORM_MODES, UNITS, Component, Experiment, LayerNormMode, Unit
+from analysis.results import AttributionRequest
 from analysis.sanity.known_results import known_results
 from analysis.settings import settings
-from analysis.sweep import Gate, HookedPath, Sweep, open_gate
+from analysis.sweep import Gate, HookedPath, Patch, Sweep, open_gate
 
 #: The share of the largest logit that rounding may explain in float32.
 ROUNDING = 1e-5
@@ -113,6 +105,11 @@ class PathChecks:
         caches = runs.clean.activations, runs.corrupted.activations
         return Sweep(self._bridge, self._pair.corrupted, *caches, self._metric, **options)
 
+    def _patch(self, **options: Any) -> Patch:
+        runs = self._runs
+        caches = runs.clean.activations, runs.corrupted.activations
+        return Patch.of(self._bridge, self._pair.corrupted, *caches, self._metric, **options)
+
     def _replay(self) -> Check:
         gap = self._gate.gap
         assert gap is not None
@@ -188,10 +185,7 @@ class PathChecks:
     def _gap_to_hooks(
         self, component: Component, mode: LayerNormMode, edges: Int[np.ndarray, "edge 4"]
     ) -> float:
-        runs = self._runs
-        caches = runs.clean.activations, runs.corrupted.activations
-        hooked = HookedPath(self._gate, *caches, self._metric, component, mode, None, settings().sweep_bytes)
-        slow, _ = hooked.measure(edges, lambda: None)
+        slow, _ = HookedPath(self._patch(component=component, layer_norm=mode)).measure(edges, lambda: None)
         sources = sorted({(int(edge[0]), int(edge[1])) for edge in edges})
         fast = _values(self._sweep(component=component, layer_norm=mode, sources=sources))
         return float(

@@ -4,12 +4,14 @@ from analysis.sweep.engine import Sweep
 from analysis.sweep.estimate import edge_attribution, edge_attributions
 from analysis.sweep.gate import Gate, open_gate
 from analysis.sweep.hooked import HookedPath
+from analysis.sweep.patch import Patch
 from analysis.sweep.patches import activations_read
 from analysis.sweep.pieces import Piece
 
 __all__ = [
     "Gate",
     "HookedPath",
+    "Patch",
     "Piece",
     "Sweep",
     "activations_read",

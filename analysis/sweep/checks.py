@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import index
 from typing import Any
-
-import torch
 
 from analysis.errors import PathscopeError
 
@@ -19,26 +18,19 @@ def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
         raise PathscopeError(f"{name} {value!r} is not known; it must be one of {', '.join(choices)}.")
 
 
-def check_sources(model: Any, sources: Sequence[tuple[int, int]]) -> None:
-    """Raise `PathscopeError` for a source head that the model does not have."""
+def checked_sources(model: Any, sources: Any) -> list[tuple[int, int]]:
+    """`sources` as (layer, head); raises `PathscopeError` for a head that the model does not have."""
     n_layers, n_heads = model.cfg.n_layers, model.cfg.n_heads
-    for layer, head in sources:
+    try:
+        heads = [(index(layer), index(head)) for layer, head in sources]
+    except (TypeError, ValueError) as error:
+        raise PathscopeError(
+            f"sources is {sources!r}, and must be pairs (layer, head) of integers."
+        ) from error
+    for layer, head in heads:
         if not (0 <= layer < n_layers and 0 <= head < n_heads):
             raise PathscopeError(
                 f"There is no source head L{layer}H{head}: the model has layers 0 to {n_layers - 1} "
                 f"with heads 0 to {n_heads - 1}."
             )
-
-
-def check_model(model: Any) -> None:
-    """Raise `PathscopeError` for half-precision weights, or a model in training mode."""
-    dtype = model.W_U.dtype
-    if dtype not in (torch.float32, torch.float64):
-        raise PathscopeError(
-            f"The model's weights are {str(dtype).removeprefix('torch.')}, in which most path effects are "
-            "smaller than the rounding. Convert it first: model.to(torch.float32)."
-        )
-    if any(module.training for module in model.modules()):
-        raise PathscopeError(
-            "The model is in training mode, so its dropout would change every run. Call model.eval() first."
-        )
+    return heads

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from analysis.decoder import Activation, Block, Norm, affine
-from analysis.requests import Component, LayerNormMode
+from analysis.requests import Component
 from analysis.sweep.replay import LayerRun, Suffix, after_mlp
 
 
@@ -17,7 +17,8 @@ from analysis.sweep.replay import LayerRun, Suffix, after_mlp
 class Destination:
     """One destination layer of a sweep; rows exist only for the positions that still matter.
 
-    `ln1_scale` is the corrupted run's ``ln1.hook_scale``, the divisor of frozen mode. `folded` is
+    `ln1_scale` is the corrupted run's ``ln1.hook_scale``, the divisor of frozen mode, and None in exact
+    mode, where the norm is recomputed. `folded` is
     ``W_O[h] @ W_in`` for every head, or None where the MLP must be entered the long way.
     """
 
@@ -26,8 +27,7 @@ class Destination:
     suffix: Suffix
     is_last: bool
     component: Component
-    layer_norm: LayerNormMode
-    ln1_scale: Float[Tensor, "batch pos 1"]
+    ln1_scale: Float[Tensor, "batch pos 1"] | None
     folded: FoldedEntry | None = None
 
     @property
@@ -66,7 +66,7 @@ class Destination:
         """What the patched projection reads: ``delta / scale`` (frozen) or the normed sum (exact)."""
         first = self.patched_positions.start - self.suffix.start
         delta = delta[:, :, first : first + self.patched_positions.stop - self.patched_positions.start]
-        if self.layer_norm == "frozen":
+        if self.ln1_scale is not None:
             return delta / self.ln1_scale[:, None, self.patched_positions]
         return self.block.attention_norm(self.run.resid_pre[:, None, self.patched_positions] + delta)
 
@@ -75,18 +75,21 @@ class Destination:
         weight, bias = self.block.attention.weights(self.component)
         own = head if self.component == "q" else head // self.block.attention.queries_per_key
         product = affine(inputs, weight[own], None)
-        if self.layer_norm == "exact":
+        if self.ln1_scale is None:
             return product if bias is None else product + bias[own]
-        projected = {"q": self.run.q_projected, "k": self.run.k_projected, "v": self.run.v}
+        projected = {"q": self.run.q_projected, "k": self.run.k_projected, "v": self.run.v_projected}
         return projected[self.component][:, None, self.patched_positions, own] + product
 
     def _patched_z(self, inputs: Tensor, head: int) -> Float[Tensor, "batch edge query d_head"]:
         attention, run, start = self.block.attention, self.run, self.suffix.start
         key_head = head // attention.queries_per_key
-        patched = self._patched_component(inputs, head)
-        if self.component != "v":
-            patched = attention.position(patched.unsqueeze(3), self.component, self.patched_positions)
-            patched = patched.squeeze(3)
+        own = head if self.component == "q" else key_head
+        patched = attention.attended(
+            self._patched_component(inputs, head).unsqueeze(3),
+            self.component,
+            self.patched_positions,
+            slice(own, own + 1),
+        ).squeeze(3)
         visible = attention.visible(self.queries, self.suffix.n_positions)
         k, v = run.k[:, None, :, key_head], run.v[:, None, :, key_head]
         if self.component == "q":

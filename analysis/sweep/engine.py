@@ -12,13 +12,13 @@ from torch import Tensor
 
 from analysis.errors import Cancelled
 from analysis.metrics import PatchingMetric
-from analysis.requests import COMPONENTS, LAYER_NORM_MODES, Component, LayerNormMode
-from analysis.settings import settings
-from analysis.sweep.checks import PRECISIONS, check_choice, check_model, check_sources
+from analysis.requests import Component, LayerNormMode
+from analysis.sweep.checks import PRECISIONS, check_choice, checked_sources
 from analysis.sweep.fast import FastPath
-from analysis.sweep.gate import open_gate, warn_of_another_run
 from analysis.sweep.hooked import HookedPath
+from analysis.sweep.patch import Patch
 from analysis.sweep.pieces import Edges, Piece, cut, edges_of, ordered
+from analysis.sweep.readout import measure_logits
 
 
 class Sweep:
@@ -30,8 +30,11 @@ class Sweep:
     of the corrupted one (and ``blocks.{l}.ln1_post.hook_scale`` of both on post-norm blocks).
 
     `engine` tells which path computes: "replay", or "hooks" where the replay of this very prompt
-    is off by more than the tolerance (`replay_gap`, in logits) or does not know the architecture.
-    `baseline` is the metric of the corrupted run with nothing patched.
+    is off by more than the tolerance (`replay_gap`, in logits), does not know the architecture, or
+    somebody's hooks sit on the model. `baseline` is the metric of the corrupted run with nothing
+    patched. `notes` are sentences that belong to every number.
+
+    Raises `PathscopeError`, or one of its kinds, for whatever does not fit together.
     """
 
     def __init__(
@@ -50,20 +53,24 @@ class Sweep:
         precision: Literal["float32"] = "float32",
         memory_bytes: int | None = None,
     ) -> None:
-        check_model(model)
-        check_choice("component", component, COMPONENTS)
-        check_choice("layer_norm", layer_norm, LAYER_NORM_MODES)
         check_choice("precision", precision, PRECISIONS)
-        check_sources(model, sources or ())
-        gate = open_gate(model, corrupted_tokens)
-        warn_of_another_run(gate, corrupted_cache)
-        self.engine: Literal["replay", "hooks"] = gate.engine
-        self.replay_gap: float | None = gate.gap
-        budget = settings().sweep_bytes if memory_bytes is None else memory_bytes
-        path_type = FastPath if gate.engine == "replay" else HookedPath
-        self._path: FastPath | HookedPath = path_type(
-            gate, clean_cache, corrupted_cache, metric, component, layer_norm, positions, budget
+        patch = Patch.of(
+            model,
+            corrupted_tokens,
+            clean_cache,
+            corrupted_cache,
+            metric,
+            component=component,
+            layer_norm=layer_norm,
+            positions=positions,
+            memory_bytes=memory_bytes,
         )
+        sources = None if sources is None else checked_sources(model, sources)
+        with torch.no_grad():
+            self._path = path_of(patch)
+        self.engine: Literal["replay", "hooks"] = "replay" if isinstance(self._path, FastPath) else "hooks"
+        self.replay_gap: float | None = patch.gate.gap
+        self.notes: tuple[str, ...] = patch.notes
         self.baseline: float = self._path.baseline
         edges = edges_of(model.cfg.n_layers, model.cfg.n_heads, sources)
         edges = edges if order is None else ordered(edges, order)
@@ -109,3 +116,13 @@ class Sweep:
             with torch.no_grad():
                 values, per_pair = self._path.measure(edges, check)
             yield Piece(index, edges, values, per_pair)
+
+
+def path_of(patch: Patch) -> FastPath | HookedPath:
+    """The replay where it may speak and reads the same metric as the model does; else the model itself."""
+    if patch.gate.engine == "replay":
+        fast = FastPath(patch)
+        own, _ = measure_logits(patch.metric, patch.gate.logits[None])
+        if patch.gate.agrees(patch.metric, fast.baseline, float(own[0])):
+            return fast
+    return HookedPath(patch)

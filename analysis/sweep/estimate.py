@@ -16,12 +16,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from analysis.decoder import Attention, Block, Decoder
-from analysis.errors import UnsupportedModelError
+from analysis.errors import MetricError, UnsupportedModelError
 from analysis.metrics import PatchingMetric
-from analysis.requests import COMPONENTS, LAYER_NORM_MODES, Component, LayerNormMode
-from analysis.sweep.checks import check_choice, check_model
-from analysis.sweep.gate import open_gate
-from analysis.sweep.patches import SourceWrites, source_writes
+from analysis.requests import COMPONENTS, Component, LayerNormMode
+from analysis.sweep.checks import check_choice
+from analysis.sweep.patch import Patch
+from analysis.sweep.patches import SourceWrites, decoder_writes
 from analysis.sweep.replay import Suffix
 
 Gradients = dict[Component, list[Float[Tensor, "batch pos head d_head"]]]
@@ -66,33 +66,36 @@ def edge_attributions(
     layer_norm: LayerNormMode = "frozen",
 ) -> dict[Component, Edges4]:
     """`edge_attribution` of several components from the same forward and backward pass."""
-    check_model(model)
-    check_choice("layer_norm", layer_norm, LAYER_NORM_MODES)
     for component in components:
         check_choice("component", component, COMPONENTS)
-    gate = open_gate(model, corrupted_tokens)
-    if gate.decoder is None or gate.run is None:
-        raise UnsupportedModelError(
-            "There is no estimate for this model: the replay, whose gradient it is, does not reproduce "
-            "its forward pass. The exact sweep runs without it."
+    # Tensors made in inference mode have no gradient, now or later.
+    with torch.inference_mode(False), torch.no_grad():
+        patch = Patch.of(
+            model, corrupted_tokens, clean_cache, corrupted_cache, patching_metric, layer_norm=layer_norm
         )
-    decoder, run = gate.decoder, gate.run
-    gradients = _gradients(decoder, run.layers[0].resid_pre, patching_metric, components)
-    writes = source_writes(
-        tuple(block.attention.W_O for block in decoder.blocks),
-        tuple(block.attention_post_norm for block in decoder.blocks),
-        clean_cache,
-        corrupted_cache,
-        None,
-    )
+        return _edge_attributions(patch, components)
+
+
+def _edge_attributions(patch: Patch, components: tuple[Component, ...]) -> dict[Component, Edges4]:
+    decoder, run = patch.gate.decoder, patch.gate.run
+    if decoder is None or run is None:
+        hooked = patch.gate.hooked
+        raise UnsupportedModelError(
+            f"There is no estimate beside hooks, which it would leave out: {hooked[0]} carries one. Remove "
+            "it, with model.reset_hooks() for example, or run the exact sweep."
+            if hooked
+            else "There is no estimate for this model: the replay, whose gradient it is, does not reproduce "
+            "its forward pass. Run the exact sweep, which needs none."
+        )
+    gradients = _gradients(decoder, run.layers[0].resid_pre, patch.metric, components)
     n_layers, n_heads = len(decoder.blocks), decoder.blocks[0].attention.W_Q.shape[0]
-    deltas = _all_deltas(writes, n_layers, n_heads, corrupted_tokens.shape[1])
+    deltas = _all_deltas(decoder_writes(patch, decoder), n_layers, n_heads, patch.tokens.shape[1])
     found = {c: deltas.new_zeros(n_layers, n_heads, n_layers, n_heads) for c in components}
     for layer, block in enumerate(decoder.blocks[1:], start=1):
-        scale = corrupted_cache[f"blocks.{layer}.ln1.hook_scale"]
+        scale = patch.ln1_scale(layer) if patch.layer_norm == "frozen" else None
         for component in components:
             wanted = _residual_gradient(
-                block, gradients[component][layer], component, layer_norm, run.layers[layer].resid_pre, scale
+                block, gradients[component][layer], component, run.layers[layer].resid_pre, scale
             )
             earlier = deltas[: layer * n_heads] @ wanted.flatten(1).T
             found[component][:layer, :, layer] = earlier.view(layer, n_heads, n_heads)
@@ -114,10 +117,21 @@ def _gradients(
     with torch.enable_grad():
         for block in decoder.blocks:
             resid = _block_with_probes(block, resid, probes)
-        value = metric(decoder.logits(resid))
+        value = _differentiable(metric(decoder.logits(resid)))
         flat = [probe for of_component in probes.values() for probe in of_component]
         gradients = iter(torch.autograd.grad(value, flat))
     return {component: [next(gradients) for _ in of_layer] for component, of_layer in probes.items()}
+
+
+def _differentiable(value: Any) -> Tensor:
+    """`value` if it is one finite real number with a gradient; `MetricError` otherwise."""
+    real = isinstance(value, Tensor) and value.numel() == 1 and value.is_floating_point()
+    if not (real and value.requires_grad and torch.isfinite(value)):
+        raise MetricError(
+            f"The estimate differentiates the metric, which returned {value!r}. It must return one finite "
+            "real number as a tensor that depends on the logits; the exact sweep takes any number."
+        )
+    return value.reshape(())
 
 
 def _block_with_probes(block: Block, resid: Tensor, probes: Gradients) -> Tensor:
@@ -143,26 +157,27 @@ def _block_with_probes(block: Block, resid: Tensor, probes: Gradients) -> Tensor
 
 def _attention_of_copies(attention: Attention, own: dict[str, Tensor], n_positions: int) -> Tensor:
     everywhere = slice(0, n_positions)
-    q = attention.position(own["q"], "q", everywhere)
-    k = attention.position(own["k"], "k", everywhere)
+    q, k, v = (attention.attended(own[component], component, everywhere) for component in COMPONENTS)
     scores = torch.einsum("bqhd,bkhd->bhqk", q, k)
     pattern = attention.pattern(scores, attention.visible(everywhere, n_positions))
-    return torch.einsum("bhqk,bkhd->bqhd", pattern, own["v"])
+    return torch.einsum("bhqk,bkhd->bqhd", pattern, v)
 
 
 def _residual_gradient(
     block: Block,
     gradient: Float[Tensor, "batch pos head d_head"],
     component: Component,
-    layer_norm: LayerNormMode,
     resid_pre: Float[Tensor, "batch pos d_model"],
-    scale: Float[Tensor, "batch pos 1"],
+    scale: Float[Tensor, "batch pos 1"] | None,
 ) -> Float[Tensor, "head batch pos d_model"]:
-    """The gradient pulled back from each head's q, k or v to what a source head writes."""
+    """The gradient pulled back from each head's q, k or v to what a source head writes.
+
+    `scale` is the divisor of frozen mode, None in exact mode.
+    """
     weight, _ = block.attention.weights(component)
     weight = weight.repeat_interleave(gradient.shape[2] // weight.shape[0], dim=0)
     pulled = torch.einsum("bphd,hmd->hbpm", gradient, weight)
-    if layer_norm == "frozen":
+    if scale is not None:
         return pulled / scale
     with torch.enable_grad():
         copies = resid_pre.expand_as(pulled).detach().requires_grad_()

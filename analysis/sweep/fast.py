@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from analysis.metrics import PatchingMetric
-from analysis.requests import Component, LayerNormMode
 from analysis.sweep.destination import Destination, FoldedEntry, can_fold, folded_heads
 from analysis.sweep.flops import piece_flops
-from analysis.sweep.gate import Gate
-from analysis.sweep.patches import first_changed_position, source_writes
+from analysis.sweep.patch import Patch
+from analysis.sweep.patches import decoder_writes, first_changed_position
 from analysis.sweep.pieces import Edges, bytes_per_edge, edges_at_once, weights_per_block
 from analysis.sweep.readout import Readout
 from analysis.sweep.replay import Check, Replay, Suffix
@@ -23,32 +19,13 @@ from analysis.sweep.replay import Check, Replay, Suffix
 class FastPath:
     """Measures pieces of a sweep through `Replay`."""
 
-    def __init__(
-        self,
-        gate: Gate,
-        clean_cache: Mapping[str, Tensor],
-        corrupted_cache: Mapping[str, Tensor],
-        metric: PatchingMetric,
-        component: Component,
-        layer_norm: LayerNormMode,
-        positions: Sequence[int] | None,
-        memory_bytes: int,
-    ) -> None:
+    def __init__(self, patch: Patch) -> None:
+        gate = patch.gate
         assert gate.decoder is not None and gate.run is not None
-        self._decoder, self._run = gate.decoder, gate.run
-        self._component, self._layer_norm = component, layer_norm
-        self._memory_bytes = memory_bytes
-        blocks = gate.decoder.blocks
-        self._writes = source_writes(
-            tuple(block.attention.W_O for block in blocks),
-            tuple(block.attention_post_norm for block in blocks),
-            clean_cache,
-            corrupted_cache,
-            positions,
-        )
-        self._ln1_scales = [corrupted_cache[f"blocks.{layer}.ln1.hook_scale"] for layer in range(len(blocks))]
+        self._patch, self._decoder, self._run = patch, gate.decoder, gate.run
+        self._writes = decoder_writes(patch, gate.decoder)
         n_positions = gate.tokens.shape[1]
-        self._readout = Readout(gate.decoder, gate.run, metric)
+        self._readout = Readout(gate.decoder, gate.run, patch.metric)
         start = first_changed_position(self._writes)
         self._suffix = Suffix(start, n_positions, self._readout.position)
         self._replay = Replay(gate.decoder, gate.run, self._suffix)
@@ -72,7 +49,7 @@ class FastPath:
         )
         positions, n_layers = self._batch * self._suffix.length, len(self._decoder.blocks)
         return {
-            layer: edges_at_once(self._memory_bytes, per_edge, positions, weights, n_layers - layer)
+            layer: edges_at_once(self._patch.memory_bytes, per_edge, positions, weights, n_layers - layer)
             for layer in range(1, n_layers)
         }
 
@@ -126,9 +103,8 @@ class FastPath:
             run=run,
             suffix=self._suffix,
             is_last=is_last,
-            component=self._component,
-            layer_norm=self._layer_norm,
-            ln1_scale=self._ln1_scales[layer],
+            component=self._patch.component,
+            ln1_scale=self._patch.ln1_scale(layer) if self._patch.layer_norm == "frozen" else None,
             folded=folded,
         )
 
@@ -137,7 +113,7 @@ class FastPath:
         if layer not in self._folded:
             matrix = folded_heads(self._decoder.blocks[layer])
             size = matrix.numel() * matrix.element_size()
-            while self._folded and (len(self._folded) + 1) * size > self._memory_bytes // 4:
+            while self._folded and (len(self._folded) + 1) * size > self._patch.memory_bytes // 4:
                 del self._folded[next(iter(self._folded))]
             self._folded[layer] = matrix
         return self._folded[layer]

@@ -1,12 +1,14 @@
-"""The gate: replay the corrupted run and compare its logits with the model's own.
+"""The gate decides whether the replay may speak for a model.
 
-Only when they agree does the fast path compute; a wrong fast number is never shown.
+It may if nobody's hooks sit on the model, and if its logits are the model's own, for the corrupted run
+and for a run that is pushed far off it. The second is what a patched row does, and where a frozen
+part, a clip or an adapter shows that leaves the corrupted run as it is. Otherwise the model's own
+forward computes: a wrong fast number is never shown.
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,24 +17,33 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from analysis.decoder import Decoder, UnknownArchitecture, read_decoder
-from analysis.errors import UnsupportedModelError
+from analysis.errors import PathscopeError, UnsupportedModelError
+from analysis.metrics import PatchingMetric, logit_spread, metric_gradient
 from analysis.settings import settings
+from analysis.sweep.foreign import foreign_hooks
 from analysis.sweep.replay import CorruptedRun, replay_corrupted_run
 
+_EMBEDDED = "blocks.0.hook_resid_pre"
 
-@dataclass(frozen=True)
+#: Rounding that a single logit may carry, in units of its own last place.
+_ULPS = 64.0
+
+
+@dataclass(frozen=True, eq=False)
 class Gate:
-    """A model's own corrupted run, and its replay if that was close enough.
+    """A model's own corrupted run, and its replay if that may be trusted.
 
-    `gap` is the largest absolute difference in logits between the two, None where the
-    architecture has a part that the replay does not know. `last_z` is the model's own z of its
-    last layer, on which all that comes before has left its mark.
+    `gap` is the largest absolute difference in logits between the two on the corrupted run, None
+    where the architecture has a part that the replay does not know. `hooked` names the modules that
+    carry somebody's hooks. `last_z` is the model's own z of its last layer, on which all that comes
+    before has left its mark.
     """
 
     model: Any
     tokens: Int[Tensor, "batch pos"]
     logits: Float[Tensor, "batch pos d_vocab"]
     last_z: Float[Tensor, "batch pos head d_head"]
+    hooked: tuple[str, ...]
     gap: float | None
     decoder: Decoder | None
     run: CorruptedRun | None
@@ -42,45 +53,107 @@ class Gate:
         """Which path may compute."""
         return "replay" if self.run is not None else "hooks"
 
+    def agrees(self, metric: PatchingMetric, replayed: float, own: float) -> bool:
+        """Whether the metric of the replayed logits is that of the model's own, rounding apart."""
+        tolerance, gradient = settings().replay_tolerance, metric_gradient(metric, self.logits)
+        if gradient is None:
+            return abs(replayed - own) <= tolerance * abs(own)
+        off = (gradient.abs() * allowed(self.logits, tolerance)).nan_to_num().sum()
+        return abs(replayed - own) <= float(off)
+
+    def another_run(self, corrupted_cache: Mapping[str, Tensor]) -> Iterator[str]:
+        """A sentence if `corrupted_cache` is not the run of `tokens`, as when caches are exchanged."""
+        name = _last_z(self.model)
+        if name not in corrupted_cache:
+            return  # what reads the cache says what it needs
+        off = float((corrupted_cache[name] - self.last_z).abs().max())
+        if off > settings().replay_tolerance * float(self.last_z.abs().max()):
+            yield (
+                "corrupted_cache is not the run of corrupted_tokens: in the last layer z differs by "
+                f"{off:.2g}. Effects are measured against the run of corrupted_tokens. Check that neither "
+                "the caches nor the prompts are exchanged, and that no hook came or went meanwhile."
+            )
+
 
 @torch.no_grad()
 def open_gate(model: Any, tokens: Int[Tensor, "batch pos"], tolerance: float | None = None) -> Gate:
     """Run `model` on `tokens`, replay it, and decide.
 
-    The replay passes if its logits are within `tolerance` (a setting) times the largest absolute
-    logit. Raises `UnsupportedModelError` where not even the hooks of the general path exist.
+    The replay passes if every logit is within `allowed` of the model's own. Raises
+    `UnsupportedModelError` where not even the hooks of the general path exist.
     """
     tolerance = settings().replay_tolerance if tolerance is None else tolerance
-    logits, cache = model.run_with_cache(tokens, names_filter=_needed)
-    cache = dict(cache.items())
+    hooked = foreign_hooks(model)
+    # A hook may have been written for these very prompts: nothing is added to their batch then.
+    pushed = tokens[:0] if hooked else tokens[:1]
+    logits, cache = _own_run(model, tokens, pushed)
     _require_hooks(model, cache)
-    own = model, tokens, logits, cache[_last_z(model)]
+    batch = len(tokens)
+    own = model, tokens, logits[:batch], cache[_last_z(model)][:batch], hooked
     try:
         decoder = read_decoder(model, cache)
-        run = replay_corrupted_run(decoder, cache["blocks.0.hook_resid_pre"])
-    except (UnknownArchitecture, RuntimeError, IndexError):
+        run = replay_corrupted_run(decoder, cache[_EMBEDDED])
+        replayed = decoder.logits(run.resid_final)
+    except (UnknownArchitecture, RuntimeError, IndexError) as error:
         # A part with a name we know and a shape we do not shows as one of the last two.
+        _raise_if_out_of_memory(error)
         return Gate(*own, None, None, None)
-    gap = float((decoder.logits(run.resid_final) - logits).abs().max())
-    if not gap <= tolerance * float(logits.abs().max()):
+    gap = largest_gap(replayed[:batch], logits[:batch])
+    if hooked or not within(replayed, logits, tolerance):
         return Gate(*own, gap, None, None)
-    return Gate(*own, gap, decoder, run)
+    return Gate(*own, gap, decoder, run.first(batch))
 
 
-def warn_of_another_run(gate: Gate, corrupted_cache: Mapping[str, Tensor]) -> None:
-    """Warn if `corrupted_cache` was not made from the corrupted tokens, as when caches are exchanged."""
-    name, own = _last_z(gate.model), gate.last_z
-    if name not in corrupted_cache or corrupted_cache[name].shape != own.shape:
-        return  # what reads the cache says what it needs
-    off = float((corrupted_cache[name].to(own.device) - own).abs().max())
-    if off > settings().replay_tolerance * float(own.abs().max()):
-        warnings.warn(
-            f"corrupted_cache is not the run of corrupted_tokens: in the last layer z differs by {off:.2g}. "
-            "Effects are measured against the run of corrupted_tokens. Check that neither the caches nor "
-            "the prompts are exchanged.",
-            UserWarning,
-            stacklevel=3,
-        )
+def _own_run(
+    model: Any, tokens: Int[Tensor, "batch pos"], pushed: Int[Tensor, "row pos"]
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The model's own logits and activations of `tokens`, and of `pushed` pushed off their course."""
+    rows = torch.cat([tokens, pushed])
+
+    def push(value: Tensor, hook: object) -> Tensor:
+        noise = torch.randn(value[len(tokens) :].shape, generator=torch.Generator().manual_seed(0))
+        far = value[len(tokens) :] + noise.to(value) * value[len(tokens) :].std(-1, keepdim=True)
+        return torch.cat([value[: len(tokens)], far])
+
+    try:
+        with model.hooks(fwd_hooks=[(_EMBEDDED, push)] if len(pushed) else []):
+            logits, cache = model.run_with_cache(rows, names_filter=_needed)
+    except RuntimeError as error:
+        _raise_if_out_of_memory(error)
+        raise
+    return logits, dict(cache.items())
+
+
+def allowed(logits: Float[Tensor, "*rows d_vocab"], tolerance: float) -> Float[Tensor, "*rows d_vocab"]:
+    """How far each replayed logit may be from the model's own.
+
+    `tolerance` times the spread of its row, which one huge entry or a banned token does not widen,
+    plus what rounding does to a logit of its own size.
+    """
+    rounding = _ULPS * torch.finfo(logits.dtype).eps * logits.abs()
+    return tolerance * logit_spread(logits).nan_to_num()[..., None] + rounding.where(
+        torch.isfinite(logits), 0.0
+    )
+
+
+def within(replayed: Tensor, own: Float[Tensor, "*rows d_vocab"], tolerance: float) -> bool:
+    """Whether every replayed logit is the model's own: equal where infinite, within `allowed` elsewhere."""
+    near = (replayed - own).abs() <= allowed(own, tolerance)
+    return bool((near | (replayed == own)).all())
+
+
+def largest_gap(replayed: Tensor, own: Tensor) -> float:
+    """The largest difference where the two are not the same infinity; NaN or infinite where one alone is."""
+    return float((replayed - own).where(replayed != own, 0.0).abs().max())
+
+
+def _raise_if_out_of_memory(error: Exception) -> None:
+    """Memory that ran out is no unknown architecture, and the slower path would need more of it."""
+    if isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error):
+        raise PathscopeError(
+            "Memory ran out while the prompts were run. Use shorter prompts, fewer of them, or a smaller "
+            "model."
+        ) from error
 
 
 def _last_z(model: Any) -> str:
@@ -88,7 +161,7 @@ def _last_z(model: Any) -> str:
 
 
 def _needed(name: str) -> bool:
-    return name == "blocks.0.hook_resid_pre" or name.endswith(
+    return name == _EMBEDDED or name.endswith(
         ("attn.hook_cos", "attn.hook_sin", "attn.hook_q", "attn.hook_z", "ln1.hook_scale")
     )
 
@@ -101,9 +174,17 @@ def _require_hooks(model: Any, cache: Mapping[str, Tensor]) -> None:
         for name in names
         if f"blocks.{layer}.{name}" not in cache
     ]
+    kind = getattr(model.cfg, "architecture", None) or "this model"
     if missing:
-        kind = getattr(model.cfg, "architecture", None) or "this model"
         raise UnsupportedModelError(
             f"Direct paths between heads are not defined for {kind}: it has no {missing[0]}. Choose a model "
             "whose every layer normalises its input (ln1) and attends to it."
         )
+    for block in model.blocks:
+        try:
+            block.attn.W_Q  # noqa: B018 - multi-head latent attention has none, and says so when asked
+        except NotImplementedError as error:
+            raise UnsupportedModelError(
+                f"Direct paths between heads are not defined for {kind}: its q, k and v come from a latent "
+                "vector that all heads share. Choose a model whose heads project theirs themselves."
+            ) from error

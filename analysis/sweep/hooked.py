@@ -1,53 +1,51 @@
-"""The general path: every edge as a row of a full forward pass under TransformerLens hooks.
+"""The general path: every path through the model's own forward pass under hooks.
 
-Slow, but it asks nothing of the architecture beyond ``hook_q``/``hook_k``/``hook_v``, ``hook_z``
-and ``ln1``; used where the replay does not know a model or fails the gate.
+Slow, but it asks nothing of the architecture beyond ``ln1``, ``hook_q``/``hook_k``/``hook_v`` and
+``hook_z``: the model itself norms, projects, attends. Used where the replay does not know a model,
+fails the gate, or somebody's hooks sit on the model. A source head is patched in three steps:
+
+1. ``ln1`` of the destination layer reads (exact) or gives out (frozen) the patch beside the corrupted
+   run; of what the model then projects, the one component is kept.
+2. The corrupted run with the destination head's own component put in gives that head's z.
+3. The corrupted run with that z put in gives the logits of the path.
+
+What step 2 does to other heads, through a shared key or value or a norm over several heads, is not
+carried on: only the destination's own output is kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from analysis.decoder import read_post_norms
 from analysis.errors import UnsupportedModelError
-from analysis.metrics import PatchingMetric
-from analysis.requests import Component, LayerNormMode
 from analysis.sweep.gate import Gate
+from analysis.sweep.patch import Patch
 from analysis.sweep.patches import source_writes
 from analysis.sweep.pieces import Edges, edges_at_once, weights_per_block
 from analysis.sweep.readout import Values, measure_logits
 from analysis.sweep.replay import Check, Suffix
 
+Hooks = list[tuple[str, Callable[..., Any]]]
+
 
 class HookedPath:
     """Measures pieces of a sweep with the model's own forward."""
 
-    def __init__(
-        self,
-        gate: Gate,
-        clean_cache: Mapping[str, Tensor],
-        corrupted_cache: Mapping[str, Tensor],
-        metric: PatchingMetric,
-        component: Component,
-        layer_norm: LayerNormMode,
-        positions: Sequence[int] | None,
-        memory_bytes: int,
-    ) -> None:
-        self._model, self._tokens, self._metric = gate.model, gate.tokens, metric
-        self._component, self._layer_norm, self._memory_bytes = component, layer_norm, memory_bytes
-        self._corrupted_cache = corrupted_cache
-        W_O = tuple(block.attn.W_O.detach() for block in gate.model.blocks)
-        self._writes = source_writes(
-            W_O, read_post_norms(gate.model), clean_cache, corrupted_cache, positions
-        )
-        _require_plain_writes(gate, W_O)
-        self._everywhere = Suffix(0, gate.tokens.shape[1], None)
-        baseline, _ = measure_logits(metric, gate.logits[None])
+    def __init__(self, patch: Patch) -> None:
+        self._patch, self._model, self._tokens = patch, patch.model, patch.tokens
+        W_O = tuple(block.attn.W_O.detach() for block in patch.model.blocks)
+        self._writes = source_writes(patch, W_O, read_post_norms(patch.model))
+        _require_plain_writes(patch.gate, W_O)
+        self._everywhere = Suffix(0, patch.tokens.shape[1], None)
+        baseline, _ = measure_logits(patch.metric, patch.gate.logits[None])
         self.baseline = float(baseline[0])
 
     def edges_at_once(self) -> dict[int, int]:
@@ -56,7 +54,8 @@ class HookedPath:
         hidden = 3 * (getattr(cfg, "d_mlp", None) or 0) + 12 * cfg.d_model + 3 * cfg.n_heads * n_positions
         per_edge = 4 * batch * n_positions * (hidden + 2 * cfg.d_vocab)
         weights = weights_per_block(cfg.d_model, cfg.n_heads * cfg.d_head, getattr(cfg, "d_mlp", None) or 0)
-        limit = edges_at_once(self._memory_bytes, per_edge, batch * n_positions, weights, cfg.n_layers)
+        budget = self._patch.memory_bytes
+        limit = edges_at_once(budget, per_edge, batch * n_positions, weights, cfg.n_layers)
         return dict.fromkeys(range(1, cfg.n_layers), limit)
 
     def flops(self, edges: Edges) -> float:
@@ -64,85 +63,99 @@ class HookedPath:
         return float("nan")
 
     def measure(self, edges: Edges, check: Check) -> Values:
-        """The metric of every edge of one piece, mean and per prompt pair."""
+        """The metric of every edge of one piece, mean and per prompt."""
         layer = int(edges[0, 2])
-        n_edges, batch = len(edges), len(self._tokens)
-        device = self._tokens.device
-        heads = torch.as_tensor(edges[:, 3], device=device).repeat_interleave(batch)
-        patched = self._patched_inputs(edges, layer, heads)
-        rows = torch.arange(n_edges * batch, device=device)
-        tokens = self._tokens.repeat(n_edges, 1)
-
-        def put_component(value: Tensor, hook: object) -> Tensor:
-            value = value.clone()
-            own = heads // (self._model.cfg.n_heads // value.shape[2])
-            value[rows, :, own] = patched if self._layer_norm == "exact" else value[rows, :, own] + patched
-            return value
-
-        hooks = [(f"blocks.{layer}.attn.hook_{self._component}", put_component)]
-        check()
-        if self._shares_keys():
-            hooks = [self._only_own_z(tokens, layer, heads, rows, hooks)]
-            check()
-        logits = self._model.run_with_hooks(tokens, fwd_hooks=hooks)
-        check()
-        return measure_logits(self._metric, logits.unflatten(0, (n_edges, batch)))
-
-    def _shares_keys(self) -> bool:
-        shared = getattr(self._model.cfg, "n_key_value_heads", None)
-        return self._component != "q" and shared not in (None, self._model.cfg.n_heads)
-
-    def _only_own_z(
-        self,
-        tokens: Tensor,
-        layer: int,
-        heads: Int[Tensor, "row"],
-        rows: Int[Tensor, "row"],
-        hooks: list,
-    ) -> tuple:
-        """Where query heads share a key or value: a hook that puts back only the destination's own z.
-
-        Patching the shared tensor changes every head of its group; one forward finds the z of the
-        destination under the patch, and the hook made here carries that head's alone.
-        """
-        name, found = f"blocks.{layer}.attn.hook_z", []
-        self._model.run_with_hooks(
-            tokens, fwd_hooks=[*hooks, (name, lambda value, hook: found.append(value[rows, :, heads]))]
-        )
-
-        def put_z(value: Tensor, hook: object) -> Tensor:
-            value = value.clone()
-            value[rows, :, heads] = found[0]
-            return value
-
-        return name, put_z
-
-    def _patched_inputs(
-        self, edges: Edges, layer: int, heads: Int[Tensor, "row"]
-    ) -> Float[Tensor, "row pos d_head"]:
-        """What to add to (frozen) or put in place of (exact) each row's own q, k or v."""
-        block, device = self._model.blocks[layer], self._tokens.device
         sources, source_of_edge = np.unique(edges[:, :2], axis=0, return_inverse=True)
-        delta = self._writes.delta(torch.as_tensor(sources, device=device), self._everywhere)
-        name = self._component.upper()
-        weight, bias = getattr(block.attn, f"W_{name}").detach(), getattr(block.attn, f"b_{name}", None)
-        own = heads // (self._model.cfg.n_heads // weight.shape[0])
-        if self._layer_norm == "frozen":
-            inputs = delta / self._corrupted_cache[f"blocks.{layer}.ln1.hook_scale"][:, None]
-        else:
-            inputs = block.ln1((self._resid_pre(layer)[:, None] + delta).flatten(0, 1))
-            inputs = inputs.unflatten(0, delta.shape[:2])
-        index = torch.as_tensor(source_of_edge.reshape(-1), device=device)
-        per_row = inputs[:, index].transpose(0, 1).flatten(0, 1)
-        product = torch.stack([row @ weight[head] for row, head in zip(per_row, own.tolist(), strict=True)])
-        if self._layer_norm == "frozen" or bias is None:
-            return product
-        return product + bias.detach()[own][:, None]
+        projected = self._projected(layer, sources, check)[source_of_edge.reshape(-1)]
+        found = [
+            measure_logits(self._patch.metric, self._logits(layer, edges[rows, 3], projected[rows], check))
+            for rows in self._rows(len(edges))
+        ]
+        values = np.concatenate([of_rows for of_rows, _ in found])
+        per_pair = [of_rows for _, of_rows in found if of_rows is not None]
+        return values, np.concatenate(per_pair) if per_pair else None
 
-    def _resid_pre(self, layer: int) -> Float[Tensor, "batch pos d_model"]:
-        name = f"blocks.{layer}.hook_resid_pre"
-        _, cache = self._model.run_with_cache(self._tokens, names_filter=name)
-        return cache[name]
+    def _rows(self, number: int) -> Iterator[slice]:
+        """Which rows go through the model together: all, or each alone beside somebody's hooks.
+
+        A hook may be written for one prompt, ``value[0, :, 3] = 0``, and would miss the others.
+        """
+        step = 1 if self._patch.gate.hooked else max(1, number)
+        return (slice(first, min(first + step, number)) for first in range(0, number, step))
+
+    def _projected(
+        self, layer: int, sources: Int[np.ndarray, "source 2"], check: Check
+    ) -> Float[Tensor, "source batch pos head d_head"]:
+        """The one component of every head of `layer`, as the model projects it under each source's patch."""
+        device = self._tokens.device
+        deltas = self._writes.delta(torch.as_tensor(sources, device=device), self._everywhere).transpose(0, 1)
+        found = []
+        for rows in self._rows(len(sources)):
+            check()
+            with self._norm_sees(layer, deltas[rows].flatten(0, 1)):
+                component = self._read(rows.stop - rows.start, self._component(layer), [])
+            found.append(component.unflatten(0, (-1, len(self._tokens))))
+        return torch.cat(found)
+
+    def _component(self, layer: int) -> str:
+        return f"blocks.{layer}.attn.hook_{self._patch.component}"
+
+    @contextmanager
+    def _norm_sees(self, layer: int, delta: Float[Tensor, "row pos d_model"]) -> Iterator[None]:
+        """Within this context the norm before attention reads, or gives out, the patch as well."""
+        norm: nn.Module = self._model.blocks[layer].ln1
+        if self._patch.layer_norm == "exact":
+            handle = norm.register_forward_pre_hook(lambda module, args: (args[0] + delta, *args[1:]))
+        else:
+            scale = self._patch.ln1_scale(layer)
+            change = (delta.unflatten(0, (-1, len(scale))) / scale).flatten(0, 1)
+            handle = norm.register_forward_hook(lambda module, args, output: output + change)
+        try:
+            yield
+        finally:
+            handle.remove()
+
+    def _logits(
+        self,
+        layer: int,
+        heads: Int[np.ndarray, "edge"],
+        projected: Float[Tensor, "edge batch pos head d_head"],
+        check: Check,
+    ) -> Float[Tensor, "edge batch pos d_vocab"]:
+        """Logits of the corrupted run in which each edge's head, and no other, has its component patched."""
+        n_edges, z_name = len(heads), f"blocks.{layer}.attn.hook_z"
+        own = heads // (self._model.cfg.n_heads // projected.shape[3])
+        check()
+        z = self._read(n_edges, z_name, [(self._component(layer), _one_head(own, projected))])
+        check()
+        put = _one_head(heads, z.unflatten(0, (n_edges, -1)))
+        logits = self._model.run_with_hooks(self._tokens.repeat(n_edges, 1), fwd_hooks=[(z_name, put)])
+        return logits.unflatten(0, (n_edges, -1))
+
+    def _read(self, n_rows: int, name: str, hooks: Hooks) -> Tensor:
+        """The activation `name` of so many corrupted runs under `hooks`, as the rest of the run sees it."""
+        kept: list[Tensor] = []
+        self._model.run_with_hooks(
+            self._tokens.repeat(n_rows, 1),
+            fwd_hooks=[*hooks, (name, lambda value, hook: kept.append(value.detach().clone()))],
+        )
+        return kept[0]
+
+
+def _one_head(
+    heads: Int[np.ndarray, "row"], values: Float[Tensor, "row batch pos head d_head"]
+) -> Callable[..., Tensor]:
+    """A hook that puts of each row's `values` that row's one head in place, and leaves all others."""
+    head = torch.as_tensor(heads, device=values.device).repeat_interleave(values.shape[1])
+    flat = values.flatten(0, 1)
+    rows = torch.arange(len(flat), device=flat.device)
+
+    def put(value: Tensor, hook: object) -> Tensor:
+        value = value.clone()
+        value[rows, :, head] = flat[rows, :, head]
+        return value
+
+    return put
 
 
 def _require_plain_writes(gate: Gate, W_O: tuple[Tensor, ...]) -> None:

@@ -6,7 +6,7 @@ corrupted write, ``delta``; only the destination head's own q, k or v input sees
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +14,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from analysis.decoder import Norm
-from analysis.errors import PathscopeError
+from analysis.decoder import Decoder, Norm
+from analysis.sweep.patch import Patch
 from analysis.sweep.replay import Suffix
 
 _READ = ("attn.hook_z", "ln1.hook_scale", "ln1_post.hook_scale")
@@ -59,74 +59,49 @@ def activations_read(model: Any) -> set[str]:
     return {f"{block}{name}" for block in blocks for name in _READ}
 
 
-def source_writes(
-    W_O: tuple[Tensor, ...],
-    post_norms: tuple[Norm | None, ...],
-    clean_cache: Mapping[str, Tensor],
-    corrupted_cache: Mapping[str, Tensor],
-    positions: Sequence[int] | None,
-) -> SourceWrites:
-    """Collect the writes of all heads from the two runs' caches.
+def source_writes(patch: Patch, W_O: tuple[Tensor, ...], post_norms: tuple[Norm | None, ...]) -> SourceWrites:
+    """Collect the writes of all heads from the two runs' caches, at the positions of `patch`.
 
-    Differences within rounding of the layer's largest z are set to zero: two runs of equal
-    prefixes may differ in the last bit, and treating that as a change would widen the suffix
-    for nothing. `positions` restricts the patch to some token positions. Raises `PathscopeError`
-    for a missing entry, or runs of different shapes.
+    A head's z that differs at a position by no more than rounding of that very z counts as the same:
+    two runs of equal prefixes may differ in the last bit, and treating that as a change would widen
+    the suffix for nothing. Raises `PathscopeError` where a cache does not fit.
     """
+    clean_cache, corrupted_cache = patch.clean_cache, patch.corrupted_cache
     deltas: list[Tensor] = []
     normed: list[Tensor | None] = []
     for layer, (weight, post_norm) in enumerate(zip(W_O, post_norms, strict=True)):
-        clean, corrupted = pair_of(clean_cache, corrupted_cache, f"blocks.{layer}.attn.hook_z")
+        name = f"blocks.{layer}.attn.hook_z"
+        clean, corrupted = clean_cache[name], corrupted_cache[name]
         difference = clean - corrupted
-        noise = 8 * torch.finfo(clean.dtype).eps * corrupted.abs().max()
-        changed = difference.abs().amax(dim=(2, 3), keepdim=True) > noise
-        changed = changed & _chosen(positions, clean.shape[1]).to(changed.device)[None, :, None, None]
+        own_rounding = 8 * torch.finfo(clean.dtype).eps * corrupted.abs().amax(-1, keepdim=True)
+        changed = difference.abs().amax(-1, keepdim=True) > own_rounding
+        changed = changed & _chosen(patch.positions, clean.shape[1]).to(changed.device)[None, :, None, None]
         deltas.append(difference * changed)
         normed.append(None)
         if post_norm is not None:
-            scales = pair_of(clean_cache, corrupted_cache, f"blocks.{layer}.ln1_post.hook_scale")
+            scale = f"blocks.{layer}.ln1_post.hook_scale"
             write = [
                 (z / scale[..., None]).transpose(1, 2) @ weight
-                for z, scale in zip((clean, corrupted), scales, strict=True)
+                for z, scale in ((clean, clean_cache[scale]), (corrupted, corrupted_cache[scale]))
             ]
             gain = 1.0 if post_norm.weight is None else post_norm.weight
             normed[-1] = (write[0] - write[1]).transpose(1, 2) * gain * changed
     return SourceWrites(W_O, tuple(deltas), tuple(normed))
 
 
-def pair_of(
-    clean_cache: Mapping[str, Tensor], corrupted_cache: Mapping[str, Tensor], name: str
-) -> tuple[Tensor, Tensor]:
-    """The same activation of both runs, which must have the same shape."""
-    found = []
-    for run, cache in (("clean", clean_cache), ("corrupted", corrupted_cache)):
-        if name not in cache:
-            raise PathscopeError(
-                f"The {run} cache has no {name}; make it with model.run_with_cache(tokens), without a "
-                "names_filter that leaves it out."
-            )
-        found.append(cache[name])
-    clean, corrupted = found
-    if clean.shape != corrupted.shape:
-        raise PathscopeError(
-            f"The clean run has {tuple(clean.shape[:2])} prompts and tokens, the corrupted run "
-            f"{tuple(corrupted.shape[:2])}; path patching compares them token by token, so use prompts "
-            "of equal length."
-        )
-    return clean, corrupted
+def decoder_writes(patch: Patch, decoder: Decoder) -> SourceWrites:
+    """`source_writes` of a model that the replay knows."""
+    return source_writes(
+        patch,
+        tuple(block.attention.W_O for block in decoder.blocks),
+        tuple(block.attention_post_norm for block in decoder.blocks),
+    )
 
 
 def _chosen(positions: Sequence[int] | None, n_positions: int) -> Bool[Tensor, "pos"]:
-    if positions is None:
-        return torch.ones(n_positions, dtype=torch.bool)
-    outside = [position for position in positions if not -n_positions <= position < n_positions]
-    if outside:
-        raise PathscopeError(
-            f"positions {outside} lie outside the prompts of {n_positions} tokens; choose from "
-            f"{-n_positions} to {n_positions - 1}."
-        )
-    chosen = torch.zeros(n_positions, dtype=torch.bool)
-    chosen[list(positions)] = True
+    chosen = torch.full((n_positions,), positions is None)
+    if positions is not None:
+        chosen[list(positions)] = True
     return chosen
 
 

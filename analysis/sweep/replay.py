@@ -8,7 +8,8 @@ prefix from the corrupted run.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -21,13 +22,14 @@ Check = Callable[[], None]
 
 @dataclass(frozen=True)
 class LayerRun:
-    """What one layer did in the corrupted run; q and k both as projected and as attended with."""
+    """What one layer did in the corrupted run; q, k and v both as projected and as attended with."""
 
     resid_pre: Float[Tensor, "batch pos d_model"]
     q_projected: Float[Tensor, "batch pos head d_head"]
     q: Float[Tensor, "batch pos head d_head"]
     k_projected: Float[Tensor, "batch pos key_head d_head"]
     k: Float[Tensor, "batch pos key_head d_head"]
+    v_projected: Float[Tensor, "batch pos key_head d_head"]
     v: Float[Tensor, "batch pos key_head d_head"]
     z: Float[Tensor, "batch pos head d_head"]
     attention_output: Float[Tensor, "batch pos d_model"]
@@ -41,6 +43,18 @@ class CorruptedRun:
     layers: tuple[LayerRun, ...]
     resid_final: Float[Tensor, "batch pos d_model"]
 
+    def first(self, n_prompts: int) -> CorruptedRun:
+        """The run of the first `n_prompts` of the batch."""
+
+        def kept(layer: LayerRun) -> LayerRun:
+            parts = {field.name: getattr(layer, field.name) for field in fields(layer)}
+            here: dict[str, Any] = {
+                name: None if part is None else part[:n_prompts] for name, part in parts.items()
+            }
+            return LayerRun(**here)
+
+        return CorruptedRun(tuple(map(kept, self.layers)), self.resid_final[:n_prompts])
+
 
 def replay_corrupted_run(decoder: Decoder, embedded: Float[Tensor, "batch pos d_model"]) -> CorruptedRun:
     """Run `decoder` from the residual stream that enters its first block."""
@@ -49,14 +63,17 @@ def replay_corrupted_run(decoder: Decoder, embedded: Float[Tensor, "batch pos d_
     for block in decoder.blocks:
         attention = block.attention
         normalized = block.attention_norm(resid)
-        projected = {component: attention.project(normalized, component) for component in "qkv"}
-        q = attention.position(projected["q"], "q", everywhere)
-        k = attention.position(projected["k"], "k", everywhere)
-        z = _attend(attention, q, k, projected["v"], everywhere)
+        projected = [attention.project(normalized, component) for component in "qkv"]
+        q, k, v = (
+            attention.attended(x, component, everywhere)
+            for x, component in zip(projected, "qkv", strict=True)
+        )
+        z = _attend(attention, q, k, v, everywhere)
         output = attention.output(z)
         resid_mid = resid + block.attention_write(output)
         write = block.mlp_write(resid, resid_mid)
-        layers.append(LayerRun(resid, projected["q"], q, projected["k"], k, projected["v"], z, output, write))
+        q_projected, k_projected, v_projected = projected
+        layers.append(LayerRun(resid, q_projected, q, k_projected, k, v_projected, v, z, output, write))
         resid = resid_mid if write is None else resid_mid + write
     return CorruptedRun(tuple(layers), resid)
 
@@ -137,9 +154,9 @@ class Replay:
     ) -> Tensor:
         """z of patched rows: keys of the prefix from the corrupted run, of the suffix from the row."""
         corrupted, start = self.run.layers[layer], self.suffix.start
-        q = attention.position(attention.project(normalized[:, :, kept], "q"), "q", queries)
-        k = attention.position(attention.project(normalized, "k"), "k", self.suffix.positions)
-        v = attention.project(normalized, "v")
+        q = attention.attended(attention.project(normalized[:, :, kept], "q"), "q", queries)
+        k = attention.attended(attention.project(normalized, "k"), "k", self.suffix.positions)
+        v = attention.attended(attention.project(normalized, "v"), "v", self.suffix.positions)
         # [batch edge pos head d_head] -> [batch key_head edge (pos queries_per_key) d_head]
         q = q.unflatten(3, (k.shape[3], -1)).permute(0, 3, 1, 2, 4, 5).flatten(3, 4)
         prefix_k = corrupted.k[:, :start].permute(0, 2, 3, 1)

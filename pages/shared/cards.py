@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, TypeVar
 import streamlit as st
 
 from analysis.answers import Answer, answer
-from analysis.errors import PathscopeError, Remedy
-from analysis.labels import shown_token
-from analysis.requests import Experiment, OverviewRequest
-from analysis.results import OverviewResult, Result
+from analysis.errors import PathscopeError, PictureError, Remedy
+from analysis.labels import printable, shown_token
+from analysis.requests import Experiment
+from analysis.results import OverviewRequest, OverviewResult, Result
 from pages.shared.keys import Key
 from pages.shared.notes import note, result_notes
 from pages.shared.theme import current_theme
@@ -114,15 +114,29 @@ def provenance_panel(result: Result, from_store: bool) -> None:
 def downloads(name: str, result: Result, table: pd.DataFrame, chart: alt.Chart | alt.LayerChart) -> None:
     """Buttons for the table as CSV and the chart as PNG and SVG, each made when it is asked for.
 
-    All three tell where their numbers come from.
+    All three tell where their numbers come from. Of a picture that cannot be drawn, the file holds the
+    sentence that says so: while a file is made there is no page to show it on.
     """
-    from analysis.charts import chart_png, chart_svg
+    from analysis.charts import chart_png, chart_svg, sentence_picture
 
     theme = current_theme()
+
+    def png() -> bytes:
+        try:
+            return chart_png(chart, theme, result.origin())
+        except PictureError as error:
+            return sentence_picture(str(error), "png", theme)
+
+    def svg() -> str | bytes:
+        try:
+            return chart_svg(chart, theme, result.origin())
+        except PictureError as error:
+            return sentence_picture(str(error), "svg", theme)
+
     with st.container(horizontal=True):
         _download("CSV", f"{name}.csv", "text/csv", lambda: csv_with_provenance(result, table))
-        _download("PNG", f"{name}.png", "image/png", lambda: chart_png(chart, theme, result.origin()))
-        _download("SVG", f"{name}.svg", "image/svg+xml", lambda: chart_svg(chart, theme, result.origin()))
+        _download("PNG", f"{name}.png", "image/png", png)
+        _download("SVG", f"{name}.svg", "image/svg+xml", svg)
 
 
 def _download(label: str, file_name: str, mime: str, data: Callable[[], str | bytes]) -> None:
@@ -139,5 +153,5 @@ def _download(label: str, file_name: str, mime: str, data: Callable[[], str | by
 
 def csv_with_provenance(result: Result, table: pd.DataFrame) -> str:
     """The table with its provenance and request in comment lines before the header."""
-    header = "".join(f"# {label}: {text}\n" for label, text in result.origin().items())
+    header = "".join(f"# {label}: {printable(text)}\n" for label, text in result.origin().items())
     return header + table.to_csv(index=False)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from analysis.jobs import Job, JobSnapshot
-from analysis.requests import AllSourcesRequest, MetricName
-from analysis.results import AllSourcesResult
+from analysis.requests import MetricName
+from analysis.results import AllSourcesRequest, AllSourcesResult
 from pages.shared.cards import downloads
 from pages.shared.keys import Key
 from pages.shared.navigation import open_source
@@ -28,19 +28,19 @@ MOST_EDGES = 100
 PATHS_DRAWN_PER_SECOND = 1_500
 
 
-def job_panel(job: Job, snapshot: JobSnapshot) -> None:
+def job_panel(job: Job[AllSourcesResult], snapshot: JobSnapshot[AllSourcesResult]) -> None:
     """Bar, pairs done and left, seconds left, place in the queue, and a button to cancel."""
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         if snapshot.state == "queued":
             before = snapshot.queue_position
             st.progress(0.0, text=f"Waiting for {before} earlier sweeps" if before else "Starting")
-        elif snapshot.state == "estimating":
+        elif snapshot.state == "starting":
             st.progress(0.0, text="Estimating every path at once")
         else:
-            total = max(1, snapshot.pairs_total)
+            total = max(1, snapshot.n_total)
             left = "" if snapshot.seconds_left is None else f", about {_rough(snapshot.seconds_left)} left"
-            text = f"{snapshot.pairs_done:,} of {snapshot.pairs_total:,} paths measured{left}"
-            st.progress(min(1.0, snapshot.pairs_done / total), text=text)
+            text = f"{snapshot.n_done:,} of {snapshot.n_total:,} paths measured{left}"
+            st.progress(min(1.0, snapshot.n_done / total), text=text)
         st.button("Cancel", key=Key.CANCEL_SWEEP, icon=":material/stop_circle:", on_click=job.cancel)
 
 
@@ -80,7 +80,7 @@ def sweep_view(result: AllSourcesResult, scale: Scale) -> None:
 def _edge_table(table: pd.DataFrame, metric: MetricName) -> int | None:
     """Draw the strongest edges; the number of the row that was picked."""
     shown = table.head(MOST_EDGES)
-    shown = shown.assign(how=shown["exact"].map({True: "exact", False: "estimate"}))
+    shown = shown.assign(how=shown["measured"].map({True: "measured", False: "estimate"}))
     event = st.dataframe(
         edge_columns(shown, "source", "destination", "how"),
         hide_index=True,

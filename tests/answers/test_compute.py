@@ -21,14 +21,8 @@ from analysis.experiment.keys import versions
 from analysis.metrics import named_metric
 from analysis.nodes import causal_edges
 from analysis.patching.direct_path import get_act_patch_direct_path, get_act_patch_direct_path_all_sources
-from analysis.requests import (
-    METRIC_NAMES,
-    AllSourcesRequest,
-    AttributionRequest,
-    OverviewRequest,
-    PathRequest,
-    Request,
-)
+from analysis.requests import METRIC_NAMES
+from analysis.results import AllSourcesRequest, AttributionRequest, OverviewRequest, PathRequest, Request
 from analysis.store.store import Store
 from tests.experiments import on
 
@@ -52,7 +46,7 @@ def plain(family_directory):
     return on(family_directory("gpt2"))
 
 
-def compute(request: Request, store: Store) -> Any:
+def compute(request: Request[Any], store: Store) -> Any:
     """The result, whose type follows from the request's."""
     return analysis.answers.compute.compute(request, store)
 
@@ -120,7 +114,7 @@ def test_paths_are_those_of_the_public_functions(experiment, store, component, l
     n_layers, n_heads = bridge.cfg.n_layers, bridge.cfg.n_heads
     causal = causal_edges(n_layers, n_heads)
     expected = get_act_patch_direct_path_all_sources(*arguments, **modes).numpy()
-    np.testing.assert_array_equal(every.exact, causal)
+    np.testing.assert_array_equal(every.measured, causal)
     np.testing.assert_allclose(every.values[causal], expected[causal], atol=2e-5)
     assert every.complete
     assert every.corrupted_metric == pytest.approx(float(metric(corrupted)), abs=2e-5)

@@ -22,10 +22,10 @@ from tests.runs import family_model
             (TOKENS, ANSWER),
             {"unit": "neuron"},
             PathscopeError,
-            "unit is 'neuron'.*'component', 'layer', 'head'",
+            "unit must be one of 'component', 'layer', 'head', and is 'neuron'",
         ),
-        ((TOKENS,), {}, AnswerError, "answer_tokens is None. Give a string"),
-        ((None, ANSWER), {}, PathscopeError, "nothing to attribute. Give an input to run, or the cache"),
+        ((TOKENS,), {}, AnswerError, "answer_tokens is required: a string"),
+        ((None, ANSWER), {}, PathscopeError, "nothing to attribute: give either `input` or `cache`"),
         ((TOKENS, "ab"), {}, AnswerError, r"The answer 'ab' is 2 tokens \('a', 'b'\) and must be one"),
         ((TOKENS, ANSWER, "ab"), {}, AnswerError, "The foil 'ab' is 2 tokens"),
         ((TOKENS, 1.5), {}, AnswerError, "The answer is 1.5. Give a string that is one token, an id or"),
@@ -64,7 +64,7 @@ def test_components_that_miss_a_part_of_the_stream_are_refused():
     model = model_of("gpt2")
     _, cache = model.run_with_cache(TOKENS)
     partial = ActivationCache({k: v for k, v in cache.items() if "pos_embed" not in k}, model)
-    with pytest.raises(UnsupportedModelError, match=r"miss [\d.]+% of the final residual stream"):
+    with pytest.raises(UnsupportedModelError, match=r"miss the final residual stream by up to [\d.]+ logits"):
         direct_logit_attribution(model, None, ANSWER, cache=partial)
 
 
@@ -106,7 +106,7 @@ def test_a_model_in_training_mode_is_refused():
 def test_hybrid_blocks_are_not_implemented(part: str, monkeypatch: pytest.MonkeyPatch):
     model = model_of("gpt2")
     monkeypatch.setattr(model, "layer_types", lambda: ["attn+mlp", f"{part}+mlp"], raising=False)
-    with pytest.raises(NotImplementedError, match=f"Blocks of type {part}.mlp"):
+    with pytest.raises(NotImplementedError, match=f"Blocks of type {part}.mlp make this a hybrid"):
         direct_logit_attribution(model, TOKENS, ANSWER)
 
 

@@ -23,7 +23,8 @@ from playwright.sync_api import Browser, Page
 from analysis import warm
 from analysis.demo_model.examples import EXAMPLES
 from analysis.models.files import DEMO
-from analysis.requests import AllSourcesRequest, Experiment
+from analysis.requests import Experiment
+from analysis.results import AllSourcesRequest
 from tests.browser.app import PATIENCE, chromium, served
 
 MARKS = 24 * 16

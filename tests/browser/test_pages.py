@@ -127,6 +127,7 @@ def test_a_click_on_an_edge_opens_it_with_the_same_experiment(open_page: Open):
     expect(page.get_by_role("heading", level=1)).to_have_text("Path patching", timeout=1000 * PATIENCE)
     settle(page)
     assert (value(page, Key.SOURCE_LAYER), value(page, Key.SOURCE_HEAD)) == ("1", "2")
+    expect(page.get_by_role("heading", name="Strongest destinations of L1H2")).to_be_visible()
     page.wait_for_function("location.search.includes('source_layer=1')")
     assert (query(page)[Key.SOURCE_HEAD], query(page)[Key.FOIL]) == (["2"], [" Helen"])
     assert value(page, Key.FOIL) == " Helen"

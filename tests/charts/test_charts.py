@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import altair as alt
@@ -21,13 +22,10 @@ from analysis.charts import (
 from analysis.charts.export import picture
 from analysis.charts.themes import PALETTES
 from analysis.labels import shown_token
-from analysis.results import OverviewResult
 from tests.chart_samples import (
     CHARTS,
     HEAT_MAPS,
-    PROVENANCE,
     THEMES,
-    TOKENS,
     all_sources,
     attribution,
     cells,
@@ -119,9 +117,8 @@ def test_a_token_of_one_list_only_gets_a_bound_and_no_bar():
 
 
 def test_different_tokens_that_look_alike_keep_their_own_bars():
-    result = overview()
     alike = ((" a", 2.0, 0.5), ("·a", 1.0, 0.3))
-    same = OverviewResult(result.request, PROVENANCE, TOKENS, TOKENS, alike, alike, result.metrics, 3, 4)
+    same = replace(overview(), clean_top=alike, corrupted_top=alike)
     assert len({row["label"] for row in views(predictions_chart(same))[0]["rows"]}) == 2
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from analysis.charts import all_sources_chart, path_chart
 from analysis.charts.export import picture
-from analysis.requests import METRIC_NAMES, METRIC_UNITS, AllSourcesRequest
-from analysis.results import AllSourcesResult, PathResult
+from analysis.requests import METRIC_NAMES, METRIC_UNITS
+from analysis.results import AllSourcesRequest, AllSourcesResult, PathResult
 from tests.chart_samples import (
     CLEAN,
     CORRUPTED,
@@ -84,7 +84,7 @@ def test_estimates_are_told_from_measurements_by_size_opacity_and_name():
     view = cells(all_sources_chart(result))
     for row in view["rows"]:
         edge = row["sl"], row["sh"], row["dl"], row["dh"]
-        assert row["kind"] == ("measured" if result.exact[edge] else "estimated")
+        assert row["kind"] == ("measured" if result.measured[edge] else "estimated")
         assert row["value"] == pytest.approx(result.effect[edge], rel=1e-4)
     opacity = view["encoding"]["opacity"]["scale"]
     assert dict(zip(opacity["domain"], opacity["range"], strict=True))["estimated"] < 1

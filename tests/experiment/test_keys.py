@@ -10,21 +10,23 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from analysis.answers import cached
+from analysis import answers
 from analysis.experiment import keys
-from analysis.requests import (
+from analysis.requests import Experiment
+from analysis.results import (
     AllSourcesRequest,
     AttributionRequest,
-    Experiment,
     OverviewRequest,
     PathRequest,
     Request,
     SanityRequest,
 )
+from analysis.store import open_store
 from tests.computing import Computing
 from tests.experiments import on
 
@@ -41,11 +43,11 @@ def experiment(folder) -> Experiment:
     return on(folder)
 
 
-def key(request: Request) -> str:
-    return cached.result_key(request, cached.open_store())
+def key(request: Request[Any]) -> str:
+    return answers.result_key(request, open_store())
 
 
-def all_kinds(experiment: Experiment) -> tuple[Request, ...]:
+def all_kinds(experiment: Experiment) -> tuple[Request[Any], ...]:
     return (
         OverviewRequest(experiment),
         AttributionRequest(experiment),
@@ -107,14 +109,35 @@ def test_configuration_and_tokenizer_change_the_key(experiment, folder, file):
 def test_an_upgrade_never_serves_an_old_number(monkeypatch, experiment, library):
     computing = Computing(monkeypatch)
     request = OverviewRequest(experiment)
-    cached.answer(request)
+    answers.answer(request)
     version = keys.importlib.metadata.version
     monkeypatch.setattr(
         keys.importlib.metadata, "version", lambda name: "99" if name == library else version(name)
     )
-    assert cached.stored(request) is None
-    assert not cached.answer(request).from_store
+    assert answers.stored(request) is None
+    assert not answers.answer(request).from_store
     assert len(computing.requests) == 2
+
+
+def test_another_release_of_pathscope_reaches_no_old_number(monkeypatch, experiment):
+    computing = Computing(monkeypatch)
+    request = OverviewRequest(experiment)
+    answers.answer(request)
+    monkeypatch.setattr("analysis.__version__", "99")
+    assert answers.stored(request) is None
+    assert not answers.answer(request).from_store
+    assert len(computing.requests) == 2
+
+
+def test_another_definition_changes_the_keys_of_its_own_kind_only(monkeypatch, experiment):
+    before = [key(request) for request in all_kinds(experiment)]
+    for index, request in enumerate(all_kinds(experiment)):
+        with monkeypatch.context() as raised:
+            raised.setattr(type(request), "version", request.version + 1)
+            after = [key(request) for request in all_kinds(experiment)]
+        assert [one != another for one, another in zip(before, after, strict=True)] == [
+            other == index for other in range(len(before))
+        ]
 
 
 @pytest.mark.parametrize("name", ["SCHEMA_VERSION", "PROCESSING"])
@@ -132,6 +155,56 @@ def test_schema_and_processing_change_the_key(monkeypatch, experiment, name):
 def test_runs_of_other_weights_dtypes_and_tokens_have_other_keys(change):
     content = {"fingerprint": "f", "dtype": "float32", "token_ids": [1, 2, 3]}
     assert keys.run_content(**content) != keys.run_content(**content | change)
+
+
+@pytest.mark.parametrize("library", keys.LIBRARIES)
+def test_an_upgrade_never_serves_old_activations(monkeypatch, library):
+    content = {"fingerprint": "f", "dtype": "float32", "token_ids": [1, 2, 3]}
+    before = keys.run_content(**content)
+    assert keys.run_content(**content) == before
+    version = keys.importlib.metadata.version
+    monkeypatch.setattr(
+        keys.importlib.metadata, "version", lambda name: "99" if name == library else version(name)
+    )
+    assert keys.run_content(**content) != before
+
+
+@pytest.mark.parametrize("change", ["release", "names"])
+def test_runs_are_made_anew_after_an_upgrade_and_for_other_activations(monkeypatch, experiment, change):
+    from analysis import models
+    from analysis.experiment import run_experiment
+
+    bridge = models.load(experiment.model).bridge
+    run = bridge.run_with_cache
+    made: list[object] = []
+
+    def counted(*told, **more):
+        made.append(told)
+        return run(*told, **more)
+
+    monkeypatch.setattr(bridge, "run_with_cache", counted)
+    names = {"blocks.0.attn.hook_z"}
+    for _ in range(2):
+        run_experiment(experiment, cached.open_store(), lambda bridge: names)
+    assert len(made) == 2
+    if change == "names":
+        names = {"blocks.1.attn.hook_z"}
+    else:
+        monkeypatch.setattr(keys.importlib.metadata, "version", lambda name: "99")
+    runs = run_experiment(experiment, cached.open_store(), lambda bridge: names)
+    assert len(made) == 4
+    assert names < set(runs.clean.activations)
+
+
+def test_runs_of_another_definition_or_release_have_other_keys(monkeypatch):
+    before = keys.run_content("f", "float32", [1])
+    with monkeypatch.context() as raised:
+        raised.setattr(keys, "RUNS_VERSION", 99)
+        assert keys.run_content("f", "float32", [1]) != before
+    for library in keys.LIBRARIES:
+        assert before["versions"][library] == keys.importlib.metadata.version(library)
+    monkeypatch.setattr("analysis.__version__", "99")
+    assert keys.run_content("f", "float32", [1]) != before
 
 
 def test_the_processing_in_the_key_is_what_transformer_lens_does():
@@ -157,8 +230,9 @@ def test_the_dtype_in_the_key_is_the_one_that_is_computed_in(folder, stated):
 
 def test_two_processes_give_the_same_key(experiment, folder):
     script = (
-        "from analysis import cached; from analysis.requests import *; from tests.experiments import on; "
-        f"print(cached.result_key(PathRequest(on({str(folder)!r}), 1, 2), cached.open_store()))"
+        "from analysis import answers; from analysis.results import *; "
+        "from analysis.store import open_store; from tests.experiments import on; "
+        f"print(answers.result_key(PathRequest(on({str(folder)!r}), 1, 2), open_store()))"
     )
     own = key(PathRequest(experiment, 1, 2))
     for seed in ("1", "2"):
@@ -177,7 +251,7 @@ def test_two_processes_give_the_same_key(experiment, folder):
 def test_two_names_of_the_same_files_share_a_result(monkeypatch, experiment, folder, tmp_path):
     computing = Computing(monkeypatch)
     alias = replace(experiment, model=str(shutil.copytree(folder, tmp_path / "alias")))
-    cached.answer(OverviewRequest(experiment))
-    shared = cached.answer(OverviewRequest(alias))
+    answers.answer(OverviewRequest(experiment))
+    shared = answers.answer(OverviewRequest(alias))
     assert shared.from_store and len(computing.requests) == 1
     assert shared.result.request == OverviewRequest(alias)

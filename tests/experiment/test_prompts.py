@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import replace
 from typing import Any
 
@@ -9,8 +10,8 @@ import pytest
 import torch
 
 from analysis import models
-from analysis.errors import AnswerError, ModelError, PathscopeError, PromptError
-from analysis.experiment import prompts
+from analysis.errors import AnswerError, ModelError, PathscopeError, PromptError, Remedy
+from analysis.experiment import Runs, prompts
 from analysis.requests import Experiment
 from tests.families import FAMILIES
 from tests.runs import family_model
@@ -49,11 +50,18 @@ def test_a_pair_holds_ids_and_texts_side_by_side(bridge: Any):
     ]
     assert differing == (pair.clean != pair.corrupted)[0].nonzero()[:, 0].tolist() == [10]
     assert (pair.answer, pair.foil) == (bridge.to_single_token(" Mary"), bridge.to_single_token(" John"))
-    assert not pair.identical
+    assert pair.differences == (10,) and not pair.identical
 
 
 def test_identical_prompts_pass_and_are_known_as_such(bridge: Any):
     assert prompts.prepare(bridge, replace(GOOD, corrupted=GOOD.clean)).identical
+
+
+def test_tokens_that_look_alike_are_told_apart_by_their_ids():
+    bridge = family_model("gpt2")
+    pair = prompts.prepare(bridge, replace(GOOD, clean=" a é", corrupted=" a è", answer=" g", foil=" h"))
+    assert pair.clean_tokens == pair.corrupted_tokens and not pair.identical
+    assert pair.differences == (pair.clean.shape[1] - 1,)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -241,3 +249,16 @@ def test_text_needs_a_tokenizer_and_an_id_does_not(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(model, "tokenizer", None)
     with pytest.raises(ModelError, match="no tokenizer: give the answer as a token id instead of ' a'"):
         prompts.single_token(model, " a", "answer")
+
+
+def test_what_could_be_exchanged_must_be_named():
+    """Two prompts, two answers, two runs and two texts look alike: nobody may hand them over by place."""
+    places = {
+        type_: [
+            name
+            for name, field in inspect.signature(type_).parameters.items()
+            if field.kind != field.KEYWORD_ONLY
+        ]
+        for type_ in (prompts.PromptPair, Runs, Remedy)
+    }
+    assert places == {prompts.PromptPair: [], Runs: ["model", "pair"], Remedy: ["label"]}

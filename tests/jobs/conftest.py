@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from analysis.jobs import board as jobs
-from analysis.requests import AllSourcesRequest
+from analysis.results import AllSourcesRequest
 from tests.experiments import on
 from tests.jobs.watching import SMALL_PIECES, Held
 

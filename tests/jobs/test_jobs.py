@@ -9,12 +9,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from analysis.answers import cached
+from analysis import answers
 from analysis.errors import PathscopeError, PromptError, Remedy
 from analysis.jobs import board as jobs
 from analysis.jobs import resume
-from analysis.jobs.board import Job
-from analysis.jobs.job import _Progress
+from analysis.jobs.job import Job, Step
 from tests.chart_samples import all_sources
 from tests.jobs.watching import ended, others, slowly, until
 
@@ -22,21 +21,23 @@ from tests.jobs.watching import ended, others, slowly, until
 def test_a_stored_sweep_is_a_job_that_is_done(request_):
     first = ended(jobs.submit(request_))
     again = jobs.submit(request_).snapshot()
-    assert (again.state, again.from_store, again.pairs_done) == ("done", True, 48)
+    assert (again.state, again.from_store, again.n_done) == ("done", True, 48)
     assert first.result is not None and again.result is not None
     np.testing.assert_array_equal(again.result.values, first.result.values)
 
 
-def test_the_time_left_goes_by_the_work_that_is_left_and_runs_down_between_pieces(monkeypatch):
+def test_the_time_left_goes_by_the_work_that_is_left_and_runs_down_between_pieces(monkeypatch, request_):
     clock = SimpleNamespace(now=0.0)
     monkeypatch.setattr("analysis.jobs.job.time", SimpleNamespace(monotonic=lambda: clock.now))
-    progress = _Progress(all_sources(measured=0), share_left=0.8)
-    half = np.argwhere(progress._start.causal)[::2]
+    job = Job(request_)
+    whole = all_sources(measured=0)
+    job._take(Step(whole, 0.8))
+    assert job.snapshot().seconds_left is None
     clock.now = 10.0
-    progress.fill(half, np.zeros(len(half)), share=0.5)
+    job._take(Step(whole, 0.3))
     left = []
     for clock.now in (10.0, 12.5, 60.0):
-        left.append(progress._seconds_left())
+        left.append(job.snapshot().seconds_left)
     assert left == pytest.approx([6.0, 3.5, 0.0])
 
 
@@ -46,7 +47,7 @@ def test_the_same_request_attaches_to_the_running_job(held, request_):
     assert all(jobs.submit(request_) is job for _ in range(16))
     assert jobs.find(request_) is job
     assert jobs.find(others(request_, 1)[0]) is None
-    assert held.begun == [job]
+    assert held.begun == [request_]
 
 
 def test_sixteen_simultaneous_submissions_are_one_job(held, request_):
@@ -62,26 +63,25 @@ def test_sixteen_simultaneous_submissions_are_one_job(held, request_):
 
 def test_jobs_wait_their_turn_and_know_their_place(held, request_):
     first = jobs.submit(request_)
-    until(lambda: bool(held.begun) and first.state == "queued")
-    first.estimating()
+    until(lambda: held.begun == [request_])
+    assert first.state == "starting"
     second, third = (jobs.submit(request) for request in others(request_, 2))
     assert [job.snapshot().queue_position for job in (first, second, third)] == [0, 0, 1]
     second.cancel()
     assert third.snapshot().queue_position == 0
     held.release.set()
-    until(lambda: third in held.begun)
-    assert second not in held.begun
+    until(lambda: third.request in held.begun)
+    assert second.request not in held.begun
 
 
 def test_a_full_queue_says_so(monkeypatch, held, request_):
     monkeypatch.setenv("PATHSCOPE_QUEUE", "2")
-    first = jobs.submit(request_)
+    jobs.submit(request_)
     until(lambda: bool(held.begun))
-    first.estimating()
     one, two, three = others(request_, 3)
     jobs.submit(one), jobs.submit(two)
     with pytest.raises(
-        PathscopeError, match=r"2 sweeps are waiting already, and the queue takes 2\. .*PATHSCOPE_QUEUE"
+        PathscopeError, match=r"2 jobs are waiting already, and the queue takes 2\. .*PATHSCOPE_QUEUE"
     ):
         jobs.submit(three)
     assert jobs.submit(one).state == "queued"
@@ -111,7 +111,7 @@ def test_cancel_frees_the_worker_and_keeps_what_is_finished(monkeypatch, request
     assert job.snapshot().state == "cancelled"
     until(job.idle.is_set)
     assert len(computed) == 4
-    assert cached.stored(request_) is None
+    assert answers.stored(request_) is None
     again = jobs.submit(request_)
     assert again is not job
     assert ended(again).state == "done"
@@ -122,7 +122,7 @@ def test_a_cancelled_job_never_becomes_anything_else(request_):
     job = Job(request_)
     job.cancel()
     job.run()
-    job.estimating()
+    job._take(Step(all_sources(), 0.0, whole=True))
     job.fail(RuntimeError("late"))
     assert job.snapshot().state == "cancelled" and job.snapshot().error is None
 
@@ -160,13 +160,13 @@ def test_without_a_grace_period_it_goes_on(held, request_):
     ],
 )
 def test_a_failure_is_a_sentence_and_leaves_the_worker_alive(monkeypatch, request_, error, sentence):
-    run = resume.run
+    steps = resume.steps
 
-    def fail_once(job):
-        monkeypatch.setattr(resume, "run", run)
+    def fail_once(request, stop):
+        monkeypatch.setattr(resume, "steps", steps)
         raise error
 
-    monkeypatch.setattr(resume, "run", fail_once)
+    monkeypatch.setattr(resume, "steps", fail_once)
     failed = ended(jobs.submit(request_))
     assert failed.state == "failed"
     assert failed.error is not None and sentence in failed.error
@@ -174,11 +174,11 @@ def test_a_failure_is_a_sentence_and_leaves_the_worker_alive(monkeypatch, reques
 
 
 def test_what_is_wrong_with_the_prompts_comes_with_its_remedies(monkeypatch, request_):
-    remedy = Remedy("Use another", "clean", " z")
+    remedy = Remedy("Use another", field="clean", value=" z")
 
-    def refuse(job):
+    def refuse(request, stop):
         raise PromptError("The prompts do not fit.", remedy)
 
-    monkeypatch.setattr(resume, "run", refuse)
+    monkeypatch.setattr(resume, "steps", refuse)
     failed = ended(jobs.submit(request_))
     assert (failed.error, failed.remedies) == ("The prompts do not fit.", (remedy,))

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 import torch
 
-from analysis.answers import cached
+from analysis import answers
 from analysis.jobs import board as jobs
-from analysis.jobs import resume
-from analysis.requests import PathRequest
-from analysis.results import AllSourcesResult
+from analysis.patching.all_sources import most_promising_first
+from analysis.results import AllSourcesResult, PathRequest
+from analysis.store import open_store
 from tests.jobs.watching import SMALL_PIECES, ended, slowly, until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,23 +28,23 @@ def test_a_sweep_ends_as_the_exact_result_and_is_stored(request_):
     job = jobs.submit(request_)
     done = ended(job)
     assert (done.state, done.error, done.note, done.from_store) == ("done", None, None, False)
-    assert (done.pairs_done, done.pairs_total, done.seconds_left) == (48, 48, 0.0)
+    assert (done.n_done, done.n_total, done.seconds_left) == (48, 48, 0.0)
     assert done.result is not None and done.result.complete
     assert not np.isnan(done.result.estimate[done.result.causal]).any()
     from analysis.answers.compute import compute
 
-    alone = compute(request_, cached.open_store())
+    alone = compute(request_, open_store())
     assert isinstance(alone, AllSourcesResult)
     np.testing.assert_allclose(done.result.values, alone.values, atol=2e-5)
-    stored = cached.stored(request_)
+    stored = answers.stored(request_)
     assert stored is not None
     np.testing.assert_array_equal(stored.result.values, done.result.values)
-    assert cached.stored(PathRequest(request_.experiment, 0, 1)) is not None
+    assert answers.stored(PathRequest(request_.experiment, 0, 1)) is not None
 
 
 def test_pieces_and_estimate_leave_the_store_once_the_whole_is_in_it(request_):
     ended(jobs.submit(request_))
-    kinds = {key.split("/")[0] for key in cached.open_store().keys("")}
+    kinds = {key.split("/")[0] for key in open_store().keys("")}
     assert kinds == {"activations", "result"}
 
 
@@ -59,7 +59,7 @@ def test_the_estimate_is_there_first_and_exact_cells_fill_in(monkeypatch, reques
     job = jobs.submit(request_)
     assert seen.acquire(timeout=60)
     first = job.snapshot()
-    assert (first.state, first.pairs_done, first.seconds_left) == ("running", 0, None)
+    assert (first.state, first.n_done, first.seconds_left) == ("running", 0, None)
     assert first.result is not None
     estimate = first.result.estimate[first.result.causal]
     np.testing.assert_array_equal(first.result.effect[first.result.causal], estimate)
@@ -68,11 +68,11 @@ def test_the_estimate_is_there_first_and_exact_cells_fill_in(monkeypatch, reques
         turn.release()
         until(lambda: seen.acquire(blocking=False) or job.finished)
         snapshot = job.snapshot()
-        assert snapshot.result is not None and snapshot.result.exact.sum() == snapshot.pairs_done
+        assert snapshot.result is not None and snapshot.result.measured.sum() == snapshot.n_done
         assert snapshot.result is job.snapshot().result
-        assert snapshot.pairs_done > counts[-1]
+        assert snapshot.n_done > counts[-1]
         assert snapshot.seconds_left is not None and snapshot.seconds_left >= 0
-        counts.append(snapshot.pairs_done)
+        counts.append(snapshot.n_done)
     assert len(computed) == len(counts) - 1 >= 8
     assert counts[-1] == 48
 
@@ -80,7 +80,7 @@ def test_the_estimate_is_there_first_and_exact_cells_fill_in(monkeypatch, reques
 def test_the_most_promising_pieces_come_first(request_):
     done = ended(jobs.submit(request_)).result
     assert done is not None
-    order = resume.most_promising_first(done.estimate)
+    order = most_promising_first(done.estimate)
     sizes = np.abs(done.estimate[tuple(order.T)])
     assert len(order) == 48 and (np.diff(sizes) <= 0).all()
 
@@ -123,7 +123,7 @@ import torch
 torch.set_num_threads(1)
 from analysis.jobs import board as jobs
 from analysis.patching.of_runs import Patching
-from analysis.requests import AllSourcesRequest
+from analysis.results import AllSourcesRequest
 from tests.chart_samples import all_sources
 from tests.experiments import on
 
@@ -139,7 +139,7 @@ job = jobs.submit(AllSourcesRequest(on(sys.argv[1]), component="k"))
 while True:
     snapshot = job.snapshot()
     assert not snapshot.finished, snapshot
-    if snapshot.pairs_done >= 0.6 * 48:
+    if snapshot.n_done >= 0.6 * 48:
         os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -159,9 +159,9 @@ def test_a_sweep_killed_at_60_percent_resumes_and_equals_an_uninterrupted_one(
     )
     assert run.returncode == -signal.SIGKILL, run.stderr
     before = [int(line) for line in run.stdout.split()]
-    finished = len(cached.open_store().keys("piece/"))
+    finished = len(open_store().keys("piece/"))
     assert 0 < finished <= len(before)
-    pieces = [cached.open_store().get(key) for key in cached.open_store().keys("piece/")]
+    pieces = [open_store().get(key) for key in open_store().keys("piece/")]
 
     notes: list[str | None] = []
     computed = slowly(monkeypatch, lambda _: notes.append(job.snapshot().note))

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from analysis.errors import Cancelled
 from analysis.jobs import Job, JobSnapshot, resume
+from analysis.jobs.job import Step
 from analysis.patching.of_runs import Patching
-from analysis.requests import AllSourcesRequest
+from analysis.results import AllSourcesRequest, Request
 
 #: Small enough that a sweep of the test model is cut into a dozen pieces.
 SMALL_PIECES = str(40_000)
@@ -43,15 +45,16 @@ class Held:
     """Stands in for the worker's task: says when it has begun, and goes on when released."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.begun: list[Job] = []
+        self.begun: list[Request[Any]] = []
         self.release = threading.Event()
-        monkeypatch.setattr(resume, "run", self)
+        monkeypatch.setattr(resume, "steps", self)
 
-    def __call__(self, job: Job) -> None:
-        self.begun.append(job)
+    def __call__(self, request: Request[Any], stop: Callable[[], bool]) -> Iterator[Step[Any]]:
+        self.begun.append(request)
         while not self.release.wait(0.01):
-            if job.stopping():
+            if stop():
                 raise Cancelled("stopped")
+        return iter(())
 
 
 def slowly(monkeypatch: pytest.MonkeyPatch, gate: Callable[[int], None]) -> list[int]:

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from tests.pages.looking import See, captions
+from tests.pages.stored_results import keep_defaults
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -23,3 +26,21 @@ def visit() -> Callable[..., AppTest]:
         return app.run()
 
     return visit
+
+
+@pytest.fixture
+def see(visit: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> See:
+    """Pages that find results made by hand in their store, and compute nothing."""
+    monkeypatch.setenv("PATHSCOPE_CACHE_DIR", str(tmp_path / "store"))
+    keep_defaults()
+
+    def see(page: str, **chosen: object) -> AppTest:
+        app = visit(page, source_layer="0", source_head="3")
+        for key, value in chosen.items():
+            app.session_state[key] = value
+        app.run()
+        assert not app.exception
+        assert "Read from the store." in captions(app)
+        return app
+
+    return see

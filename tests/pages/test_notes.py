@@ -13,7 +13,8 @@ from analysis import answers, jobs
 from analysis.answers import Answer
 from analysis.demo_model.examples import EXAMPLES
 from analysis.jobs import board
-from analysis.requests import AllSourcesRequest, Experiment
+from analysis.requests import Experiment
+from analysis.results import AllSourcesRequest
 from analysis.store import open_store
 from pages.shared.keys import Key
 from tests.jobs.watching import ended, slowly, until
@@ -128,7 +129,7 @@ def test_what_belongs_to_the_numbers_is_said_with_them_as_plain_text(
     visit: Visit, monkeypatch: pytest.MonkeyPatch
 ):
     def with_a_note(request):
-        found = answers.cached.answer(request)
+        found = answers.answer(request)
         provenance = replace(found.result.provenance, notes=("Mind the **scale**.",))
         return Answer(replace(found.result, provenance=provenance), found.from_store)
 

@@ -11,12 +11,12 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from analysis import jobs
-from analysis.answers import cached
+from analysis import answers, jobs
 from analysis.demo_model.examples import EXAMPLES
 from analysis.errors import PathscopeError
 from analysis.models.catalogue import fingerprint
-from analysis.requests import AllSourcesRequest, AttributionRequest, Experiment, request_from_json
+from analysis.requests import Experiment
+from analysis.results import AllSourcesRequest, AllSourcesResult, AttributionRequest, request_from_json
 from pages.shared.cards import csv_with_provenance
 from pages.shared.keys import Key
 
@@ -36,7 +36,7 @@ def texts(app: AppTest) -> str:
     return "\n".join(element.value for element in app.text)
 
 
-def sweep_finished(request: AllSourcesRequest) -> jobs.JobSnapshot:
+def sweep_finished(request: AllSourcesRequest) -> jobs.JobSnapshot[AllSourcesResult]:
     """The end of the sweep that a page started."""
     job = jobs.submit(request)
     while not job.finished:
@@ -147,7 +147,7 @@ def test_attribution_shows_every_unit_at_every_kind_of_position(visit: Visit, un
 
 
 def test_a_downloaded_table_tells_where_its_numbers_come_from():
-    result = cached.answer(AttributionRequest(EXPERIMENT)).result
+    result = answers.answer(AttributionRequest(EXPERIMENT)).result
     table = result.table(-1)
     csv = csv_with_provenance(result, table)
     comments = [line[2:].split(": ", 1) for line in csv.splitlines() if line.startswith("# ")]
@@ -171,20 +171,20 @@ def test_a_source_in_the_last_layer_has_nobody_to_tell(visit: Visit):
     assert "no later head" in texts(app)
 
 
-def test_all_sources_starts_by_itself_and_ends_with_exact_edges(visit: Visit):
+def test_all_sources_starts_by_itself_and_ends_with_measured_edges(visit: Visit):
     app = visit("all_sources")
     snapshot = sweep_finished(AllSourcesRequest(EXPERIMENT))
     assert snapshot.state == "done"
     app.run()
     assert not app.exception
     edges = app.dataframe[0].value
-    assert set(edges["how"]) == {"exact"}
+    assert set(edges["how"]) == {"measured"}
     assert edges["effect"].abs().is_monotonic_decreasing
 
 
 def test_the_first_visit_to_path_patching_shows_the_strongest_source_of_a_stored_sweep(visit: Visit):
     sweep_finished(AllSourcesRequest(EXPERIMENT))
-    found = cached.stored(AllSourcesRequest(EXPERIMENT))
+    found = answers.stored(AllSourcesRequest(EXPERIMENT))
     assert found is not None
     strongest = found.result.table(1).iloc[0]
     app = visit("path_patching")
@@ -193,10 +193,10 @@ def test_the_first_visit_to_path_patching_shows_the_strongest_source_of_a_stored
 
 
 def test_a_full_queue_is_a_sentence(visit: Visit, monkeypatch: pytest.MonkeyPatch):
-    def full(request: AllSourcesRequest) -> jobs.Job:
+    def full(request: AllSourcesRequest) -> jobs.Job[AllSourcesResult]:
         raise PathscopeError("The queue is full.")
 
-    monkeypatch.setattr(jobs, "submit", full)
+    monkeypatch.setattr("analysis.jobs.submit", full)
     app = visit("all_sources", corrupted="When Mary and John went to the store, Alice gave a drink to")
     assert not app.exception
     assert "The queue is full." in texts(app)

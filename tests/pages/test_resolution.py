@@ -55,7 +55,7 @@ def test_a_page_says_how_many_are_below_resolution_and_the_way_out(
     visit: Visit, monkeypatch: pytest.MonkeyPatch, page: str, what: str, dtype: str
 ):
     def coarse(request):
-        found = answers.cached.answer(request)
+        found = answers.answer(request)
         provenance = replace(found.result.provenance, resolution=1e3, dtype=dtype)
         return Answer(replace(found.result, provenance=provenance), found.from_store)
 
@@ -71,7 +71,7 @@ def test_a_page_says_how_many_are_below_resolution_and_the_way_out(
 
 def test_nothing_is_said_where_every_number_is_a_finding(visit: Visit, monkeypatch: pytest.MonkeyPatch):
     def fine(request):
-        found = answers.cached.answer(request)
+        found = answers.answer(request)
         provenance = replace(found.result.provenance, resolution=0.0)
         return Answer(replace(found.result, provenance=provenance), found.from_store)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -13,8 +14,8 @@ from analysis import models
 from analysis.answers.compute import compute, runs_of
 from analysis.demo_model.examples import EXAMPLES
 from analysis.experiment import Activations, Run, Runs, prompts
-from analysis.requests import Experiment, SanityRequest
-from analysis.results import SanityResult
+from analysis.requests import Experiment
+from analysis.results import SanityRequest, SanityResult
 from analysis.sanity import checks as sanity
 from analysis.sanity import known_results
 from analysis.sanity.known_results import KnownResult, Prompt, measured
@@ -74,7 +75,8 @@ def test_they_pass_on_the_bundled_model_and_survive_the_store(store):
     assert {name for name, *_ in result.checks} == EVERYWHERE | BY_TRANSFORMER_LENS
     assert all(statement.endswith(".") for _, statement, _, _ in result.checks)
     arrays, values = result.parts()
-    assert SanityResult.from_parts(arrays, values | {"checks": [list(c) for c in result.checks]}).passed
+    restored = SanityResult.from_parts(result.request, arrays, json.loads(json.dumps(values)))
+    assert restored.passed and restored.parts()[1] == values
 
 
 def failing(experiment: Experiment, runs: Runs) -> set[str]:

@@ -1,4 +1,4 @@
-"""Which families the sweep supports, as measured: ``python -m tests.sweep.support`` prints the table.
+"""Which families the sweep supports, as measured: ``python -m tests.sweep.support`` prints the tables.
 
 Every family's random model is swept for q, k and v in both LayerNorm modes and compared with the
 slow reference on sampled edges. Differences are shares of the largest effect, on a model that
@@ -7,19 +7,38 @@ computes in float64 throughout. Under TransformerLens 3.9 the models are `Hooked
 
 from __future__ import annotations
 
+import re
+import tempfile
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 
+import torch
 import transformer_lens
 from transformer_lens.tools.analysis import get_act_patch_direct_path
 
+from analysis.errors import PathscopeError
 from analysis.requests import COMPONENTS, LAYER_NORM_MODES, Component, LayerNormMode
 from analysis.sweep import Sweep
-from tests.families import FAMILIES
+from tests.configurations import EVERY_FAMILY, NOT_IN_FLOAT64
+from tests.families import write_family
 from tests.reference import FLOAT64_TOLERANCE, patched_logits
-from tests.runs import Runs, computed_in_float64, last_logit_difference, sampled_edges
+from tests.runs import (
+    KeepFloat64,
+    Runs,
+    bridge_of,
+    computed_in_float64,
+    family_runs,
+    last_logit_difference,
+    own_model,
+    sampled_edges,
+)
+
+#: What a model may be off from the slow reference that computes in float32 only.
+FLOAT32_SHARE = 1e-4
 
 
 @dataclass(frozen=True)
@@ -78,35 +97,104 @@ def transformer_lens_answers(runs: Runs, component: Component) -> bool:
     return True
 
 
+@dataclass(frozen=True)
+class Row:
+    """What was measured of one family: all of it, or the sentence that refuses it."""
+
+    engine: str
+    shares: dict[Component, float]
+    answered: tuple[Component, ...] = ()
+    refusal: str = ""
+
+    @property
+    def alike(self) -> tuple[str, ...]:
+        """What families that stand in one line of a table have in common."""
+        if self.refusal:
+            return (without_names(self.refusal),)
+        marks = ("yes" if share <= FLOAT64_TOLERANCE else "**no**" for share in self.shares.values())
+        return (*marks, self.engine, ", ".join(self.answered) or "no")
+
+
+def row(runs: Runs, *, edges: int = 4) -> Row:
+    """Measure every component in both modes; a model that computes in float64 has to keep to it."""
+    try:
+        Sweep(*runs.arguments, last_logit_difference)
+    except PathscopeError as error:
+        return Row("refused", {}, refusal=str(error))
+    with KeepFloat64():
+        measured = {c: [measure(runs, c, mode, edges=edges) for mode in LAYER_NORM_MODES] for c in COMPONENTS}
+    engines = sorted({support.engine for supports in measured.values() for support in supports})
+    return Row(
+        engine=" and ".join(engines),
+        shares={c: max(support.share for support in supports) for c, supports in measured.items()},
+        answered=tuple(c for c in COMPONENTS if transformer_lens_answers(runs, c)),
+    )
+
+
 def table(models: Mapping[str, Callable[[], Runs]]) -> str:
-    """The support table of `models` (name -> runs in float64) in Markdown."""
+    """The support tables of `models` (name -> runs, in float64 where they can be) in Markdown.
+
+    Families that were measured alike stand in one line, with the largest difference of them all.
+    """
     release = f"TransformerLens {version('transformer_lens')}"
-    lines = [
-        f"| Family | q | k | v | Engine | Largest difference | {release} answers |",
+    rows = {name: row(make()) for name, make in models.items()}
+    measured = [
+        f"| Families | q | k | v | Engine | Largest difference | {release} answers |",
         "|---|---|---|---|---|---|---|",
     ]
-    for name, make in models.items():
-        runs = make()
-        measured = {c: [measure(runs, c, mode) for mode in LAYER_NORM_MODES] for c in COMPONENTS}
-        largest = {c: max(support.share for support in measured[c]) for c in COMPONENTS}
-        marks = ["yes" if largest[c] <= FLOAT64_TOLERANCE else "**no**" for c in COMPONENTS]
-        engines = sorted({support.engine for supports in measured.values() for support in supports})
-        own = [c for c in COMPONENTS if transformer_lens_answers(runs, c)]
-        lines.append(
-            f"| {name} | {' | '.join(marks)} | {', '.join(engines)} "
-            f"| {max(largest.values()):.0e} | {', '.join(own) or 'no'} |"
-        )
-    return "\n".join(lines)
+    refused = ["| Refused | Why |", "|---|---|"]
+    for names in _alike(rows):
+        first, families = rows[names[0]], ", ".join(names)
+        if first.refusal:
+            refused.append(f"| {families} | {first.alike[0]} |")
+            continue
+        *marks, engine, answered = first.alike
+        largest = max(share for name in names for share in rows[name].shares.values())
+        measured.append(f"| {families} | {' | '.join(marks)} | {engine} | {largest:.0e} | {answered} |")
+    return "\n".join(measured if len(refused) == 2 else [*measured, "", *refused])
+
+
+def _alike(rows: Mapping[str, Row]) -> list[list[str]]:
+    """The names of `rows` in groups that were measured alike, in the order of their first."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for name, found in rows.items():
+        groups.setdefault(found.alike, []).append(name)
+    return list(groups.values())
+
+
+def without_names(refusal: str) -> str:
+    """A refusal without the class and the numbers of the one model that it was said of."""
+    refusal = re.sub(r" for \w+(?=:)", "", refusal.split(". Choose")[0])
+    return re.sub(r" \(off by [^)]*\)", "", re.sub(r"\bBlock \d+ does", "A block does", refusal)) + "."
+
+
+def bridge_is_the_model(family: str) -> bool:
+    """Whether TransformerLens's bridge predicts what the Hugging Face model that it wraps predicts."""
+    tokens = torch.randint(1, 300, (2, 9), generator=torch.Generator().manual_seed(0))
+    with tempfile.TemporaryDirectory() as directory, torch.no_grad():
+        write_family(family, Path(directory))
+        own = own_model(directory, torch.float32)
+        expected = own(tokens).logits.log_softmax(-1)
+        found = bridge_of(directory, own)(tokens).log_softmax(-1)
+    return bool((found - expected).abs().max() <= 1e-3)
 
 
 def models_of_this_release() -> dict[str, Callable[[], Runs]]:
     """Every family in a bridge or, where the release has it, every shape of `HookedTransformer`."""
     if "HookedTransformer" not in dir(transformer_lens):
-        return {family: partial(computed_in_float64, family) for family in FAMILIES}
+        return {
+            family: partial(family_runs, family, torch.float32)
+            if family in NOT_IN_FLOAT64
+            else partial(computed_in_float64, family)
+            for family in EVERY_FAMILY
+        }
     from tests.compat.hooked_transformers import HOOKED, hooked_runs
 
     return {f"HookedTransformer, {name}": partial(hooked_runs, name) for name in HOOKED}
 
 
 if __name__ == "__main__":
+    warnings.simplefilter("ignore")
     print(table(models_of_this_release()))
+    if "HookedTransformer" not in dir(transformer_lens):
+        print("\nNot the model:", ", ".join(name for name in EVERY_FAMILY if not bridge_is_the_model(name)))

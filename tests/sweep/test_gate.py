@@ -67,10 +67,12 @@ def test_the_gate_sees_a_change_inside_attention(place):
 
 
 @pytest.mark.parametrize("factor", [1.0, 1.001])
-def test_the_gate_stays_open_for_the_model_as_it_is_and_closes_for_a_small_change(factor):
+def test_the_gate_stays_open_for_the_model_as_it_is_and_closes_for_a_small_change(factor, monkeypatch):
     runs = family_runs("gpt2", torch.float32)
     model = family_model.__wrapped__("gpt2", torch.float32)
-    model.ln_final.register_forward_hook(lambda module, args, output: factor * output)
+    own = type(model.ln_final).forward
+    changed = lambda norm, *args: own(norm, *args) * (factor if norm is model.ln_final else 1.0)  # noqa: E731
+    monkeypatch.setattr(type(model.ln_final), "forward", changed)
     runs = run_pair(model, runs.clean_tokens, runs.corrupted_tokens)
     sweep = Sweep(*runs.arguments, last_logit_difference)
     assert sweep.engine == ("replay" if factor == 1.0 else "hooks")

@@ -2,43 +2,63 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
-from analysis.errors import UnsupportedModelError
+from analysis.errors import PathscopeError
 from analysis.requests import COMPONENTS, LAYER_NORM_MODES
 from analysis.sweep import Sweep
-from tests import families
-from tests.families import FAMILIES
+from tests.configurations import EVERY_FAMILY, FAMILIES, NOT_IN_FLOAT64
 from tests.reference import FLOAT32_INSIDE_TOLERANCE, FLOAT64_TOLERANCE, patched_logits
-from tests.runs import Edge, computed_in_float64, family_runs, last_logit_difference
-from tests.sweep.support import measure, models_of_this_release, table, transformer_lens_answers
+from tests.runs import Edge, KeepFloat64, computed_in_float64, family_runs, last_logit_difference
+from tests.sweep.support import (
+    FLOAT32_SHARE,
+    bridge_is_the_model,
+    measure,
+    models_of_this_release,
+    table,
+    transformer_lens_answers,
+    without_names,
+)
 
-_SIZES = families._ROPE_SIZES
-#: Families that are not on the list of supported ones: what the replay does not know must go to
-#: the general path and be right, or be refused.
-OTHERS = {
-    "bloom": ("bloom", {"hidden_size": 32, "n_layer": 3, "n_head": 4}),
-    "cohere": ("cohere", _SIZES | {"num_key_value_heads": 2}),
-    "mixtral": (
-        "mixtral",
-        _SIZES | {"num_key_value_heads": 2, "num_local_experts": 4, "num_experts_per_tok": 2},
-    ),
-    "mpt": ("mpt", {"d_model": 32, "n_heads": 4, "n_layers": 3, "max_seq_len": 64}),
-    "stablelm": ("stablelm", _SIZES | {"num_key_value_heads": 2}),
-}
+_README = (Path(__file__).parents[2] / "README.md").read_text()
 
 
-@pytest.mark.parametrize("layer_norm", LAYER_NORM_MODES)
-@pytest.mark.parametrize("component", COMPONENTS)
-@pytest.mark.parametrize("family", FAMILIES)
-def test_the_replay_agrees_with_the_slow_reference_in_float64(family, component, layer_norm):
-    support = measure(computed_in_float64(family), component, layer_norm)
-    assert support.engine == "replay"
-    assert support.effect > 1e-4
-    assert support.share <= FLOAT64_TOLERANCE
+def _readme() -> list[tuple[str, list[str]]]:
+    """Each family that README's tables name, with the other cells of its line."""
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in _README.splitlines()]
+    rows = [row for row in cells if row and set(row[0].split(", ")) & set(EVERY_FAMILY)]
+    return [(family, row[1:]) for row in rows for family in row[0].split(", ")]
+
+
+def test_readme_names_every_family_once():
+    assert sorted(family for family, _ in _readme()) == sorted(EVERY_FAMILY)
+
+
+@pytest.mark.parametrize("family", EVERY_FAMILY)
+def test_a_family_is_what_readme_says(family):
+    runs = models_of_this_release()[family]()
+    said = dict(_readme())[family]
+    if len(said) == 1:
+        with pytest.raises(PathscopeError) as refusal:
+            Sweep(*runs.arguments, last_logit_difference)
+        assert without_names(str(refusal.value)) == said[0]
+        return
+    assert said[:3] == ["yes"] * 3
+    limit = FLOAT32_SHARE if family in NOT_IN_FLOAT64 else FLOAT64_TOLERANCE
+    # The general path is slow, and one for all families: each mode and component once.
+    some = [("q", "exact"), ("k", "frozen"), ("v", "exact")]
+    everything = [(component, mode) for component in COMPONENTS for mode in LAYER_NORM_MODES]
+    for component, mode in everything if said[3] == "replay" else some:
+        with KeepFloat64():
+            support = measure(runs, component, mode, edges=2)
+        assert support.engine == said[3]
+        assert support.effect > 1e-4
+        assert support.share <= limit, (component, mode)
 
 
 @pytest.mark.parametrize("component", COMPONENTS)
@@ -55,32 +75,6 @@ def test_the_replay_agrees_with_the_reference_in_float32(family, component):
     support = measure(family_runs(family, torch.float32), component, "frozen", edges=3)
     assert support.engine == "replay"
     assert support.difference <= 5e-6
-
-
-@pytest.mark.parametrize("component", COMPONENTS)
-@pytest.mark.parametrize("family", OTHERS)
-def test_a_family_that_the_replay_does_not_know_takes_the_general_path(family, component, monkeypatch):
-    monkeypatch.setitem(FAMILIES, family, OTHERS[family])
-    support = measure(family_runs(family, torch.float32), component, "exact", edges=3)
-    assert support.engine == "hooks"
-    assert support.difference <= 5e-6
-
-
-def test_a_model_without_attention_heads_is_refused_in_a_sentence(monkeypatch):
-    state_space = {"hidden_size": 32, "num_hidden_layers": 3, "state_size": 8}
-    monkeypatch.setitem(FAMILIES, "mamba", ("mamba", state_space))
-    runs = family_runs("mamba", torch.float32)
-    with pytest.raises(UnsupportedModelError, match="not defined for MambaForCausalLM"):
-        Sweep(*runs.arguments, last_logit_difference)
-
-
-def test_a_model_that_scales_what_a_head_writes_is_refused_or_scaled(monkeypatch):
-    """Granite adds `residual_multiplier` times the attention output to the residual stream."""
-    sizes = _SIZES | {"num_key_value_heads": 2}
-    monkeypatch.setitem(FAMILIES, "scaled", ("granite", sizes | {"residual_multiplier": 0.5}))
-    runs = family_runs("scaled", torch.float32)
-    with pytest.raises(UnsupportedModelError, match="residual"):
-        Sweep(*runs.arguments, last_logit_difference)
 
 
 @pytest.mark.parametrize("layer_norm", LAYER_NORM_MODES)
@@ -113,17 +107,32 @@ def test_transformer_lens_answers_where_it_is_used_as_an_oracle_and_refuses_else
 
 def test_the_support_table_says_what_was_measured():
     models = models_of_this_release()
-    assert list(models) == list(FAMILIES)
-    lines = table({"Gemma 2": models["gemma2"], "Qwen 2": models["qwen2"]}).splitlines()
-    head, _, gemma, qwen = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
-    assert head[:5] == ["Family", "q", "k", "v", "Engine"]
-    assert gemma[:5] == ["Gemma 2", "yes", "yes", "yes", "replay"]
-    assert qwen[:5] == ["Qwen 2", "yes", "yes", "yes", "replay"]
-    assert (gemma[-1], qwen[-1]) == ("no", "q")
+    assert list(models) == list(EVERY_FAMILY)
+    names = ("gemma2", "qwen2", "mistral", "mamba", "openai-gpt")
+    lines = table({name: models[name] for name in names}).splitlines()
+    head, _, gemma, grouped, _, refused, _, *reasons = [
+        [cell.strip() for cell in line.split("|")[1:-1]] for line in lines
+    ]
+    assert head[:5] == ["Families", "q", "k", "v", "Engine"]
+    assert gemma[:5] == ["gemma2", "yes", "yes", "yes", "replay"]
+    assert grouped[:5] == ["qwen2, mistral", "yes", "yes", "yes", "replay"]
+    assert (gemma[-1], grouped[-1]) == ("no", "q")
     assert 0.0 < float(gemma[5]) <= FLOAT64_TOLERANCE
+    assert refused == ["Refused", "Why"]
+    assert [row[0] for row in reasons] == ["mamba", "openai-gpt"]
+    for _, reason in reasons:
+        assert reason.endswith(".") and "Mamba" not in reason and not re.search(r"off by", reason)
 
 
 def test_the_support_table_marks_what_is_off(monkeypatch):
     monkeypatch.setattr("tests.sweep.support.FLOAT64_TOLERANCE", 0.0)
     row = table({"GPT-2": lambda: computed_in_float64("gpt2")}).splitlines()[2]
     assert "**no**" in row
+
+
+def test_a_family_whose_bridge_is_another_model_is_named_beside_the_table():
+    named = re.search(r"computes something else .*?: ([^.]*)\.", _README, re.DOTALL)
+    assert named is not None
+    said = [name.strip() for name in named.group(1).replace("\n", " ").split(",")]
+    found = [family for family in EVERY_FAMILY if not bridge_is_the_model(family)]
+    assert said == found

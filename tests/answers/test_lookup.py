@@ -12,16 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis.answers import cached
+from analysis import answers
 from analysis.errors import ModelError, PromptError
 from analysis.nodes import causal_edges
-from analysis.requests import (
-    AllSourcesRequest,
-    Experiment,
-    OverviewRequest,
-    PathRequest,
-)
-from analysis.results import AllSourcesResult
+from analysis.requests import Experiment
+from analysis.results import AllSourcesRequest, AllSourcesResult, OverviewRequest, PathRequest
 from analysis.store import memo
 from tests.computing import Computing, overview, provenance
 from tests.experiments import on
@@ -42,27 +37,27 @@ def experiment(folder) -> Experiment:
 def test_what_is_computed_is_stored_and_then_found(monkeypatch, experiment):
     computing = Computing(monkeypatch)
     request = OverviewRequest(experiment)
-    assert cached.stored(request) is None
-    first = cached.answer(request)
+    assert answers.stored(request) is None
+    first = answers.answer(request)
     assert (first.from_store, first.note) == (False, None)
-    for again in (cached.answer(request), cached.stored(request)):
+    for again in (answers.answer(request), answers.stored(request)):
         assert again is not None and again.from_store
         assert again.result.parts()[1] == first.result.parts()[1]
     assert computing.requests == [request]
 
 
 def test_a_model_that_is_not_here_has_nothing_stored(experiment):
-    assert cached.stored(OverviewRequest(replace(experiment, model="nobody/no-such-model"))) is None
+    assert answers.stored(OverviewRequest(replace(experiment, model="nobody/no-such-model"))) is None
     with pytest.raises(ModelError, match="no-such-model"):
-        cached.answer(OverviewRequest(replace(experiment, model="nobody/no-such-model")))
+        answers.answer(OverviewRequest(replace(experiment, model="nobody/no-such-model")))
 
 
 def test_sixteen_simultaneous_requests_are_one_computation(monkeypatch, experiment):
     computing = Computing(monkeypatch)
     with ThreadPoolExecutor(16) as visitors:
-        answers = list(visitors.map(cached.answer, [OverviewRequest(experiment)] * 16))
+        found = list(visitors.map(answers.answer, [OverviewRequest(experiment)] * 16))
     assert len(computing.requests) == 1
-    assert {answer.result.clean_top for answer in answers} == {((" g", 1.0, 0.5),)}
+    assert {answer.result.clean_top for answer in found} == {((" g", 1.0, 0.5),)}
 
 
 def test_they_are_one_computation_also_where_nothing_can_be_stored(monkeypatch, experiment):
@@ -85,10 +80,10 @@ def test_they_are_one_computation_also_where_nothing_can_be_stored(monkeypatch, 
     monkeypatch.setattr(memo, "recall", look)
     monkeypatch.setattr("analysis.answers.compute.compute", compute)
     with ThreadPoolExecutor(16) as visitors:
-        answers = list(visitors.map(cached.answer, [OverviewRequest(experiment)] * 16))
+        found = list(visitors.map(answers.answer, [OverviewRequest(experiment)] * 16))
     assert len(requests) == 1
-    assert {answer.note for answer in answers} == {"Shown but not stored: no room."}
-    assert cached.stored(OverviewRequest(experiment)) is None
+    assert {answer.note for answer in found} == {"Shown but not stored: no room."}
+    assert answers.stored(OverviewRequest(experiment)) is None
 
 
 def test_different_requests_do_not_wait_for_each_other(monkeypatch, experiment):
@@ -101,7 +96,7 @@ def test_different_requests_do_not_wait_for_each_other(monkeypatch, experiment):
     monkeypatch.setattr("analysis.answers.compute.compute", compute)
     requests = [OverviewRequest(experiment), OverviewRequest(replace(experiment, answer=" z"))]
     with ThreadPoolExecutor(2) as visitors:
-        assert [a.result.request for a in visitors.map(cached.answer, requests)] == requests
+        assert [a.result.request for a in visitors.map(answers.answer, requests)] == requests
 
 
 def test_a_failure_reaches_everyone_and_is_not_remembered(monkeypatch, experiment):
@@ -109,24 +104,25 @@ def test_a_failure_reaches_everyone_and_is_not_remembered(monkeypatch, experimen
 
     def ask(request: OverviewRequest) -> object:
         try:
-            return cached.answer(request)
+            return answers.answer(request)
         except PromptError as error:
             return str(error)
 
     with ThreadPoolExecutor(4) as visitors:
         told = list(visitors.map(ask, [OverviewRequest(experiment)] * 4))
     assert "The clean prompt is empty." in told
-    assert cached.answer(OverviewRequest(experiment)).result.n_layers == 3
+    assert answers.answer(OverviewRequest(experiment)).result.n_layers == 3
     assert len(computing.requests) == 2
 
 
 _COMPUTE_WITHOUT_TORCH = """
 import sys, time, types
 from pathlib import Path
-from analysis.answers import cached
-from analysis.requests import OverviewRequest
+from analysis import answers
+from analysis.results import OverviewRequest
+from analysis.store import open_store
 from tests.experiments import on
-from tests.answers.test_cached import overview
+from tests.computing import overview
 
 folder, ready, other = sys.argv[1:]
 
@@ -139,11 +135,11 @@ module = types.ModuleType("analysis.answers.compute")
 module.compute = compute
 sys.modules["analysis.answers.compute"] = module
 request = OverviewRequest(on(folder))
-cached.result_key(request, cached.open_store())
+answers.result_key(request, open_store())
 Path(ready).touch()
 while not Path(other).exists():
     time.sleep(0.005)
-print(cached.answer(request).result.n_heads)
+print(answers.answer(request).result.n_heads)
 """
 
 
@@ -179,8 +175,8 @@ def sweep(request: AllSourcesRequest) -> AllSourcesResult:
 def test_a_single_source_is_read_from_a_stored_sweep(monkeypatch, experiment):
     computing = Computing(monkeypatch)
     whole = sweep(AllSourcesRequest(experiment, component="k", metric="kl_from_clean"))
-    assert cached.remember(whole) is None
-    row = cached.stored(PathRequest(experiment, 1, 2, component="k", metric="kl_from_clean"))
+    assert answers.remember(whole) is None
+    row = answers.stored(PathRequest(experiment, 1, 2, component="k", metric="kl_from_clean"))
     assert row is not None and row.from_store
     np.testing.assert_array_equal(row.result.values, whole.values[1, 2])
     assert row.result.request == PathRequest(experiment, 1, 2, component="k", metric="kl_from_clean")
@@ -189,12 +185,12 @@ def test_a_single_source_is_read_from_a_stored_sweep(monkeypatch, experiment):
 
 @pytest.mark.parametrize("other", [{"component": "v"}, {"layer_norm": "exact"}, {"metric": "kl_from_clean"}])
 def test_but_from_no_other_sweep(experiment, other):
-    cached.remember(sweep(AllSourcesRequest(experiment)))
-    assert cached.stored(PathRequest(experiment, 1, 2)) is not None
-    assert cached.stored(PathRequest(experiment, 1, 2, **other)) is None
+    answers.remember(sweep(AllSourcesRequest(experiment)))
+    assert answers.stored(PathRequest(experiment, 1, 2)) is not None
+    assert answers.stored(PathRequest(experiment, 1, 2, **other)) is None
 
 
 @pytest.mark.parametrize("source", [(3, 0), (0, 4), (-1, 0), (0, -1)])
 def test_and_not_for_a_head_that_does_not_exist(experiment, source):
-    cached.remember(sweep(AllSourcesRequest(experiment)))
-    assert cached.stored(PathRequest(experiment, *source)) is None
+    answers.remember(sweep(AllSourcesRequest(experiment)))
+    assert answers.stored(PathRequest(experiment, *source)) is None

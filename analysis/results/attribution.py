@@ -1,0 +1,94 @@
+"""Direct logit attribution of one run, for every position at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from jaxtyping import Float
+
+from analysis.errors import PathscopeError
+from analysis.requests import Request, Run, Unit
+from analysis.results.provenance import Result
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, eq=False)
+class AttributionResult(Result):
+    """Direct logit attribution of the logit difference answer - foil, in logits.
+
+    `attribution[c, p]` is component c's direct contribution at position p. `logit_difference[p]`
+    is the model's own; `bias_difference` is `b_U[answer] - b_U[foil]`, which no component writes.
+    For units `component` and `head` the column sums to `logit_difference - bias_difference`; for
+    `layer` the entries are cumulative and the last one alone does.
+    """
+
+    arrays: ClassVar[tuple[str, ...]] = ("attribution", "logit_difference")
+
+    request: AttributionRequest
+    attribution: Float[np.ndarray, "component pos"]
+    logit_difference: Float[np.ndarray, "pos"]
+    bias_difference: float
+    labels: tuple[str, ...]
+    tokens: tuple[str, ...]
+    n_layers: int
+    n_heads: int
+
+    @property
+    def reconstructed(self) -> Float[np.ndarray, "pos"]:
+        """What the parts add up to at each position, unembedding bias included."""
+        cumulative = self.request.unit == "layer"
+        parts = self.attribution[-1] if cumulative else self.attribution.sum(axis=0)
+        return parts + self.bias_difference
+
+    @property
+    def gap(self) -> Float[np.ndarray, "pos"]:
+        """Sum of the parts minus the model's own logit difference; zero up to rounding."""
+        return self.reconstructed - self.logit_difference
+
+    def position(self, position: int) -> int:
+        """`position`, counted from the end if negative, as an index from the start.
+
+        Raises `PathscopeError` for one that the prompt does not have.
+        """
+        n_positions = len(self.tokens)
+        if not -n_positions <= position < n_positions:
+            raise PathscopeError(
+                f"There is no position {position}: the prompt has {n_positions} tokens. "
+                f"Choose a position from {-n_positions} to {n_positions - 1}."
+            )
+        return position % n_positions
+
+    def table(self, position: int | None = None) -> pd.DataFrame:
+        """Long form, one row per component (and position when `position` is None).
+
+        Raises `PathscopeError` for a position that the prompt does not have.
+        """
+        import pandas as pd
+
+        positions = range(len(self.tokens)) if position is None else [self.position(position)]
+        # Half of a surrogate pair is no text to a table, nor to a file.
+        tokens = [token.encode("utf-8", "backslashreplace").decode() for token in self.tokens]
+        table = pd.DataFrame(
+            [
+                {"component": label, "position": p, "token": tokens[p], "attribution": value}
+                for p in positions
+                for label, value in zip(self.labels, self.attribution[:, p], strict=True)
+            ]
+        )
+        return table.assign(below_resolution=self.below_resolution(table["attribution"].to_numpy()))
+
+
+@dataclass(frozen=True)
+class AttributionRequest(Request[AttributionResult]):
+    """Direct logit attribution of one run, for every position at once."""
+
+    computed_by = "analysis.attribution:whole_attribution"
+    version = 1
+    reads = ("analysis.attribution:activations_read",)
+
+    unit: Unit = "component"
+    run: Run = "clean"

@@ -1,0 +1,32 @@
+"""Live proof that the numbers can be trusted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from analysis.requests import Request
+from analysis.results.provenance import Result
+
+
+@dataclass(frozen=True, eq=False)
+class SanityResult(Result):
+    """Identities and parity checks: `(name, statement, measured, limit)`, each passed if
+    `measured <= limit`. All are absolute differences in logits unless the statement says so.
+    """
+
+    request: SanityRequest
+    checks: tuple[tuple[str, str, float, float], ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every check holds."""
+        return all(measured <= limit for _, _, measured, limit in self.checks)
+
+
+@dataclass(frozen=True)
+class SanityRequest(Request[SanityResult]):
+    """The identities and parity checks, measured on one experiment."""
+
+    computed_by = "analysis.sanity:sanity_result"
+    version = 1
+    reads = ("analysis.attribution:activations_read", "analysis.sweep:activations_read")

@@ -1,0 +1,206 @@
+"""Each control asks another question, each click leads where it says, nothing large starts by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from analysis import jobs
+from analysis.answers import result_key
+from analysis.attribution import of_run
+from analysis.errors import PathscopeError
+from analysis.results import AllSourcesResult, AttributionResult, PathResult
+from analysis.store import open_store
+from pages.shared.keys import Key
+from tests.charts.drawn import as_number
+from tests.pages.looking import See, chart, metrics, table, texts
+from tests.pages.stored_results import (
+    CORRUPTED_TOKENS,
+    METRICS,
+    a_path,
+    a_sweep,
+    an_attribution,
+    an_overview,
+    keep,
+)
+
+Visit = Callable[..., AppTest]
+PATCHING: dict[str, Callable[..., PathResult | AllSourcesResult]] = {
+    "path_patching": a_path,
+    "all_sources": a_sweep,
+}
+
+
+def effects(result: PathResult | AllSourcesResult) -> list[float]:
+    values = result.values - result.corrupted_metric
+    return sorted(values[np.isfinite(values)].tolist())
+
+
+@pytest.mark.parametrize(
+    ("control", "value"),
+    [
+        ("component", "k"),
+        ("component", "v"),
+        ("layer_norm", "exact"),
+        *(("metric", metric) for metric in METRICS if metric != "logit_difference"),
+    ],
+)
+@pytest.mark.parametrize("page", PATCHING)
+def test_a_control_of_patching_asks_for_other_numbers(see: See, page: str, control: str, value: str):
+    result = PATCHING[page](**{control: value})
+    keep(result)
+    shown = table(see(page, **{control: value}))["effect"]
+    assert sorted(shown) == pytest.approx(effects(result))
+    assert sorted(shown) != pytest.approx(effects(PATCHING[page]()))
+
+
+@pytest.mark.parametrize(("layer", "head"), [(1, 3), (0, 1)])
+def test_source_layer_and_source_head_are_asked_for_as_such(see: See, layer: int, head: int):
+    keep(a_path(layer, head))
+    app = see("path_patching", source_layer=layer, source_head=head)
+    assert sorted(table(app)["effect"]) == pytest.approx(effects(a_path(layer, head)))
+    assert {mark.told["source"] for mark in chart(app).of("rect", "source", "effect (logits)")} == {
+        f"L{layer}H{head}"
+    }
+
+
+@pytest.mark.parametrize(("control", "value"), [("unit", "layer"), ("unit", "head"), ("run", "corrupted")])
+def test_a_control_of_attribution_asks_for_other_numbers(see: See, control: str, value: str):
+    result = an_attribution(**{control: value})
+    keep(result)
+    shown = table(see("direct_logit_attribution", **{control: value}))["attribution"]
+    assert sorted(shown) == pytest.approx(sorted(result.attribution[:, -1]))
+
+
+def test_the_positions_to_choose_from_are_those_of_the_prompt_that_was_run(see: See):
+    keep(an_attribution(run="corrupted"))
+    app = see("direct_logit_attribution", run="corrupted")
+    options = app.selectbox(key=Key.POSITION).options
+    assert options[2:] == [f"{i}: {token.replace(' ', '·')}" for i, token in enumerate(CORRUPTED_TOKENS)]
+
+
+@pytest.mark.parametrize("page", PATCHING)
+def test_the_scale_changes_the_chart_and_not_the_numbers(see: See, page: str):
+    result = PATCHING[page]()
+    span = result.clean_metric - result.corrupted_metric
+    ends = {}
+    for scale, title in (("effect", "effect (logits)"), ("recovery", "recovery")):
+        app = see(page, scale=scale)
+        ends[scale] = as_number(chart(app).legend(title).labels[-1])
+        assert sorted(table(app)["effect"]) == pytest.approx(effects(result))
+    assert ends["recovery"] == pytest.approx(ends["effect"] / abs(span), rel=0.01)
+
+
+def clicked(monkeypatch: pytest.MonkeyPatch, edge: dict[str, int] | None, row: int | None) -> None:
+    """Streamlit reports a click on a cell of the map, or on a row of the table, as the browser would."""
+    draw_chart, draw_table = st.altair_chart, st.dataframe
+
+    def altair_chart(*arguments: Any, **options: Any) -> Any:
+        event = draw_chart(*arguments, **options)
+        return (
+            SimpleNamespace(selection={"edge": [edge] if edge else []}) if "on_select" in options else event
+        )
+
+    def dataframe(*arguments: Any, **options: Any) -> Any:
+        event = draw_table(*arguments, **options)
+        rows = [] if row is None else [row]
+        return SimpleNamespace(selection=SimpleNamespace(rows=rows)) if "on_select" in options else event
+
+    monkeypatch.setattr(st, "altair_chart", altair_chart)
+    monkeypatch.setattr(st, "dataframe", dataframe)
+
+
+def opened(app: AppTest) -> tuple[str, Any, Any]:
+    """Title of the page that is open, and the source that its controls name."""
+    assert not app.exception
+    return (
+        app.title[0].value,
+        app.number_input(key=Key.SOURCE_LAYER).value,
+        app.number_input(key=Key.SOURCE_HEAD).value,
+    )
+
+
+def test_a_click_on_a_cell_opens_its_source(see: See, visit: Visit, monkeypatch: pytest.MonkeyPatch):
+    keep(a_path(1, 2))
+    clicked(monkeypatch, {"sl": 1, "sh": 2, "dl": 2, "dh": 0}, None)
+    assert opened(visit("all_sources")) == ("Path patching", 1, 2)
+
+
+def test_a_click_on_a_row_opens_its_source(see: See, visit: Visit, monkeypatch: pytest.MonkeyPatch):
+    edges = a_sweep().table()
+    row = next(i for i, (sl, sh) in enumerate(edges[["sl", "sh"]].to_numpy()) if i > 2 and (sl, sh) == (0, 2))
+    keep(a_path(0, 2))
+    clicked(monkeypatch, None, row)
+    assert opened(visit("all_sources")) == ("Path patching", 0, 2)
+
+
+def test_without_a_choice_the_source_is_that_of_the_strongest_path(see: See, visit: Visit):
+    edges = [edge for edge in np.ndindex(3, 4, 3, 4) if edge[0] < edge[2]]
+    result = a_sweep()
+    layer, head, *_ = max(edges, key=lambda edge: abs(result.values[edge] - result.corrupted_metric))
+    keep(a_path(layer, head))
+    assert opened(visit("path_patching")) == ("Path patching", layer, head)
+
+
+@pytest.mark.parametrize(
+    ("n_layers", "n_heads", "starts"),
+    [(12, 12, True), (141, 1, True), (142, 1, False), (13, 12, False), (30, 9, False)],
+)
+def test_a_sweep_starts_by_itself_only_where_it_has_up_to_ten_thousand_paths(
+    see: See, visit: Visit, monkeypatch: pytest.MonkeyPatch, n_layers: int, n_heads: int, starts: bool
+):
+    asked: list[str] = []
+
+    def submit(request: Any) -> jobs.Job:
+        asked.append(result_key(request, open_store()))
+        raise PathscopeError("It was asked for.")
+
+    monkeypatch.setattr(jobs, "submit", submit)
+    monkeypatch.setattr(jobs, "find", lambda request: None)
+    keep(an_overview(n_layers, n_heads))
+    wanted = a_sweep(component="v", layer_norm="exact", metric="kl_from_clean").request
+
+    def asks() -> list[str]:
+        app = visit("all_sources")
+        asked.clear()
+        for key in (Key.COMPONENT, Key.LAYER_NORM, Key.METRIC):
+            app.session_state[key] = getattr(wanted, key)
+        app.run()
+        assert not app.exception
+        assert (Key.START_SWEEP in [button.key for button in app.button]) is not starts
+        assert ("It was asked for." in texts(app)) is bool(asked)
+        return asked
+
+    key = result_key(wanted, open_store())
+    assert asks() == [key] * starts
+    press = st.button
+    monkeypatch.setattr(
+        st, "button", lambda *told, **more: press(*told, **more) or more["key"] == Key.START_SWEEP
+    )
+    assert asks() == [key]
+
+
+@pytest.mark.parametrize(("factor", "shown"), [(1.0, True), (1.01, False), (float("nan"), False)])
+def test_the_page_refuses_parts_that_do_not_make_the_whole(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch, tmp_path, factor: float, shown: bool
+):
+    monkeypatch.setenv("PATHSCOPE_CACHE_DIR", str(tmp_path / "store"))
+    attribute = of_run.attribution_result
+
+    def wrong(*told: Any) -> AttributionResult:
+        result = attribute(*told)
+        return replace(result, attribution=factor * result.attribution)
+
+    monkeypatch.setattr(of_run, "attribution_result", wrong)
+    app = visit("direct_logit_attribution")
+    assert not app.exception
+    assert bool(app.get("vega_lite_chart")) is shown
+    assert ("The parts miss this model's own logit difference" in texts(app)) is not shown
+    assert bool(metrics(app)) is shown

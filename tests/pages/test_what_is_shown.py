@@ -1,0 +1,233 @@
+"""What a page shows is the result: every word, number and mark against a result made by hand."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+from streamlit.runtime.context import ContextProxy
+
+from analysis.charts import Theme
+from analysis.charts.themes import PALETTES
+from analysis.results import Result, SanityResult
+from tests.chart_samples import THEMES
+from tests.charts.drawn import as_number, colour
+from tests.pages.looking import See, captions, chart, headings, metrics, table, texts
+from tests.pages.stored_results import (
+    CLEAN_TOKENS,
+    CORRUPTED_TOKENS,
+    DIFFER,
+    METRICS,
+    a_path,
+    a_sanity,
+    a_sweep,
+    an_attribution,
+    an_overview,
+    keep,
+)
+
+TITLES = {
+    "logit_difference": "Logit difference (logits)",
+    "answer_log_probability": "Log-probability of the answer (nats)",
+    "answer_probability": "Probability of the answer (probability)",
+    "kl_from_clean": "KL divergence from the clean run (nats)",
+}
+UNITS = {metric: title.split("(")[1].rstrip(")") for metric, title in TITLES.items()}
+PATCHING: dict[str, Callable[..., Result]] = {"path_patching": a_path, "all_sources": a_sweep}
+
+
+def test_the_overview_marks_the_tokens_that_differ_and_no_others(see: See):
+    app = see("overview")
+    shown = table(app)
+    assert shown.loc["clean"].tolist() == [token.replace(" ", "·") for token in CLEAN_TOKENS]
+    assert shown.loc["corrupted"].tolist() == [token.replace(" ", "·") for token in CORRUPTED_TOKENS]
+    assert [i for i, mark in enumerate(shown.loc["differs"]) if mark] == [*DIFFER]
+    styles = app.dataframe[0].proto.arrow_data.styler.styles
+    assert {int(column) for column in re.findall(r"_col(\d+)", styles)} == {*DIFFER}
+
+
+@pytest.mark.parametrize("page", ["overview", "path_patching"])
+def test_identical_prompts_are_called_identical_and_others_are_not(see: See, page: str):
+    assert "identical" not in texts(see(page))
+    keep(replace(an_overview(), corrupted_tokens=CLEAN_TOKENS, differences=()))
+    assert "identical" in texts(see(page))
+
+
+def test_the_overview_lists_every_metric_of_both_runs_in_its_unit(see: See):
+    shown = table(see("overview"), 1)
+    both = zip(shown["clean"], shown["corrupted"], strict=True)
+    assert dict(zip(shown["metric"], both, strict=True)) == {
+        TITLES[metric]: values for metric, values in METRICS.items()
+    }
+
+
+def test_the_overview_draws_the_predictions_of_both_prompts(see: See):
+    bars = chart(see("overview")).of("rect", "token", "prompt", "probability")
+    shown = {(bar.told["token"], bar.told["prompt"]): as_number(bar.told["probability"]) for bar in bars}
+    assert shown["·Mary", "clean"] == pytest.approx(0.7)
+    assert shown["·John", "corrupted"] == pytest.approx(0.6)
+
+
+@pytest.mark.parametrize("unit", ["component", "layer", "head"])
+@pytest.mark.parametrize(("position", "at"), [("last", 4), ("1", 1)])
+def test_attribution_shows_the_numbers_of_its_position(see: See, unit: str, position: str, at: int):
+    result = an_attribution(unit=unit)
+    keep(result)
+    app = see("direct_logit_attribution", unit=unit, position=position)
+    values = dict(zip(result.labels, result.attribution[:, at].tolist(), strict=True))
+    whole = values["final_post"] if unit == "layer" else sum(values.values())
+    said = {label: float(number) for label, number in metrics(app).items()}
+    assert said["Sum of the parts"] == pytest.approx(whole, abs=6e-5)
+    assert said["Unembedding bias"] == result.bias_difference
+    assert said["Model's logit difference"] == pytest.approx(result.logit_difference[at], abs=6e-5)
+    assert said["Gap"] == pytest.approx(0, abs=1e-9)
+
+    shown, order = table(app), sorted(values, key=lambda component: -abs(values[component]))
+    assert shown["component"].tolist() == order
+    assert shown["attribution"].tolist() == pytest.approx([values[component] for component in order])
+    assert headings(app)["attribution"] == "logits"
+    assert "In logits; positive pushes towards the answer" in captions(app)
+
+    kind = "symbol" if unit == "layer" else "rect"
+    drawn = {
+        mark.told["component"]: as_number(mark.told["logits"]) for mark in chart(app).of(kind, "component")
+    }
+    values.pop("remainder", None)
+    assert drawn == pytest.approx(values, abs=1e-4)
+
+
+def test_the_gap_is_what_the_parts_miss_with_its_sign(see: See):
+    result = an_attribution()
+    keep(replace(result, logit_difference=result.logit_difference - 0.25))
+    assert float(metrics(see("direct_logit_attribution"))["Gap"]) == pytest.approx(0.25)
+
+
+def test_all_positions_are_drawn_and_listed_with_their_position(see: See):
+    result = an_attribution()
+    app = see("direct_logit_attribution", position="all")
+    shown = table(app)[["component", "position", "attribution"]]
+    assert shown["attribution"].abs().is_monotonic_decreasing
+    for component, position, value in shown.itertuples(index=False):
+        assert result.attribution[result.labels.index(component), position] == pytest.approx(value)
+    assert {mark.told["at"] for mark in chart(app).of("rect", "at")} == {
+        f"{i} {token.replace(' ', '·')}" for i, token in enumerate(CLEAN_TOKENS)
+    }
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("page", PATCHING)
+def test_patching_names_each_run_and_gives_effects_in_the_unit_of_the_metric(
+    see: See, page: str, metric: str
+):
+    keep(PATCHING[page](metric=metric))
+    app = see(page, metric=metric)
+    clean, corrupted = METRICS[metric]
+    assert metrics(app) == {
+        f"{TITLES[metric]}, clean run": f"{clean:+.3f}",
+        f"{TITLES[metric]}, corrupted run": f"{corrupted:+.3f}",
+    }
+    assert headings(app) == {"effect": UNITS[metric], "recovery": "recovered"}
+    assert chart(app).legend(f"effect ({UNITS[metric]})")
+
+
+@pytest.mark.parametrize("metric", ["logit_difference", "kl_from_clean"])
+def test_path_patching_lists_and_draws_every_destination_with_its_own_numbers(see: See, metric: str):
+    """For KL the clean run reads less than the corrupted one, and recovery has the other sign."""
+    result = a_path(metric=metric)
+    keep(result)
+    app = see("path_patching", metric=metric)
+    clean, corrupted = METRICS[metric]
+    effects = {
+        f"L{layer}H{head}": float(result.values[layer, head]) - corrupted
+        for layer in range(1, 3)
+        for head in range(4)
+    }
+    shown = table(app)
+    assert shown["destination"].tolist() == sorted(effects, key=lambda label: -abs(effects[label]))
+    for destination, effect, recovery in shown.itertuples(index=False):
+        assert effect == pytest.approx(effects[destination])
+        assert recovery == pytest.approx(100 * effects[destination] / (clean - corrupted))
+    assert "Strongest destinations of L0H3" in [heading.value for heading in app.subheader]
+    marks = chart(app).of("rect", "source", "destination")
+    assert {mark.told["source"] for mark in marks} == {"L0H3"}
+    drawn = {mark.told["destination"]: as_number(mark.told["recovery"]) for mark in marks}
+    expected = {label: effect / (clean - corrupted) for label, effect in effects.items()}
+    assert drawn == pytest.approx(expected, abs=2e-4)
+
+
+@pytest.mark.parametrize("metric", ["logit_difference", "kl_from_clean"])
+def test_all_sources_lists_every_path_with_its_own_numbers(see: See, metric: str):
+    result = a_sweep(metric=metric)
+    keep(result)
+    app = see("all_sources", metric=metric)
+    clean, corrupted = METRICS[metric]
+    shown = table(app)
+    assert len(shown) == 48 and shown["effect"].abs().is_monotonic_decreasing
+    for source, destination, _, effect, recovery in shown.itertuples(index=False):
+        edge = tuple(int(number) for number in re.findall(r"\d+", source + destination))
+        assert effect == pytest.approx(result.values[edge] - corrupted)
+        assert recovery == pytest.approx(100 * effect / (clean - corrupted))
+    assert len({*zip(shown["source"], shown["destination"], strict=True)}) == 48
+    assert len(chart(app).of("rect", "source", "destination")) == 48
+
+
+def test_an_estimate_is_called_one_in_the_table_and_in_the_chart(see: See):
+    result = a_sweep(measured="some")
+    keep(result)
+    app = see("all_sources")
+    shown = table(app)
+    assert set(shown["how"] == "estimate") == {True, False}
+    for source, destination, how, *_ in shown.itertuples(index=False):
+        edge = tuple(int(number) for number in re.findall(r"\d+", source + destination))
+        assert (how == "estimate") == math.isnan(result.values[edge])
+    kinds = [mark.told["kind"] for mark in chart(app).of("rect", "source", "kind")]
+    assert kinds.count("estimated") == (shown["how"] == "estimate").sum()
+
+
+def test_recovery_that_is_not_defined_is_a_sentence(see: See):
+    result = a_path()
+    keep(replace(result, clean_metric=result.corrupted_metric))
+    assert "recovery is not defined" in texts(see("path_patching", scale="recovery"))
+
+
+def test_a_check_that_fails_is_counted_and_named(see: See):
+    app = see("sanity_checks")
+    assert metrics(app) == {"Checks that hold": "2 of 4"}
+    shown = app.table[0].value
+    assert [(name, "FAIL" in verdict) for name, verdict in shown["passed"].items()] == [
+        ("Sum", False),
+        ("Edge", False),
+        ("Frozen", True),
+        ("Finite", True),
+    ]
+    assert ["pass" in verdict for verdict in shown["passed"]] == [True, True, False, False]
+    assert shown["measured"].tolist() == ["1.00e-07", "2.50e-01", "5.00e-01", "nan"]
+    assert shown["limit"].tolist() == ["1.00e-05", "2.50e-01", "2.50e-01", "1.00e-05"]
+
+
+@pytest.mark.parametrize(
+    ("measured", "passed"), [(0.0, True), (0.25, True), (math.nextafter(0.25, 1), False), (math.nan, False)]
+)
+def test_a_result_passes_if_every_check_of_it_holds(measured: float, passed: bool):
+    sample = a_sanity()
+    result = SanityResult(
+        sample.request, sample.provenance, (("a", "b", 0.0, 1.0), ("c", "d", measured, 0.25))
+    )
+    assert result.passed is passed
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("page", ["overview", "direct_logit_attribution", "path_patching", "all_sources"])
+def test_a_chart_is_drawn_in_the_theme_that_the_visitor_sees(see: See, monkeypatch, page: str, theme: Theme):
+    monkeypatch.setattr(ContextProxy, "theme", SimpleNamespace(type=theme))
+    palette = PALETTES[theme]
+    own = palette.clean if page == "overview" else palette.positive
+    drawing = chart(see(page))
+    fills = {mark.fill for mark in drawing.marks} | {
+        fill for each in drawing.legends for fill in each.colours
+    }
+    assert colour(own) in fills

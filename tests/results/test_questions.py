@@ -1,0 +1,77 @@
+"""A kind of question is declared once: its name, its fields, its result."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import pytest
+
+from analysis.requests import Experiment, kinds
+from analysis.results import (
+    AllSourcesRequest,
+    AttributionRequest,
+    OverviewRequest,
+    PathRequest,
+    Request,
+    Result,
+    SanityRequest,
+    request_from_json,
+    request_to_json,
+)
+
+EXPERIMENT = Experiment("demo", "a b", "a c", " x", " y")
+ASKED = (
+    OverviewRequest(EXPERIMENT),
+    AttributionRequest(EXPERIMENT, "head", "corrupted"),
+    PathRequest(EXPERIMENT, 1, 2, "v", "exact", "kl_from_clean"),
+    AllSourcesRequest(EXPERIMENT, "k"),
+    SanityRequest(EXPERIMENT),
+)
+
+
+@pytest.mark.parametrize("request_", ASKED, ids=lambda request: type(request).__name__)
+def test_a_request_survives_json(request_):
+    assert request_from_json(json.loads(json.dumps(request_to_json(request_)))) == request_
+
+
+@pytest.mark.parametrize("request_", ASKED, ids=lambda request: type(request).__name__)
+def test_a_request_names_the_type_of_its_result(request_):
+    expected = type(request_).__name__.replace("Request", "Result")
+    assert request_.result_type().__name__ == expected
+    assert issubclass(request_.result_type(), Result)
+
+
+def test_those_are_the_kinds_of_the_house():
+    assert {kind for kind in kinds() if kind.__module__.startswith("analysis.")} == set(map(type, ASKED))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"kind": "NoSuchRequest"},
+        {"kind": "OverviewRequest"},
+        request_to_json(ASKED[0]) | {"more": 1},
+        request_to_json(ASKED[0]) | {"experiment": {"model": "demo"}},
+        request_to_json(ASKED[0]) | {"experiment": None},
+        request_to_json(ASKED[0]) | {"kind": ["OverviewRequest"]},
+    ],
+)
+def test_foreign_input_is_refused(fields):
+    with pytest.raises((KeyError, TypeError)):
+        request_from_json(fields)
+
+
+def test_two_kinds_cannot_share_a_name():
+    with pytest.raises(
+        TypeError, match=r"analysis\.results\.overview and tests\..* both declare a OverviewRe"
+    ):
+
+        @dataclass(frozen=True)
+        class OverviewRequest(Request[Result]):
+            pass
+
+    assert {kind.__module__ for kind in kinds() if kind.__name__ == "OverviewRequest"} == {
+        "analysis.results.overview"
+    }

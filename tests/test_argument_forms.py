@@ -1,0 +1,503 @@
+"""No public function ends in anything but an answer or a sentence, whatever form its arguments have."""
+
+from __future__ import annotations
+
+import warnings
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from transformer_lens.model_bridge import TransformerBridge
+from transformer_lens.utilities import Slice
+
+from analysis import direct_logit_attribution
+from analysis.errors import PathscopeError
+from analysis.requests import COMPONENTS, LAYER_NORM_MODES, UNITS
+from tests.argument_forms import (
+    CACHES,
+    COMPONENT_FORMS,
+    EITHER,
+    FUNCTIONS,
+    METRICS,
+    MODE_FORMS,
+    ONE_PROMPT,
+    ONE_PROMPT_CACHES,
+    POSITIONS,
+    REFUSED,
+    SAME,
+    SOURCES,
+    TOKENS,
+    Z_ALONE,
+    Form,
+    Meaning,
+    plain_runs,
+)
+from tests.attributing import ANSWER, INCORRECT, model_of
+from tests.families import CONTEXT_LENGTH, FAMILIES, VOCABULARY_SIZE, write_family
+from tests.runs import Runs, run_pair
+
+TWO = torch.tensor([[1, 5, 66, 7], [1, 50, 61, 72]])
+
+thorough = settings(derandomize=True, deadline=None, max_examples=100, database=None)
+
+
+def outcome(function: Any, *arguments: Any, **options: Any) -> Tensor | str:
+    """What a call comes to: its numbers or its sentence. Anything else is an error of the test."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            return torch.as_tensor(function(*arguments, **options))
+    except PathscopeError as error:
+        return str(error)
+
+
+def agrees(
+    found: Tensor | str, plain: Tensor | str, meaning: Meaning, shape: tuple[int, ...], atol: float = 1e-9
+) -> None:
+    """Fail unless what came of a form is what its meaning allows."""
+    if isinstance(found, str):
+        assert meaning is not SAME or isinstance(plain, str), f"refused: {found}"
+        assert len(found.split()) > 5 and found.endswith("."), f"no sentence: {found!r}"
+        return
+    assert meaning is not REFUSED, f"answered with {tuple(found.shape)}"
+    assert tuple(found.shape) == shape
+    assert torch.isfinite(found.double()).all()
+    if meaning is SAME:
+        assert isinstance(plain, Tensor)
+        torch.testing.assert_close(found.double(), plain.double(), rtol=0, atol=atol)
+
+
+def worst(*meanings: Meaning) -> Meaning:
+    if REFUSED in meanings:
+        return REFUSED
+    return EITHER if EITHER in meanings else SAME
+
+
+@lru_cache(maxsize=256)
+def plainly(path: str, batch: int, function: str, component: str, layer_norm: str, source: Any) -> Any:
+    call, _ = FUNCTIONS[function]
+    runs = plain_runs(path, batch)
+    metric = METRICS["callable"][0].make(runs)
+    options = {"component": component, "layer_norm": layer_norm, "source": source}
+    return outcome(call, *runs.arguments, metric, **options)
+
+
+def holds(
+    path: str,
+    batch: int,
+    function: str,
+    *,
+    tokens: Form = TOKENS["int64 tensor"],
+    caches: Form = CACHES["ActivationCache"],
+    metric: str = "callable",
+    component: Any = "q",
+    layer_norm: Any = "frozen",
+    source: Any = (0, 1),
+    positions: str = "all",
+) -> None:
+    """The property: the call with these forms comes to what they mean together."""
+    call, shape = FUNCTIONS[function]
+    runs = plain_runs(path, batch)
+    of_metric, of_estimate = METRICS[metric]
+    of_caches = caches.meaning
+    if caches is Z_ALONE and layer_norm != "exact":
+        of_caches = REFUSED
+    meaning = worst(
+        tokens.meaning,
+        of_caches,
+        of_estimate if function == "edge_attribution" else of_metric.meaning,
+        COMPONENT_FORMS[component],
+        MODE_FORMS[layer_norm],
+        SOURCES[source] if "source" in call.__code__.co_varnames else SAME,
+        POSITIONS[positions][1] if function == "Sweep" else SAME,
+    )
+    plain: Any = ""
+    if meaning is SAME:
+        plain = plainly(path, batch, function, component, layer_norm, source)
+    found = outcome(
+        call,
+        runs.model,
+        tokens.make(runs),
+        *caches.make(runs),
+        of_metric.make(runs),
+        component=component,
+        layer_norm=layer_norm,
+        source=source,
+        positions=POSITIONS[positions][0],
+    )
+    agrees(found, plain, meaning, shape)
+
+
+#: (path, function): the general path takes a forward pass for every few edges, so it is asked for one source.
+calls = st.sampled_from(
+    [
+        *(("replay", name) for name in sorted(FUNCTIONS)),
+        ("hooks", "edge_attribution"),
+        ("hooks", "get_act_patch_direct_path"),
+        ("hooks", "Sweep"),
+    ]
+)
+
+
+def usually(plain: Any, others: list[Any]) -> st.SearchStrategy[Any]:
+    """Mostly the plain form, so that examples with one odd argument are common."""
+    return st.one_of(st.just(plain), st.just(plain), st.sampled_from(others))
+
+
+@thorough
+@given(
+    call=calls,
+    batch=st.sampled_from([1, 2]),
+    tokens=usually("int64 tensor", sorted(TOKENS)),
+    caches=usually("ActivationCache", sorted(CACHES)),
+    metric=usually("callable", sorted(METRICS)),
+    component=usually("q", list(COMPONENT_FORMS)),
+    layer_norm=usually("frozen", list(MODE_FORMS)),
+    source=usually((0, 1), list(SOURCES)),
+    positions=usually("all", sorted(POSITIONS)),
+)
+def test_every_form_of_every_argument_is_answered_or_refused(
+    call, batch, tokens, caches, metric, component, layer_norm, source, positions
+):
+    path, function = call
+    holds(
+        path,
+        batch,
+        function,
+        tokens=TOKENS[tokens],
+        caches=CACHES[caches],
+        metric=metric,
+        component=component,
+        layer_norm=layer_norm,
+        source=source,
+        positions=positions,
+    )
+
+
+every_function = pytest.mark.parametrize("function", FUNCTIONS)
+#: All of them on the replay, and on the general path those that take it in few forward passes.
+on_either_path = pytest.mark.parametrize(
+    ("path", "function"),
+    [*(("replay", name) for name in FUNCTIONS), ("hooks", "get_act_patch_direct_path"), ("hooks", "Sweep")],
+)
+
+
+@every_function
+@pytest.mark.parametrize("form", TOKENS)
+def test_every_form_of_tokens(function: str, form: str):
+    holds("replay", 2, function, tokens=TOKENS[form])
+
+
+@on_either_path
+@pytest.mark.parametrize("form", ONE_PROMPT)
+def test_one_prompt_needs_no_batch_axis(path: str, function: str, form: str):
+    holds(path, 1, function, tokens=ONE_PROMPT[form])
+
+
+@on_either_path
+@pytest.mark.parametrize("form", ONE_PROMPT_CACHES)
+def test_the_caches_of_one_prompt_need_no_batch_axis(path: str, function: str, form: str):
+    holds(path, 1, function, caches=ONE_PROMPT_CACHES[form])
+    holds(path, 1, function, caches=ONE_PROMPT_CACHES[form], tokens=ONE_PROMPT["1-D tensor"])
+
+
+@on_either_path
+@pytest.mark.parametrize("form", CACHES)
+def test_every_form_of_caches(path: str, function: str, form: str):
+    holds(path, 2, function, caches=CACHES[form])
+
+
+@on_either_path
+@pytest.mark.parametrize("layer_norm", LAYER_NORM_MODES)
+def test_exact_mode_needs_z_alone_and_frozen_mode_says_that_it_needs_the_scale(
+    path: str, function: str, layer_norm: str
+):
+    holds(path, 2, function, caches=Z_ALONE, layer_norm=layer_norm)
+
+
+@on_either_path
+@pytest.mark.parametrize("form", METRICS)
+def test_every_form_of_metric(path: str, function: str, form: str):
+    holds(path, 2, function, metric=form)
+
+
+@every_function
+@pytest.mark.parametrize("component", COMPONENT_FORMS, ids=repr)
+def test_every_form_of_component(function: str, component: Any):
+    holds("replay", 2, function, component=component)
+
+
+@every_function
+@pytest.mark.parametrize("layer_norm", MODE_FORMS, ids=repr)
+def test_every_form_of_layer_norm(function: str, layer_norm: Any):
+    holds("replay", 2, function, layer_norm=layer_norm)
+
+
+@pytest.mark.parametrize("function", ["get_act_patch_direct_path", "Sweep"])
+@pytest.mark.parametrize("source", SOURCES, ids=repr)
+def test_every_form_of_source(function: str, source: Any):
+    holds("replay", 2, function, source=source)
+
+
+@pytest.mark.parametrize("path", ["replay", "hooks"])
+@pytest.mark.parametrize("positions", POSITIONS)
+def test_every_form_of_positions(path: str, positions: str):
+    holds(path, 2, "Sweep", positions=positions)
+
+
+@on_either_path
+@pytest.mark.parametrize("layer_norm", LAYER_NORM_MODES)
+@pytest.mark.parametrize("component", COMPONENTS)
+def test_inference_mode_changes_no_number(path: str, function: str, component: str, layer_norm: str):
+    plainly(path, 2, function, component, layer_norm, (0, 1))
+    with torch.inference_mode():
+        holds(path, 2, function, component=component, layer_norm=layer_norm)
+
+
+#: What may be asked of attribution: form -> (the argument, what it must lead to), of two prompts.
+INPUTS: dict[str, tuple[Any, Meaning]] = {
+    "tensor": (TWO, SAME),
+    "int32 tensor": (TWO.int(), SAME),
+    "array": (TWO.numpy(), SAME),
+    "list": (TWO.tolist(), SAME),
+    "one prompt": (TWO[0], EITHER),
+    "flat list": (TWO[0].tolist(), EITHER),
+    "text": ("a b c", EITHER),
+    "texts": (["a b c", "d e f"], EITHER),
+    "unequal texts": (["a b", "d e f"], REFUSED),
+    "floats": (TWO.double(), REFUSED),
+    "booleans": (TWO > 9, REFUSED),
+    "nothing": (None, REFUSED),
+    "empty": (TWO[:, :0], REFUSED),
+    "no texts": ([], REFUSED),
+    "no prompt": (TWO[:0], REFUSED),
+    "three axes": (TWO[None], REFUSED),
+    "scalar": (7, REFUSED),
+    "ragged": ([[1, 2], [3]], REFUSED),
+    "negative": (-TWO - 1, REFUSED),
+    "unknown id": (TWO + VOCABULARY_SIZE, REFUSED),
+    "too long": (TWO.repeat(1, CONTEXT_LENGTH), REFUSED),
+    "bytes": (b"a b", REFUSED),
+    "mapping": ({"a": 1}, REFUSED),
+}
+ANSWERS: dict[str, tuple[Any, Meaning]] = {
+    "id": (ANSWER, SAME),
+    "array scalar": (np.int16(ANSWER), SAME),
+    "tensor": (torch.tensor(ANSWER), SAME),
+    "by prompt": (torch.tensor([ANSWER, ANSWER]), SAME),
+    "list": ([ANSWER, ANSWER], SAME),
+    "array": (np.array([ANSWER, ANSWER]), SAME),
+    "column": (torch.full((2, 1), ANSWER), SAME),
+    "text": (" a", EITHER),
+    "texts": ([" a", " b"], EITHER),
+    "two tokens": ("ab", REFUSED),
+    "no text": ("", REFUSED),
+    "nothing": (None, REFUSED),
+    "float": (1.5, REFUSED),
+    "boolean": (True, REFUSED),
+    "floats": ([1.5, 2.5], REFUSED),
+    "negative": (-1, REFUSED),
+    "unknown": (VOCABULARY_SIZE, REFUSED),
+    "none at all": ([], REFUSED),
+    "too many": (torch.arange(5), REFUSED),
+    "mapping": ({"a": 1}, REFUSED),
+}
+#: `pos` as the last position; other choices have other shapes, and tests of their own.
+LAST: dict[str, tuple[Any, Meaning]] = {
+    "int": (-1, SAME),
+    "counted": (TWO.shape[1] - 1, SAME),
+    "array scalar": (np.int64(-1), SAME),
+    "tensor": (torch.tensor(-1), SAME),
+    "slice object": (Slice(-1), SAME),
+    "outside": (99, REFUSED),
+    "before": (-99, REFUSED),
+    "float": (1.5, REFUSED),
+    "boolean": (True, REFUSED),
+    "text": ("last", REFUSED),
+    "none of all": ([], REFUSED),
+    "empty slice": ((4, 2), REFUSED),
+    "slice": (slice(1, 2), EITHER),
+    "float list": ([0.5], REFUSED),
+    "mask": ([False, False, False, True], REFUSED),
+    "float tensor": (torch.tensor([1.0]), REFUSED),
+    "mapping": ({"a": 1}, REFUSED),
+}
+RUNS: dict[str, tuple[Any, Meaning]] = {
+    "ActivationCache": (lambda cache, model: cache, SAME),
+    "dictionary": (lambda cache, model: dict(cache.items()), SAME),
+    "float64": (lambda cache, model: {n: v.double() for n, v in cache.items()}, SAME),
+    "half": (lambda cache, model: {n: v.half() for n, v in cache.items()}, EITHER),
+    "without batch": (lambda cache, model: {n: v[0] for n, v in cache.items()}, EITHER),
+    "arrays": (lambda cache, model: {n: v.numpy() for n, v in cache.items()}, REFUSED),
+    "integers": (lambda cache, model: {n: v.long() for n, v in cache.items()}, REFUSED),
+    "empty": (lambda cache, model: {}, REFUSED),
+    "list": (lambda cache, model: [1, 2], REFUSED),
+    "text": (lambda cache, model: "cache", REFUSED),
+    "narrow": (lambda cache, model: {n: v[..., :3] for n, v in cache.items()}, REFUSED),
+    "mixed": (
+        lambda cache, model: {n: v[:1, :2] if "resid" in n else v for n, v in cache.items()},
+        REFUSED,
+    ),
+}
+UNIT_FORMS: dict[Any, Meaning] = dict.fromkeys(UNITS, SAME) | {"neuron": REFUSED, None: REFUSED, 1: REFUSED}
+
+
+def attributes(
+    *, input: str = "tensor", answer: str = "id", foil: str = "id", pos: str = "int", run: str = "", unit: Any
+) -> None:
+    """The property for attribution, of an input or (where `run` names a form) of a cache."""
+    model = model_of("gpt2")
+    cache = RUNS[run][0](model.run_with_cache(TWO)[1], model) if run else None
+    shown = INPUTS[input] if not run else (None, RUNS[run][1])
+    forms = shown, ANSWERS[answer], (*ANSWERS[foil],), LAST[pos]
+    meaning = worst(*(form[1] for form in forms[:2]), forms[3][1], UNIT_FORMS[unit])
+    if foil != "nothing":
+        meaning = worst(meaning, forms[2][1])
+    elif meaning is SAME:
+        meaning = EITHER
+
+    def attribution() -> Tensor:
+        return direct_logit_attribution(
+            model, shown[0], forms[1][0], _other(forms[2][0]), unit=unit, pos=forms[3][0], cache=cache
+        ).attribution
+
+    found = outcome(attribution)
+    plain: Tensor | str = ""
+    if meaning is SAME:
+        plain = direct_logit_attribution(model, TWO, ANSWER, INCORRECT, unit=unit).attribution
+    shape = (
+        tuple(found.shape) if isinstance(found, Tensor) and meaning is EITHER else tuple(plain_shape(unit))
+    )
+    agrees(found, plain, meaning, shape, atol=1e-5)
+
+
+def plain_shape(unit: Any) -> tuple[int, ...]:
+    return {"component": 8, "layer": 7, "head": 13}.get(unit, 0), 2
+
+
+def _other(token: Any) -> Any:
+    """The same form of the foil: the answer's id where one stands, exchanged for the foil's."""
+    if isinstance(token, Tensor):
+        return torch.where(token == ANSWER, INCORRECT, token)
+    if isinstance(token, np.ndarray):
+        return np.where(token == ANSWER, INCORRECT, token)
+    if isinstance(token, list):
+        return [INCORRECT if value == ANSWER else value for value in token]
+    return INCORRECT if isinstance(token, int | np.integer) and token == ANSWER else token
+
+
+@thorough
+@given(
+    input=usually("tensor", sorted(INPUTS)),
+    answer=usually("id", sorted(ANSWERS)),
+    foil=usually("id", sorted(ANSWERS)),
+    pos=usually("int", sorted(LAST)),
+    run=usually("", sorted(RUNS)),
+    unit=usually("component", list(UNIT_FORMS)),
+)
+def test_every_form_of_attributions_arguments_is_answered_or_refused(input, answer, foil, pos, run, unit):
+    attributes(input=input, answer=answer, foil=foil, pos=pos, run=run, unit=unit)
+
+
+@pytest.mark.parametrize("form", INPUTS)
+def test_every_form_of_what_is_attributed(form: str):
+    attributes(input=form, unit="component")
+
+
+@pytest.mark.parametrize("form", ANSWERS)
+def test_every_form_of_an_answer_or_foil(form: str):
+    attributes(answer=form, unit="component")
+    attributes(foil=form, unit="component")
+
+
+@pytest.mark.parametrize("form", LAST)
+def test_every_form_of_a_position(form: str):
+    attributes(pos=form, unit="component")
+
+
+@pytest.mark.parametrize("unit", UNIT_FORMS, ids=repr)
+@pytest.mark.parametrize("form", ["", *RUNS])
+def test_every_form_of_a_run(form: str, unit: Any):
+    attributes(run=form, unit=unit)
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_attribution_in_inference_mode_is_the_same(unit: str):
+    with torch.inference_mode():
+        attributes(unit=unit)
+        attributes(unit=unit, run="ActivationCache")
+
+
+UNUSUAL: dict[str, tuple[str, dict[str, Any]]] = {
+    "multi-head latent attention": (
+        "deepseek_v3",
+        FAMILIES["llama"][1]
+        | {"q_lora_rank": 16, "kv_lora_rank": 16, "qk_rope_head_dim": 4, "qk_nope_head_dim": 8}
+        | {"v_head_dim": 8, "n_routed_experts": 4, "n_group": 1, "topk_group": 1, "first_k_dense_replace": 3}
+        | {"num_experts_per_tok": 2, "moe_intermediate_size": 32},
+    ),
+    "projected embedding": ("opt", FAMILIES["opt"][1] | {"word_embed_proj_dim": 16}),
+    "convolution": (
+        "lfm2",
+        FAMILIES["llama-grouped"][1] | {"layer_types": ["conv", "full_attention", "conv"]},
+    ),
+    "recurrence": (
+        "recurrent_gemma",
+        FAMILIES["llama"][1] | {"num_key_value_heads": 1, "attention_window_size": 16, "lru_width": 32},
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def unusual(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Name -> the runs of a model whose parts have other shapes than most."""
+
+    @lru_cache
+    def runs(name: str) -> Runs:
+        with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+            patch.setitem(FAMILIES, name, UNUSUAL[name])
+            # TransformerLens tells that some of these families keep their norms apart.
+            warnings.filterwarnings("ignore", message=".* does not support fold_ln", category=UserWarning)
+            folder = write_family(name, tmp_path_factory.mktemp("unusual"))
+            model = TransformerBridge.boot_transformers(str(folder), device="cpu", dtype=torch.float32)
+            model.enable_compatibility_mode(disable_warnings=True)
+        return run_pair(model.eval(), TWO, torch.where(TWO == 66, 67, TWO))
+
+    return runs
+
+
+@every_function
+@pytest.mark.parametrize("layer_norm", LAYER_NORM_MODES)
+@pytest.mark.parametrize("component", COMPONENTS)
+@pytest.mark.parametrize("name", UNUSUAL)
+def test_a_model_of_unusual_shape_is_answered_or_refused(
+    unusual: Any, name: str, component: str, layer_norm: str, function: str
+):
+    call, shape = FUNCTIONS[function]
+    metric = METRICS["callable"][0].make(unusual(name))
+    found = outcome(call, *unusual(name).arguments, metric, component=component, layer_norm=layer_norm)
+    agrees(found, "", EITHER, shape)
+
+
+@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("name", UNUSUAL)
+def test_attribution_refuses_a_model_of_unusual_shape(unusual: Any, name: str, unit: Any):
+    runs = unusual(name)
+    with pytest.raises(PathscopeError, match=r"hybrid architecture|a projection lies between|norms apart"):
+        direct_logit_attribution(runs.model, TWO, ANSWER, unit=unit)
+
+
+def test_only_what_is_a_sentence_passes_for_one():
+    with pytest.raises(ZeroDivisionError):
+        outcome(lambda: 1 / 0)
+    with pytest.raises(AssertionError):
+        agrees("", torch.zeros(2), EITHER, (2,))
+    with pytest.raises(AssertionError):
+        agrees(torch.ones(2), torch.zeros(2), SAME, (2,))
+    with pytest.raises(AssertionError):
+        agrees(torch.ones(2), torch.zeros(2), REFUSED, (2,))
