@@ -21,6 +21,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 from transformer_lens import ActivationCache
+from transformer_lens.utilities import Slice
 
 from analysis.attribution.completeness import has_attention_outputs, require_complete
 from analysis.attribution.readout import probed, require_finite, require_plain_readout, require_readable
@@ -49,7 +50,7 @@ class DirectLogitAttribution:
     cumulative.
     """
 
-    attribution: Float[Tensor, "component *batch_and_pos"]
+    attribution: Float[Tensor, " component *batch_and_pos"]
     labels: list[str]
     unit: Unit
 
@@ -123,7 +124,8 @@ def direct_logit_attribution(
     else:
         # A cache holds no logits to compare with: the model is judged by a few tokens of its own.
         source, run = cache, narrowed(model, cache, unit, positions)
-        logits, probe = probed(model, unit)
+        whole = final_residual(narrowed(model, cache, unit, Slice(None)))
+        logits, probe = probed(model, unit, whole.shape[:-1])
     targets = aligned(targets, final_residual(run).shape[:-1])
     require_plain_readout(model, probe, logits)
     require_finite(logits, targets)

@@ -62,7 +62,7 @@ def attribution_result(request: AttributionRequest, origin: Origin) -> Attributi
     )
 
 
-def _logit_difference(logits: Float[Tensor, "pos 2"], bridge: Any) -> Float[np.ndarray, "pos"]:
+def _logit_difference(logits: Float[Tensor, "pos 2"], bridge: Any) -> Float[np.ndarray, " pos"]:
     """First minus second, before the cap where the model caps its logits: only that is a sum of parts."""
     read = logits.double()
     cap = getattr(bridge.cfg, "output_logits_soft_cap", None) or 0.0

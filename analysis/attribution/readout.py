@@ -16,6 +16,7 @@ from analysis.decoder import check_evaluation_mode, softcapped
 from analysis.errors import AnswerError, PathscopeError, UnsupportedModelError
 from analysis.metrics import ULPS, logit_scale, logit_spread
 from analysis.requests import Unit
+from analysis.sweep import foreign_hooks
 
 #: Block parts whose write is neither attention nor MLP, as `TransformerBridge.layer_types` names them.
 _HYBRID_PARTS = frozenset({"mamba", "ssm", "mixer", "linear_attn", "conv", "time_mix", "channel_mix"})
@@ -74,11 +75,18 @@ def _own(norm: Any, *names: str) -> Tensor | None:
     return next((value for value in found if isinstance(value, Tensor)), None)
 
 
-def probed(model: Any, unit: Unit) -> tuple[Float[Tensor, "1 pos d_vocab"], ActivationCache]:
-    """The logits and activations of a few tokens, to judge a model whose own logits are not at hand."""
+def probed(
+    model: Any, unit: Unit, shape: torch.Size
+) -> tuple[Float[Tensor, "batch pos d_vocab"], ActivationCache]:
+    """The logits and activations of a few tokens, to judge a model whose own logits are not at hand.
+
+    Beside somebody's hooks, which may be written for a run of `shape`, of as many tokens as that has.
+    """
+    batch, n_positions = (1, *shape)[-2:] if foreign_hooks(model) else (1, min(4, model.cfg.n_ctx))
     d_vocab = min(model.cfg.d_vocab, model.W_U.shape[-1])
     # Away from the first ids, where special tokens are, which a model may take for padding.
-    tokens = torch.tensor([[d_vocab * part // 5 for part in range(1, min(4, model.cfg.n_ctx) + 1)]])
+    row = torch.tensor([d_vocab * (1 + position % 4) // 5 for position in range(n_positions)])
+    tokens = row.expand(batch, -1)
     names = needed(model, unit)
     logits, cache = model.run_with_cache(tokens.to(model.W_U.device), names_filter=lambda name: name in names)
     return logits, narrowed(model, cache, unit, Slice(None))

@@ -25,8 +25,8 @@ class Norm:
 
     centred: bool
     eps: float
-    weight: Float[Tensor, "d_model"] | Float[Tensor, "head d_head"] | None = None
-    bias: Float[Tensor, "d_model"] | None = None
+    weight: Float[Tensor, " d_model"] | Float[Tensor, "head d_head"] | None = None
+    bias: Float[Tensor, " d_model"] | None = None
 
     def __call__(self, x: Float[Tensor, "*rows d_model"]) -> Float[Tensor, "*rows d_model"]:
         """x normalised over its last axis, weight and bias applied."""
@@ -95,7 +95,7 @@ class Attention:
     b_Q: Float[Tensor, "head d_head"] | None
     b_K: Float[Tensor, "key_head d_head"] | None
     b_V: Float[Tensor, "key_head d_head"] | None
-    b_O: Float[Tensor, "d_model"] | None
+    b_O: Float[Tensor, " d_model"] | None
     scale: float
     softcap: float | None = None
     window: int | None = None
@@ -178,11 +178,11 @@ class Mlp:
 
     W_in: Float[Tensor, "d_model d_mlp"]
     W_out: Float[Tensor, "d_mlp d_model"]
-    b_in: Float[Tensor, "d_mlp"] | None
-    b_out: Float[Tensor, "d_model"] | None
+    b_in: Float[Tensor, " d_mlp"] | None
+    b_out: Float[Tensor, " d_model"] | None
     activation: Activation
     W_gate: Float[Tensor, "d_model d_mlp"] | None = None
-    b_gate: Float[Tensor, "d_mlp"] | None = None
+    b_gate: Float[Tensor, " d_mlp"] | None = None
     multiplier: float = 1.0
 
     def __call__(self, x: Float[Tensor, "*rows d_model"]) -> Float[Tensor, "*rows d_model"]:
@@ -232,7 +232,7 @@ class Decoder:
     blocks: tuple[Block, ...]
     final_norm: Norm | None
     W_U: Float[Tensor, "d_model d_vocab"]
-    b_U: Float[Tensor, "d_vocab"] | None
+    b_U: Float[Tensor, " d_vocab"] | None
     logit_softcap: float | None
 
     def logits(

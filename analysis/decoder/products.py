@@ -51,7 +51,7 @@ ACTIVATIONS: dict[str, Activation] = {
 def affine(
     x: Float[Tensor, "*rows d_in"],
     weight: Float[Tensor, "d_in d_out"],
-    bias: Float[Tensor, "d_out"] | None,
+    bias: Float[Tensor, " d_out"] | None,
     activation: Activation = _IDENTITY,
 ) -> Float[Tensor, "*rows d_out"]:
     """``activation(x @ weight + bias)``."""

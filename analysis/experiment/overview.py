@@ -37,7 +37,7 @@ def overview_result(request: OverviewRequest, origin: Origin) -> OverviewResult:
     )
 
 
-def _top(bridge: Any, logits: Float[Tensor, "d_vocab"]) -> tuple[tuple[str, float, float], ...]:
+def _top(bridge: Any, logits: Float[Tensor, " d_vocab"]) -> tuple[tuple[str, float, float], ...]:
     """(token, logit, probability) of the most probable next tokens."""
     probabilities = logits.softmax(-1)
     values, ids = logits.topk(min(TOP_TOKENS, len(logits)))

@@ -128,7 +128,7 @@ def _pieces(model: Any, text: str) -> list[int]:
     return model.to_tokens(text, prepend_bos=False, truncate=False)[0].tolist() if text else []
 
 
-def _texts(bridge: Any, ids: Int[Tensor, "pos"]) -> tuple[str, ...]:
+def _texts(bridge: Any, ids: Int[Tensor, " pos"]) -> tuple[str, ...]:
     return tuple(bridge.to_str_tokens(ids))
 
 

@@ -44,7 +44,7 @@ class Metric:
         """The vocabulary entries that are read, None for all."""
         return None
 
-    def per_prompt(self, logits: Float[Tensor, "batch *edge token"]) -> Float[Tensor, "batch *edge"]:
+    def per_prompt(self, logits: Float[Tensor, "batch *edge token"]) -> Float[Tensor, " batch *edge"]:
         """The metric of each prompt (and edge) from the logits of `tokens` at `position`."""
         raise NotImplementedError
 
@@ -84,7 +84,7 @@ class Metric:
                 )
 
 
-def token_ids(name: str, tokens: TokenIds) -> Int[Tensor, "batch"]:
+def token_ids(name: str, tokens: TokenIds) -> Int[Tensor, " batch"]:
     """`tokens` as one or more ids; raises `MetricError` for what is no id in any vocabulary."""
     items: Any = tokens.tolist() if isinstance(tokens, Tensor | np.ndarray) else tokens
     ids = [whole_number(item) for item in (items if isinstance(items, list | tuple) else [items])]

@@ -60,7 +60,7 @@ class LogitDifference(Metric):
         ids = token_ids("answer", self.answer), token_ids("foil", self.foil)
         return torch.stack(torch.broadcast_tensors(*ids), dim=-1)
 
-    def per_prompt(self, logits: Float[Tensor, "batch *edge token"]) -> Float[Tensor, "batch *edge"]:
+    def per_prompt(self, logits: Float[Tensor, "batch *edge token"]) -> Float[Tensor, " batch *edge"]:
         """Answer minus foil."""
         return logits[..., 0] - logits[..., 1]
 
@@ -92,7 +92,7 @@ class Recovery(LogitDifference):
                 "Choose prompts that differ, or the logit difference as metric."
             )
 
-    def per_prompt(self, logits: Float[Tensor, "batch *edge token"]) -> Float[Tensor, "batch *edge"]:
+    def per_prompt(self, logits: Float[Tensor, "batch *edge token"]) -> Float[Tensor, " batch *edge"]:
         """0 at `corrupted`, 1 at `clean`."""
         return (super().per_prompt(logits) - self.corrupted) / (self.clean - self.corrupted)
 
@@ -110,7 +110,7 @@ class AnswerLogProbability(Metric):
         super().__post_init__()
         token_ids("answer", self.answer)
 
-    def per_prompt(self, logits: Float[Tensor, "batch *edge token"]) -> Float[Tensor, "batch *edge"]:
+    def per_prompt(self, logits: Float[Tensor, "batch *edge token"]) -> Float[Tensor, " batch *edge"]:
         """Log-softmax over the whole vocabulary, at the answer."""
         ids = token_ids("answer", self.answer).to(logits.device).expand(len(logits))
         index = ids.view(-1, *(1,) * (logits.ndim - 1)).expand(*logits.shape[:-1], 1)
@@ -121,7 +121,7 @@ class AnswerLogProbability(Metric):
 class AnswerProbability(AnswerLogProbability):
     """``softmax(logits)[answer]``, between 0 and 1."""
 
-    def per_prompt(self, logits: Float[Tensor, "batch *edge token"]) -> Float[Tensor, "batch *edge"]:
+    def per_prompt(self, logits: Float[Tensor, "batch *edge token"]) -> Float[Tensor, " batch *edge"]:
         """Softmax over the whole vocabulary, at the answer."""
         return super().per_prompt(logits).exp()
 
@@ -155,7 +155,7 @@ class KLFromClean(Metric):
                 "run's logits of each prompt at one position."
             )
 
-    def per_prompt(self, logits: Float[Tensor, "batch *edge token"]) -> Float[Tensor, "batch *edge"]:
+    def per_prompt(self, logits: Float[Tensor, "batch *edge token"]) -> Float[Tensor, " batch *edge"]:
         """Sum over the vocabulary of ``p_clean * log(p_clean / p_patched)``."""
         clean = self.clean_logits.to(logits).log_softmax(-1)
         clean = clean.view(len(clean), *(1,) * (logits.ndim - 2), -1)

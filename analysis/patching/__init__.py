@@ -1,8 +1,21 @@
 """Direct path patching: what one head told a later one, of given runs or of an experiment."""
 
-from analysis.patching.all_sources import AllSourcesWork
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import lazy_loader
+
 from analysis.patching.direct_path import get_act_patch_direct_path, get_act_patch_direct_path_all_sources
-from analysis.patching.of_runs import path_result
+
+if TYPE_CHECKING:
+    from analysis.patching.all_sources import AllSourcesWork
+    from analysis.patching.of_runs import path_result
+
+#: Loaded on first use: the public functions need neither a store nor an experiment's runs.
+__getattr__, __dir__, _ = lazy_loader.attach(
+    __name__, submod_attrs={"all_sources": ["AllSourcesWork"], "of_runs": ["path_result"]}
+)
 
 __all__ = [
     "AllSourcesWork",

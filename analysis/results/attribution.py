@@ -30,7 +30,7 @@ class AttributionResult(Result):
 
     request: AttributionRequest
     attribution: Float[np.ndarray, "component pos"]
-    logit_difference: Float[np.ndarray, "pos"]
+    logit_difference: Float[np.ndarray, " pos"]
     bias_difference: float
     labels: tuple[str, ...]
     tokens: tuple[str, ...]
@@ -38,14 +38,14 @@ class AttributionResult(Result):
     n_heads: int
 
     @property
-    def reconstructed(self) -> Float[np.ndarray, "pos"]:
+    def reconstructed(self) -> Float[np.ndarray, " pos"]:
         """What the parts add up to at each position, unembedding bias included."""
         cumulative = self.request.unit == "layer"
         parts = self.attribution[-1] if cumulative else self.attribution.sum(axis=0)
         return parts + self.bias_difference
 
     @property
-    def gap(self) -> Float[np.ndarray, "pos"]:
+    def gap(self) -> Float[np.ndarray, " pos"]:
         """Sum of the parts minus the model's own logit difference; zero up to rounding."""
         return self.reconstructed - self.logit_difference
 

@@ -61,7 +61,7 @@ class Pieces(Protocol[G]):
         """
 
     @property
-    def shares(self) -> Float[np.ndarray, "piece"]:
+    def shares(self) -> Float[np.ndarray, " piece"]:
         """The share of each piece in the whole work."""
 
     @property

@@ -2,6 +2,7 @@
 
 from analysis.sweep.engine import Sweep
 from analysis.sweep.estimate import edge_attribution, edge_attributions
+from analysis.sweep.foreign import foreign_hooks
 from analysis.sweep.gate import Gate, open_gate
 from analysis.sweep.hooked import HookedPath
 from analysis.sweep.patch import Patch
@@ -17,5 +18,6 @@ __all__ = [
     "activations_read",
     "edge_attribution",
     "edge_attributions",
+    "foreign_hooks",
     "open_gate",
 ]

@@ -55,10 +55,11 @@ class RunCache(Mapping[str, Tensor]):
     """
 
     def __init__(
-        self, run: Literal["clean", "corrupted"], cache: Any, tokens: Int[Tensor, "batch pos"], like: Tensor
+        self, run: Literal["clean", "corrupted"], cache: Any, tokens: Int[Tensor, "batch pos"], model: Any
     ) -> None:
-        self._run, self._cache, self._like = run, cache, like
+        self._run, self._cache, self._like = run, cache, model.W_U
         self._shape = tuple(tokens.shape)
+        self._of_a_head = model.cfg.n_heads, model.cfg.d_head
         if not callable(getattr(cache, "__getitem__", None)) or isinstance(
             cache, str | list | tuple | Tensor
         ):
@@ -86,6 +87,16 @@ class RunCache(Mapping[str, Tensor]):
                 f"The {self._run} cache holds {name} of shape {list(value.shape)}, and corrupted_tokens are "
                 f"{self._shape[0]} prompts of {self._shape[1]} tokens. Path patching compares the runs token "
                 "by token: use prompts of equal length, and the cache of the same batch."
+            )
+        if axes == _AXES["hook_z"] and tuple(value.shape[2:]) != self._of_a_head:
+            raise PathscopeError(
+                f"The {self._run} cache holds {name} of {value.shape[2]} heads by {value.shape[3]}, and "
+                f"this model has {self._of_a_head[0]} by {self._of_a_head[1]}. Give a run of this very model."
+            )
+        if not bool(torch.isfinite(value).all()):
+            raise PathscopeError(
+                f"The {self._run} cache holds {name} with values that are not finite, of which no effect can "
+                "be made. Run the model again and look for the division or overflow in it."
             )
         return value.to(self._like)
 

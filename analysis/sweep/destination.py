@@ -43,7 +43,7 @@ class Destination:
     def rows(
         self,
         delta: Float[Tensor, "batch source pos d_model"],
-        source: Int[Tensor, "edge"],
+        source: Int[Tensor, " edge"],
         heads: list[tuple[int, slice]],
     ) -> Float[Tensor, "batch edge query d_model"]:
         """The residual stream after this block for every edge.
@@ -174,7 +174,7 @@ class FoldedEntry:
         return found
 
 
-def normed_entry(block: Block) -> tuple[Float[Tensor, "d_model d_mlp"], Float[Tensor, "d_mlp"]]:
+def normed_entry(block: Block) -> tuple[Float[Tensor, "d_model d_mlp"], Float[Tensor, " d_mlp"]]:
     """W_in and its bias with the norm's own weight and bias folded in."""
     assert block.mlp is not None and block.mlp_norm is not None
     weight, bias, norm = block.mlp.W_in, block.mlp.b_in, block.mlp_norm

@@ -91,7 +91,7 @@ class Sweep:
         pieces = self._pieces if index is None else (self._pieces[index],)
         return sum(self._path.flops(piece) for piece in pieces)
 
-    def shares(self) -> Float[np.ndarray, "piece"]:
+    def shares(self) -> Float[np.ndarray, " piece"]:
         """The share of each piece in the whole work: by operations, or by edges where those are unknown."""
         work = np.array([self.flops(index) for index in range(self.n_pieces)])
         if np.isnan(work).any():

@@ -55,7 +55,7 @@ class FastPath:
 
     def measure(
         self, edges: Edges, check: Check
-    ) -> tuple[Float[np.ndarray, "edge"], Float[np.ndarray, "edge batch"] | None]:
+    ) -> tuple[Float[np.ndarray, " edge"], Float[np.ndarray, "edge batch"] | None]:
         """The metric of every edge of one piece, mean and per prompt pair."""
         values = np.full(len(edges), self.baseline)
         per_pair = None

@@ -118,7 +118,7 @@ class HookedPath:
     def _logits(
         self,
         layer: int,
-        heads: Int[np.ndarray, "edge"],
+        heads: Int[np.ndarray, " edge"],
         projected: Float[Tensor, "edge batch pos head d_head"],
         check: Check,
     ) -> Float[Tensor, "edge batch pos d_vocab"]:
@@ -143,7 +143,7 @@ class HookedPath:
 
 
 def _one_head(
-    heads: Int[np.ndarray, "row"], values: Float[Tensor, "row batch pos head d_head"]
+    heads: Int[np.ndarray, " row"], values: Float[Tensor, "row batch pos head d_head"]
 ) -> Callable[..., Tensor]:
     """A hook that puts of each row's `values` that row's one head in place, and leaves all others."""
     head = torch.as_tensor(heads, device=values.device).repeat_interleave(values.shape[1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import index
 from typing import Any
 
 import torch
@@ -66,8 +67,8 @@ class Patch:
         chosen = None if positions is None else _checked_positions(positions, tokens.shape[1])
         patch = cls(
             gate=open_gate(model, tokens),
-            clean_cache=RunCache("clean", clean_cache, tokens, model.W_U),
-            corrupted_cache=RunCache("corrupted", corrupted_cache, tokens, model.W_U),
+            clean_cache=RunCache("clean", clean_cache, tokens, model),
+            corrupted_cache=RunCache("corrupted", corrupted_cache, tokens, model),
             metric=metric,
             component=component,
             layer_norm=layer_norm,
@@ -139,7 +140,7 @@ def _check_metric(metric: Any, tokens: Int[Tensor, "batch pos"], d_vocab: int) -
 
 def _checked_positions(positions: Any, n_positions: int) -> tuple[int, ...]:
     try:
-        chosen = tuple(int(position) for position in positions)
+        chosen = tuple(index(position) for position in positions)
     except (TypeError, ValueError) as error:
         raise PathscopeError(
             f"positions is {positions!r}, and must be a sequence of token positions."

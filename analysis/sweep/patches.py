@@ -98,7 +98,7 @@ def decoder_writes(patch: Patch, decoder: Decoder) -> SourceWrites:
     )
 
 
-def _chosen(positions: Sequence[int] | None, n_positions: int) -> Bool[Tensor, "pos"]:
+def _chosen(positions: Sequence[int] | None, n_positions: int) -> Bool[Tensor, " pos"]:
     chosen = torch.full((n_positions,), positions is None)
     if positions is not None:
         chosen[list(positions)] = True

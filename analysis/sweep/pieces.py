@@ -47,7 +47,7 @@ class Piece:
 
     index: int
     edges: Edges
-    values: Float[np.ndarray, "edge"]
+    values: Float[np.ndarray, " edge"]
     per_pair: Float[np.ndarray, "edge batch"] | None
 
 

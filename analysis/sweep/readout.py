@@ -12,7 +12,7 @@ from analysis.errors import MetricError
 from analysis.metrics import Metric, PatchingMetric, checked_scalar
 from analysis.sweep.replay import Check, CorruptedRun, Suffix
 
-Values = tuple[Float[np.ndarray, "edge"], Float[np.ndarray, "edge batch"] | None]
+Values = tuple[Float[np.ndarray, " edge"], Float[np.ndarray, "edge batch"] | None]
 
 
 class Readout:
@@ -39,7 +39,7 @@ class Readout:
             return vocabulary * suffix.n_positions
         return vocabulary if self._declared.tokens is None else self._declared.tokens.shape[-1]
 
-    def baseline(self) -> tuple[float, Float[np.ndarray, "batch"] | None]:
+    def baseline(self) -> tuple[float, Float[np.ndarray, " batch"] | None]:
         """The metric of the corrupted run, mean and per prompt."""
         if self._declared is None:
             return checked_scalar(self._metric, self._decoder.logits(self._run.resid_final)), None

@@ -149,7 +149,7 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 def what_the_logits_lose(
     model: Any, part: Float[Tensor, "batch pos d_model"], scale: Tensor
-) -> Float[Tensor, "batch"]:
+) -> Float[Tensor, " batch"]:
     """The logit difference at the last position, with `part` in the last stream and without it."""
 
     def read(taken: Tensor | float) -> Tensor:

@@ -18,7 +18,7 @@ from analysis.charts.pictures import Form, draw
 from analysis.demo_model.examples import EXAMPLES
 from analysis.labels import printable, shown_token
 from analysis.requests import Experiment
-from analysis.results import AttributionResult
+from analysis.results import AttributionRequest, AttributionResult
 from tests.chart_samples import CHARTS, Chart, attribution, overview
 from tests.charts.test_charts import nested
 from tests.hostile import HOSTILE
