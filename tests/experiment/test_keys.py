@@ -185,13 +185,13 @@ def test_runs_are_made_anew_after_an_upgrade_and_for_other_activations(monkeypat
     monkeypatch.setattr(bridge, "run_with_cache", counted)
     names = {"blocks.0.attn.hook_z"}
     for _ in range(2):
-        run_experiment(experiment, cached.open_store(), lambda bridge: names)
+        run_experiment(experiment, open_store(), lambda bridge: names)
     assert len(made) == 2
     if change == "names":
         names = {"blocks.1.attn.hook_z"}
     else:
         monkeypatch.setattr(keys.importlib.metadata, "version", lambda name: "99")
-    runs = run_experiment(experiment, cached.open_store(), lambda bridge: names)
+    runs = run_experiment(experiment, open_store(), lambda bridge: names)
     assert len(made) == 4
     assert names < set(runs.clean.activations)
 
