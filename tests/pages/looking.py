@@ -45,6 +45,12 @@ def table(app: AppTest, number: int = 0) -> pd.DataFrame:
     return pd.DataFrame(app.dataframe[number].value)
 
 
+def written(app: AppTest, number: int = 0) -> pd.DataFrame:
+    """A table of the page as a visitor reads it, where the page writes its numbers itself."""
+    arrow = app.dataframe[number].proto.arrow_data.styler.display_values
+    return convert_arrow_bytes_to_pandas_df(arrow)
+
+
 def headings(app: AppTest, number: int = 0) -> dict[str, str]:
     """Column -> what stands above it, for the columns of a table that are renamed."""
     columns = json.loads(app.dataframe[number].proto.columns)

@@ -8,15 +8,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from streamlit.runtime.context import ContextProxy
 
 from analysis.charts import Theme
 from analysis.charts.themes import PALETTES
-from analysis.results import Result, SanityResult
+from analysis.results import AllSourcesResult, PathResult, SanityResult
 from tests.chart_samples import THEMES
 from tests.charts.drawn import as_number, colour
-from tests.pages.looking import See, captions, chart, headings, metrics, table, texts
+from tests.pages.looking import See, captions, chart, headings, metrics, table, texts, written
 from tests.pages.stored_results import (
     CLEAN_TOKENS,
     CORRUPTED_TOKENS,
@@ -37,7 +38,10 @@ TITLES = {
     "kl_from_clean": "KL divergence from the clean run (nats)",
 }
 UNITS = {metric: title.split("(")[1].rstrip(")") for metric, title in TITLES.items()}
-PATCHING: dict[str, Callable[..., Result]] = {"path_patching": a_path, "all_sources": a_sweep}
+PATCHING: dict[str, Callable[..., PathResult | AllSourcesResult]] = {
+    "path_patching": a_path,
+    "all_sources": a_sweep,
+}
 
 
 def test_the_overview_marks_the_tokens_that_differ_and_no_others(see: See):
@@ -146,11 +150,11 @@ def test_path_patching_lists_and_draws_every_destination_with_its_own_numbers(se
         for layer in range(1, 3)
         for head in range(4)
     }
-    shown = table(app)
-    assert shown["destination"].tolist() == sorted(effects, key=lambda label: -abs(effects[label]))
-    for destination, effect, recovery in shown.itertuples(index=False):
-        assert effect == pytest.approx(effects[destination])
-        assert recovery == pytest.approx(100 * effects[destination] / (clean - corrupted))
+    strongest = sorted(effects, key=lambda label: -abs(effects[label]))
+    assert list(written(app).itertuples(index=False, name=None)) == [
+        (label, f"{effects[label]:+.4f}", f"{100 * effects[label] / (clean - corrupted):+.2f} %")
+        for label in strongest
+    ]
     assert "Strongest destinations of L0H3" in [heading.value for heading in app.subheader]
     marks = chart(app).of("rect", "source", "destination")
     assert {mark.told["source"] for mark in marks} == {"L0H3"}
@@ -165,12 +169,13 @@ def test_all_sources_lists_every_path_with_its_own_numbers(see: See, metric: str
     keep(result)
     app = see("all_sources", metric=metric)
     clean, corrupted = METRICS[metric]
-    shown = table(app)
-    assert len(shown) == 48 and shown["effect"].abs().is_monotonic_decreasing
+    shown = written(app)
+    assert len(shown) == 48 and table(app)["effect"].abs().is_monotonic_decreasing
     for source, destination, _, effect, recovery in shown.itertuples(index=False):
         edge = tuple(int(number) for number in re.findall(r"\d+", source + destination))
-        assert effect == pytest.approx(result.values[edge] - corrupted)
-        assert recovery == pytest.approx(100 * effect / (clean - corrupted))
+        expected = result.values[edge] - corrupted
+        assert effect == f"{expected:+.4f}"
+        assert recovery == f"{100 * expected / (clean - corrupted):+.2f} %"
     assert len({*zip(shown["source"], shown["destination"], strict=True)}) == 48
     assert len(chart(app).of("rect", "source", "destination")) == 48
 
@@ -186,6 +191,31 @@ def test_an_estimate_is_called_one_in_the_table_and_in_the_chart(see: See):
         assert (how == "estimate") == math.isnan(result.values[edge])
     kinds = [mark.told["kind"] for mark in chart(app).of("rect", "source", "kind")]
     assert kinds.count("estimated") == (shown["how"] == "estimate").sum()
+
+
+@pytest.mark.parametrize("page", PATCHING)
+def test_the_table_and_the_chart_agree_on_what_is_below_the_resolution(see: See, page: str):
+    result = PATCHING[page]()
+    keep(replace(result, provenance=replace(result.provenance, resolution=0.7)))
+    app = see(page)
+    shown = {
+        (*head,): (effect, recovery)
+        for *head, effect, recovery in written(app)
+        .drop(columns="how", errors="ignore")
+        .itertuples(index=False)
+    }
+    quiet = {head for head, numbers in shown.items() if "below resolution" in numbers}
+    sizes = np.abs(result.values - result.corrupted_metric)
+    assert 0 < len(quiet) == (sizes < 0.7).sum() < len(shown)
+    assert all(shown[head] == ("below resolution",) * 2 for head in quiet)
+    marks = chart(app).of("rect", "source", "destination")
+    named = ("destination",) if page == "path_patching" else ("source", "destination")
+    drawn = {
+        tuple(mark.told[name] for name in named)
+        for mark in marks
+        if mark.told["effect (logits)"] == mark.told["recovery"] == "below resolution"
+    }
+    assert drawn == quiet
 
 
 def test_recovery_that_is_not_defined_is_a_sentence(see: See):
