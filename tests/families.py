@@ -48,9 +48,10 @@ def write_family(name: str, directory: Path, *, dtype: torch.dtype = torch.float
     model = AutoModelForCausalLM.from_config(config, dtype=dtype)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        for parameter in model.parameters():
+        for path, parameter in model.named_parameters():
             noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64).to(dtype)
-            parameter.copy_(parameter + 0.2 * noise if parameter.ndim == 1 else 0.25 * noise)
+            keeps_start = parameter.ndim == 1 or "norm" in path
+            parameter.copy_(parameter + 0.2 * noise if keeps_start else 0.25 * noise)
     model.save_pretrained(directory)
     tokenizer.save_pretrained(directory)
     return directory

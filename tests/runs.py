@@ -55,7 +55,7 @@ def run_pair(model: Any, clean_tokens: Tensor, corrupted_tokens: Tensor) -> Runs
     return Runs(model, clean_tokens, corrupted_tokens, clean_cache, corrupted_cache)
 
 
-def own_model(directory: str, dtype: torch.dtype) -> Any:
+def own_model(directory: str | Path, dtype: torch.dtype) -> Any:
     """The Hugging Face model in `directory`, as TransformerLens wants it."""
     # The default implementation of experts knows no float64.
     return AutoModelForCausalLM.from_pretrained(
@@ -90,21 +90,26 @@ def family_runs(
     folded: bool = True,
 ) -> Runs:
     """Random prompts whose tokens differ at the positions `differences` and nowhere else."""
+    prompts = random_prompts(batch, differences, n_tokens)
+    return run_pair(family_model(family, dtype, folded), *prompts)
+
+
+def random_prompts(batch: int, differences: tuple[int, ...], n_tokens: int) -> tuple[Tensor, Tensor]:
+    """Clean and corrupted tokens that differ at the positions `differences` and nowhere else."""
     generator = torch.Generator().manual_seed(1)
     clean = torch.randint(1, VOCABULARY_SIZE, (batch, n_tokens), generator=generator)
     corrupted = clean.clone()
     for position in differences:
         corrupted[:, position] = 1 + (clean[:, position] + 60) % (VOCABULARY_SIZE - 1)
-    return run_pair(family_model(family, dtype, folded), clean, corrupted)
+    return clean, corrupted
 
 
 @lru_cache(maxsize=16)
 def computed_in_float64(family: str) -> Runs:
-    """`family_runs` of a model that keeps float64 where its own code would drop to float32.
+    """The default `family_runs` of a model that keeps float64 where its own code would drop to float32.
 
     Norms, attention scores and softmax then hide no error between 1e-15 and 1e-7.
     """
-    runs = family_runs(family)
     model = family_model.__wrapped__(family)
     own = type(model)
 
@@ -114,7 +119,7 @@ def computed_in_float64(family: str) -> Runs:
 
     # A class of its own: a forward on the model itself would be somebody's hook.
     model.__class__ = type(own.__name__, (own,), {"forward": forward})
-    return run_pair(model, runs.clean_tokens, runs.corrupted_tokens)
+    return run_pair(model, *random_prompts(batch=2, differences=(4, 6), n_tokens=9))
 
 
 class KeepFloat64(TorchFunctionMode):

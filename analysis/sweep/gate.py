@@ -121,6 +121,9 @@ def _own_run(
     except RuntimeError as error:
         _raise_if_out_of_memory(error)
         raise
+    except KeyError:
+        # A model without this place has others missing too: `_require_hooks` says which.
+        logits, cache = model.run_with_cache(tokens, names_filter=_needed)
     return logits, dict(cache.items())
 
 

@@ -85,7 +85,8 @@ def source_writes(patch: Patch, W_O: tuple[Tensor, ...], post_norms: tuple[Norm 
                 for z, scale in ((clean, clean_cache[scale]), (corrupted, corrupted_cache[scale]))
             ]
             gain = 1.0 if post_norm.weight is None else post_norm.weight
-            normed[-1] = (write[0] - write[1]).transpose(1, 2) * gain * changed
+            # One scale for all heads: where any of them changed, each writes otherwise.
+            normed[-1] = (write[0] - write[1]).transpose(1, 2) * gain * changed.any(2, keepdim=True)
     return SourceWrites(W_O, tuple(deltas), tuple(normed))
 
 

@@ -10,14 +10,14 @@ import pytest
 import torch
 
 from analysis.errors import PathscopeError
-from analysis.requests import COMPONENTS, LAYER_NORM_MODES
+from analysis.requests import COMPONENTS, LAYER_NORM_MODES, Component, LayerNormMode
 from analysis.sweep import Sweep
 from tests.configurations import EVERY_FAMILY, FAMILIES, NOT_IN_FLOAT64
 from tests.reference import FLOAT32_INSIDE_TOLERANCE, FLOAT64_TOLERANCE, patched_logits
 from tests.runs import Edge, KeepFloat64, computed_in_float64, family_runs, last_logit_difference
 from tests.sweep.support import (
-    FLOAT32_SHARE,
-    bridge_is_the_model,
+    is_the_model,
+    limit_of,
     measure,
     models_of_this_release,
     table,
@@ -28,6 +28,11 @@ from tests.sweep.support import (
 _README = (Path(__file__).parents[2] / "README.md").read_text()
 
 
+#: What is asked of the twelve, and of every other family, in which each component and mode occurs.
+_ALL: list[tuple[Component, LayerNormMode]] = [(c, mode) for c in COMPONENTS for mode in LAYER_NORM_MODES]
+_SOME: list[tuple[Component, LayerNormMode]] = [("q", "exact"), ("k", "frozen"), ("v", "exact")]
+
+
 def _readme() -> list[tuple[str, list[str]]]:
     """Each family that README's tables name, with the other cells of its line."""
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in _README.splitlines()]
@@ -35,30 +40,38 @@ def _readme() -> list[tuple[str, list[str]]]:
     return [(family, row[1:]) for row in rows for family in row[0].split(", ")]
 
 
+def _not_the_model() -> list[str]:
+    """Families of which README says that their bridge is another model."""
+    named = re.search(r"numbers are those of the bridge: ([^.]*)\.", _README)
+    assert named is not None
+    return named.group(1).replace("\n", " ").split(", ")
+
+
 def test_readme_names_every_family_once():
     assert sorted(family for family, _ in _readme()) == sorted(EVERY_FAMILY)
 
 
+@pytest.mark.filterwarnings("ignore:.*ArchitectureAdapter does not support:UserWarning")
+@pytest.mark.filterwarnings("ignore:Block . scales what its norm gives out:UserWarning")
 @pytest.mark.parametrize("family", EVERY_FAMILY)
 def test_a_family_is_what_readme_says(family):
     runs = models_of_this_release()[family]()
     said = dict(_readme())[family]
+    assert is_the_model(runs.model, family) == (family not in _not_the_model())
     if len(said) == 1:
         with pytest.raises(PathscopeError) as refusal:
             Sweep(*runs.arguments, last_logit_difference)
         assert without_names(str(refusal.value)) == said[0]
         return
     assert said[:3] == ["yes"] * 3
-    limit = FLOAT32_SHARE if family in NOT_IN_FLOAT64 else FLOAT64_TOLERANCE
-    # The general path is slow, and one for all families: each mode and component once.
-    some = [("q", "exact"), ("k", "frozen"), ("v", "exact")]
-    everything = [(component, mode) for component in COMPONENTS for mode in LAYER_NORM_MODES]
-    for component, mode in everything if said[3] == "replay" else some:
+    engine = said[3].split(" ")[0]
+    assert (said[3] == f"{engine} (in float32)") == (family in NOT_IN_FLOAT64)
+    for component, mode in _ALL if family in FAMILIES else _SOME:
         with KeepFloat64():
             support = measure(runs, component, mode, edges=2)
-        assert support.engine == said[3]
-        assert support.effect > 1e-4
-        assert support.share <= limit, (component, mode)
+        assert support.engine == engine
+        assert support.effect > 1e-6
+        assert support.share <= limit_of(runs), (component, mode)
 
 
 @pytest.mark.parametrize("component", COMPONENTS)
@@ -105,6 +118,7 @@ def test_transformer_lens_answers_where_it_is_used_as_an_oracle_and_refuses_else
     assert not transformer_lens_answers(family_runs("gemma2"), "q")
 
 
+@pytest.mark.filterwarnings("ignore:Block . scales what its norm gives out:UserWarning")
 def test_the_support_table_says_what_was_measured():
     models = models_of_this_release()
     assert list(models) == list(EVERY_FAMILY)
@@ -125,14 +139,6 @@ def test_the_support_table_says_what_was_measured():
 
 
 def test_the_support_table_marks_what_is_off(monkeypatch):
-    monkeypatch.setattr("tests.sweep.support.FLOAT64_TOLERANCE", 0.0)
+    monkeypatch.setattr("tests.sweep.support.limit_of", lambda runs: 0.0)
     row = table({"GPT-2": lambda: computed_in_float64("gpt2")}).splitlines()[2]
     assert "**no**" in row
-
-
-def test_a_family_whose_bridge_is_another_model_is_named_beside_the_table():
-    named = re.search(r"computes something else .*?: ([^.]*)\.", _README, re.DOTALL)
-    assert named is not None
-    said = [name.strip() for name in named.group(1).replace("\n", " ").split(",")]
-    found = [family for family in EVERY_FAMILY if not bridge_is_the_model(family)]
-    assert said == found
