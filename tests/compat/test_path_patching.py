@@ -92,6 +92,13 @@ def test_the_replay_knows_the_hooked_transformer(name):
     assert sweep.replay_gap is not None and sweep.replay_gap <= 1e-12
 
 
+def test_the_replay_does_not_know_positions_that_only_queries_and_keys_read():
+    """Shortformer adds positions to what q and k are projected from, and not to v's input."""
+    sweep = Sweep(*hooked_runs("shortformer").arguments, last_logit_difference)
+    assert sweep.engine == "hooks"
+    assert sweep.replay_gap is None
+
+
 def test_an_attention_only_model_is_replayed_without_mlps():
     runs = hooked_runs("attention-only")
     assert all(getattr(block, "mlp", None) is None for block in runs.model.blocks)
