@@ -260,3 +260,14 @@ def test_a_failed_load_leaves_the_next_one_alone(folder: Path):
         models.load(str(folder))
     (folder / "model.safetensors").write_bytes(good)
     assert models.load(str(folder)).bridge("a").isfinite().all()
+
+
+@pytest.mark.parametrize("family", ["gpt2 unscaled", "gpt_oss", "opt with projections"])
+def test_a_model_that_transformer_lens_opens_as_another_is_refused(tmp_path: Path, family: str):
+    with pytest.raises(UnsupportedModelError, match=r"opens .* as another model.* Choose a model"):
+        models.load(str(write_family(family, tmp_path)))
+
+
+@pytest.mark.parametrize("family", ["falcon", "granite", "mixtral"])
+def test_a_model_that_it_reproduces_is_not(tmp_path: Path, family: str):
+    assert models.load(str(write_family(family, tmp_path))).name == str(tmp_path)
