@@ -61,8 +61,8 @@ def load(name: str, files: ModelFiles) -> TransformerBridge:
     off = float((_log_probabilities(bridge, model) - own).nan_to_num().abs().max())
     if off > MOST_OFF:
         raise UnsupportedModelError(
-            f"TransformerLens opens {name!r} ({type(model).__name__}) as another model: its predictions differ "
-            f"by up to {off:.2g} nats from the model's own. Choose a model that it reproduces."
+            f"TransformerLens opens {name!r} ({type(model).__name__}) as another model: its predictions "
+            f"differ by up to {off:.2g} nats from the model's own. Choose a model that it reproduces."
         )
     return bridge
 
