@@ -113,19 +113,7 @@ def direct_logit_attribution(
     targets = [token_ids(model, answer_tokens, "answer")]
     if incorrect_tokens is not None:
         targets.append(token_ids(model, incorrect_tokens, "foil"))
-    if cache is None:
-        assert input is not None
-        names = needed(model, unit)
-        logits, source = model.run_with_cache(
-            input_ids(model, input), names_filter=lambda name: name in names
-        )
-        run = narrowed(model, source, unit, positions)
-        probe, logits = run, at_positions(logits, positions, -2)
-    else:
-        # A cache holds no logits to compare with: the model is judged by a few tokens of its own.
-        source, run = cache, narrowed(model, cache, unit, positions)
-        whole = final_residual(narrowed(model, cache, unit, Slice(None)))
-        logits, probe = probed(model, unit, whole.shape[:-1])
+    source, run, probe, logits = _run_and_probe(model, input, cache, unit, positions)
     targets = aligned(targets, final_residual(run).shape[:-1])
     require_plain_readout(model, probe, logits)
     require_finite(logits, targets)
@@ -137,6 +125,28 @@ def direct_logit_attribution(
         require_complete(model, probe, unit, decompose(model, probe, unit)[0], one, eps)
     attribution = parts.attribution[..., 0] if positions.mode == "int" else parts.attribution
     return DirectLogitAttribution(attribution, parts.labels, unit)
+
+
+def _run_and_probe(
+    model: Any,
+    input: Prompts | None,
+    cache: Mapping[str, Tensor] | ActivationCache | None,
+    unit: Unit,
+    positions: Slice,
+) -> tuple[Any, ActivationCache, ActivationCache, Float[Tensor, "batch pos d_vocab"]]:
+    """The run to split, whole and at `positions`, and a run that has logits to judge the model by.
+
+    A cache holds no logits to compare with: the model is then judged by a few tokens of its own.
+    """
+    if cache is not None:
+        whole = final_residual(narrowed(model, cache, unit, Slice(None)))
+        logits, probe = probed(model, unit, whole.shape[:-1])
+        return cache, narrowed(model, cache, unit, positions), probe, logits
+    assert input is not None
+    names = needed(model, unit)
+    logits, source = model.run_with_cache(input_ids(model, input), names_filter=lambda name: name in names)
+    run = narrowed(model, source, unit, positions)
+    return source, run, run, at_positions(logits, positions, -2)
 
 
 class Parts(NamedTuple):
