@@ -20,6 +20,7 @@ class Settings:
     Raises `ValueError` where a variable that should hold a number does not.
     """
 
+    #: Where the store lies, and how much it may hold.
     cache_directory: Path = field(
         default_factory=lambda: Path(os.environ.get("PATHSCOPE_CACHE_DIR") or user_cache_dir("pathscope"))
     )

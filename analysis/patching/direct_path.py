@@ -1,4 +1,4 @@
-"""Direct path patching between attention heads, one source or all of them.
+"""Direct path patching (Wang et al. 2022) between attention heads, one source or all of them.
 
 Both functions keep the signatures of TransformerLens's functions of the same names, add the keyword
 `layer_norm`, and compute through `analysis.sweep`. For source head A = (sl, sh) and destination head

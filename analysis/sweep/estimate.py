@@ -2,8 +2,8 @@
 
 The metric's gradient at a head's own q, k or v input, times the patch that a source head would
 bring there. In exact mode the patch passes the LayerNorm's derivative, since its scale changes
-to first order too. It is an estimate: second-order terms, which softmax and MLPs do have, are
-left out.
+to first order too. It is an estimate (attribution patching of edges, Syed et al. 2023): second-order
+terms, which softmax and MLPs do have, are left out.
 """
 
 from __future__ import annotations
