@@ -1,7 +1,7 @@
 """Errors a person can act on: each names the value, the limit and the way out.
 
-Pages show `str(error)` as plain text and draw one button per remedy; nothing here is ever
-rendered as markdown.
+Pages show `str(error)` as plain text and draw one button per remedy, its label escaped; nothing here
+ever acts as markdown.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ class PathscopeError(ValueError):
 
 
 class PromptError(PathscopeError):
-    """A prompt is empty, too long, or does not align with its partner."""
+    """A prompt is empty, too long, no text or token ids, or does not align with its partner."""
 
 
 class AnswerError(PathscopeError):
-    """An answer or foil is not a single token, or the two are the same."""
+    """An answer or foil is missing, not one token of the model, forbidden by it, or equal to the other."""
 
 
 class ModelError(PathscopeError):
@@ -43,11 +43,11 @@ class ModelError(PathscopeError):
 
 
 class UnsupportedModelError(ModelError, NotImplementedError):
-    """The model loads, but the analysis is not defined for its architecture."""
+    """A model whose files are whole cannot be opened as it is, or the analysis is not defined for it."""
 
 
 class MetricError(PathscopeError):
-    """A patching metric returned something other than one finite number per prompt."""
+    """A metric does not fit the prompts or the vocabulary, or does not give one finite number."""
 
 
 class StoreError(PathscopeError):
@@ -59,4 +59,4 @@ class PictureError(PathscopeError):
 
 
 class Cancelled(PathscopeError):
-    """A sweep was stopped on request before it finished."""
+    """Long work was stopped on request before it finished."""

@@ -7,7 +7,7 @@ from jaxtyping import Bool
 
 
 def causal_edges(n_layers: int, n_heads: int) -> Bool[np.ndarray, "layer head layer head"]:
-    """Which (source, destination) pairs of heads have a causal path.
+    """Which (source, destination) pairs of heads have a causal path: True at [sl, sh, dl, dh] where dl > sl.
 
     >>> int(causal_edges(12, 12).sum())
     9504

@@ -1,8 +1,9 @@
 """What may be asked: the words of every question, and what a kind of question is.
 
 A request is frozen, hashable and made of plain values. It names everything that its result depends
-on apart from the model's weights and the library versions, which `analysis.experiment` adds when it
-makes the key. The kinds that there are stand in `analysis.results`, each beside its result.
+on apart from the content of the model's files, the version of the result's definition and the releases
+of the libraries, which `analysis.experiment` adds when it makes the key. The kinds that there are stand
+in `analysis.results`, each beside its result.
 """
 
 from __future__ import annotations
@@ -11,10 +12,15 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Generic, Literal, TypeVar, get_args, get_origin
 
+#: Which of its inputs the destination head of a path reads the patch by. TransformerLens's word; what a
+#: model is split into by attribution is called a part.
 Component = Literal["q", "k", "v"]
+#: Whether the LayerNorm before the patched input keeps the corrupted run's scale, or is recomputed. Only
+#: this is called exact: an effect that is no estimate is called measured.
 LayerNormMode = Literal["frozen", "exact"]
 MetricName = Literal["logit_difference", "answer_log_probability", "answer_probability", "kl_from_clean"]
 Run = Literal["clean", "corrupted"]
+#: Into what parts attribution splits a logit; "component" are embeddings, attention and MLP outputs.
 Unit = Literal["component", "layer", "head"]
 
 COMPONENTS: tuple[Component, ...] = ("q", "k", "v")
@@ -58,7 +64,7 @@ class Request(Generic[R]):
 
     A kind is declared by its class alone: the fields that tell one question from another, the result
     in brackets, and the class attributes below. Names of functions are ``module:name``, resolved only
-    when there is something to compute.
+    when there is something to compute. Declaring a second kind of the same name raises `TypeError`.
     """
 
     experiment: Experiment

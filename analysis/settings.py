@@ -15,8 +15,12 @@ def _integer(name: str, default: int) -> int:
 
 @dataclass(frozen=True)
 class Settings:
-    """Read once per process by `settings()`; every size is in bytes, every time in seconds."""
+    """Read from the environment when it is made; every size is in bytes, every time in seconds.
 
+    Raises `ValueError` where a variable that should hold a number does not.
+    """
+
+    #: Where the store lies, and how much it may hold.
     cache_directory: Path = field(
         default_factory=lambda: Path(os.environ.get("PATHSCOPE_CACHE_DIR") or user_cache_dir("pathscope"))
     )
@@ -32,7 +36,7 @@ class Settings:
     queue_length: int = field(default_factory=lambda: _integer("PATHSCOPE_QUEUE", 16))
     #: Seconds a sweep goes on after its last watcher left; negative: it always finishes.
     grace_seconds: float = field(default_factory=lambda: float(os.environ.get("PATHSCOPE_GRACE", -1)))
-    #: Largest absolute difference in logits, relative to the largest logit, that the replay may show.
+    #: How far a replayed logit may be off, as a share of the spread of its row's ordinary logits.
     replay_tolerance: float = 1e-4
 
 

@@ -1,4 +1,4 @@
-"""Compute and store everything that the ready examples show: ``python -m analysis.warm``.
+"""Compute and store what the ready examples show at the default choices: ``python -m analysis.warm``.
 
 Run it once before opening a hosted demo, or after an upgrade. What is stored already is not
 computed again, and an interrupted run goes on from where it stood.
@@ -31,7 +31,10 @@ _POLL_SECONDS = 0.05
 
 
 def requests_of(example: Example) -> Iterator[Request[Any]]:
-    """What the pages ask for when `example` is opened; single sources are rows of the sweeps."""
+    """What the pages ask for when `example` is opened: every unit, run and patched input, else the defaults.
+
+    Single sources are rows of the sweeps.
+    """
     experiment = Experiment(DEMO, example.clean, example.corrupted, example.answer, example.foil)
     yield OverviewRequest(experiment)
     yield from (AttributionRequest(experiment, unit, run) for run in RUNS for unit in UNITS)

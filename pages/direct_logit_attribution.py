@@ -1,4 +1,4 @@
-"""Which component wrote the answer: direct logit attribution."""
+"""Which part of the model wrote the answer: direct logit attribution."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def parts(result: AttributionResult, position: int | None) -> alt.LayerChart:
 
 
 def top_table(result: AttributionResult, position: int | None) -> pd.DataFrame:
-    """Components by absolute attribution; the mean over positions is never taken."""
+    """Parts by absolute attribution, one row for each position shown; no mean over positions is taken."""
     table = result.table(position)
     order = np.argsort(-table["attribution"].abs().to_numpy(), kind="stable")
     return table.iloc[order].reset_index(drop=True)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def metrics_table(result: OverviewResult) -> pd.DataFrame:
-    """Every metric on both runs; the difference is what patching can move."""
+    """Every metric on both runs, each in its own unit."""
     import pandas as pd
 
     return pd.DataFrame(

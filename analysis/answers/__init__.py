@@ -1,4 +1,4 @@
-"""The memoized entry points that pages call: looked up, or computed once."""
+"""What pages call: a result looked up in the store, or computed once and stored."""
 
 from analysis.answers.lookup import Answer, answer, remember, result_key, stored
 

@@ -1,4 +1,4 @@
-"""The memoized entry points that pages call: look a result up, or have it computed once.
+"""What pages call: look a result up in the store, or have it computed once and stored.
 
 Importing this module, and `stored`, load neither torch nor transformer_lens: a stored result is
 shown before any model is loaded.
@@ -67,9 +67,9 @@ def _found(request: Request[R], store: Store) -> Answer[R] | None:
 def answer(request: Request[R]) -> Answer[R]:
     """The result of `request`: looked up, else computed once and stored.
 
-    Everyone who asks for the same meanwhile waits for the one computation. Sweeps over all
-    sources are the business of `analysis.jobs`. Raises `PathscopeError` with a sentence for
-    whatever is wrong with the request.
+    Everyone who asks for the same meanwhile waits for the one computation. Long work is done in one
+    go here; in the background, and in pieces that are kept, it is the business of `analysis.jobs`.
+    Raises `PathscopeError` with a sentence for whatever is wrong with the request.
     """
     found = stored(request)
     if found is not None:

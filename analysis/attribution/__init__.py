@@ -1,4 +1,4 @@
-"""Direct logit attribution: which component wrote the answer."""
+"""Direct logit attribution: which part of a model wrote the answer."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Whether the parts of a run add up to what its logits are read from, judged in the logits asked for.
 
-A hook, a scaled stream or an unread part writes something that belongs to no listed component. How
+A hook, a scaled stream or an unread part writes something that belongs to no listed part. How
 large that is in the residual stream says nothing: a dimension of size 1000 hides what moves the
 answer. So what the parts miss is read out like the parts themselves, and must be rounding.
 """

@@ -1,12 +1,12 @@
-"""Direct logit attribution: which component wrote the answer.
+"""Direct logit attribution: which part of a model wrote the answer.
 
-The final residual stream is a sum of what the components wrote, and a logit is linear in it once
-the final norm's scale is taken from the run: component c contributes
+The final residual stream is a sum of what its parts wrote, and a logit is linear in it once the final
+norm's scale is taken from the run: part c contributes
 
     attribution[c] = (write_c / scale) @ (W_U[:, answer] - W_U[:, incorrect])
 
 (with the mean over d_model taken off `write_c` first where the final norm is a LayerNorm). The
-unembedding bias belongs to no component, so all parts together give
+unembedding bias belongs to no part, so all parts together give
 ``logit[answer] - logit[incorrect] - (b_U[answer] - b_U[incorrect])``. Where the model caps its
 final logits (Gemma 2), this is the logit before the cap, the only one that is a sum.
 """
@@ -55,7 +55,7 @@ class DirectLogitAttribution:
     unit: Unit
 
     def top(self, k: int = 5) -> list[tuple[str, float]]:
-        """The `k` components with the highest attribution, averaged over batch and positions.
+        """The `k` parts with the highest attribution, averaged over batch and positions, in logits.
 
         >>> parts = DirectLogitAttribution(torch.tensor([0.5, -2.0, 1.5]), ["embed", "L0H0", "L0H1"], "head")
         >>> parts.top(2)
@@ -94,7 +94,8 @@ def direct_logit_attribution(
     Where a block norms its attention output, a head's write is its share of the normed output.
 
     Raises `ValueError` where `unit` is unknown, an answer, or both `input` and `cache`, are
-    missing, a token or position does not exist, the logit asked for is not finite, any part of the
+    missing, the input is too long or of unequal lengths, the cache lacks an activation or is of another
+    model, a token or position does not exist, the logit asked for is not finite, any part of the
     model is in training mode, or a bridge is not in compatibility mode or its final norm not folded
     into `W_U`; `NotImplementedError` on hybrid blocks (Mamba, state space, linear attention,
     convolution), where logits are read in another way than by final norm and unembedding, and where

@@ -27,7 +27,10 @@ def activations_read(bridge: Any) -> set[str]:
 
 
 def whole_attribution(request: AttributionRequest, origin: Origin) -> AttributionResult:
-    """`attribution_result`, refused by `UnsupportedModelError` where its parts miss the whole."""
+    """`attribution_result`, refused by `UnsupportedModelError` where its parts miss the whole.
+
+    Raises `AnswerError` where the logit of the answer or foil is not finite.
+    """
     result = attribution_result(request, origin)
     require_whole(result, getattr(origin.runs, request.run).logits)
     return result
@@ -35,10 +38,10 @@ def whole_attribution(request: AttributionRequest, origin: Origin) -> Attributio
 
 @torch.no_grad()
 def attribution_result(request: AttributionRequest, origin: Origin) -> AttributionResult:
-    """What each component contributes to answer minus foil, from the run's stored activations.
+    """What each part contributes to answer minus foil, in logits, from the run's stored activations.
 
-    Raises `UnsupportedModelError` where the architecture does not split by the request's unit. That
-    the parts add up to the run's own logits is left to `require_whole`.
+    Raises `UnsupportedModelError` where the architecture does not split by the request's unit, and what
+    `require_readable` raises. That the parts add up to the run's own logits is left to `require_whole`.
     """
     runs, bridge = origin.runs, origin.runs.model.bridge
     run: Run = getattr(runs, request.run)

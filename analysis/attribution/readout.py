@@ -26,7 +26,11 @@ _POSITIONS_AT_ONCE = 256
 
 
 def require_readable(model: Any) -> None:
-    """Raise unless every logit is the final norm's output, without gain, times `W_U` plus `b_U`."""
+    """Refuse a model whose parts do not promise logits of final norm without gain, times `W_U`, plus `b_U`.
+
+    Raises `UnsupportedModelError` for hybrid blocks and a projection before `W_U`; `PathscopeError` for a
+    bridge outside compatibility mode, training mode, and a final norm that is not folded.
+    """
     if isinstance(model, TransformerBridge):
         _require_attention_and_mlp(model)
         if not getattr(model, "compatibility_mode", False):

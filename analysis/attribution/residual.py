@@ -121,7 +121,7 @@ def narrowed(model: Any, cache: Activations, unit: Unit, positions: Slice) -> Ac
 
 
 def precision(cache: Activations, model: Any) -> float:
-    """One unit in the last place of whatever is coarser, the model or the run that `cache` holds."""
+    """The machine epsilon of whatever is coarser, the model or the run that `cache` holds."""
     final = cache[f"{_blocks(model)[-1]}hook_resid_post"]
     return max(torch.finfo(values.dtype).eps for values in (final, model.W_U))
 

@@ -20,7 +20,10 @@ Tokens: TypeAlias = (
 
 
 def input_ids(model: Any, input: Prompts) -> Int[Tensor, "batch pos"]:
-    """Token ids to run; prompts of unequal length are refused, since `pos` would meet the padding."""
+    """Token ids to run; prompts of unequal length are refused, since `pos` would meet the padding.
+
+    Raises `PromptError` for anything that is not a batch of prompts that this model can read.
+    """
     texts = _texts(input)
     ids: Tensor | None = _whole_numbers(input) if texts is None else _tokenized(model, texts)
     if ids is None:
@@ -94,7 +97,10 @@ def _whole_numbers(values: Any) -> Tensor | None:
 
 
 def aligned(targets: list[Tensor], shape: torch.Size) -> list[Tensor]:
-    """`targets` with axes that broadcast against ``[*batch pos]``, and all of one shape."""
+    """`targets` with axes that broadcast against ``[*batch pos]``, and all of one shape.
+
+    Raises `AnswerError` where one does not.
+    """
     found = []
     for ids in targets:
         batched = len(shape) == 2 and ids.ndim == 1 and len(ids) == shape[0]

@@ -39,7 +39,7 @@ def reach(values: Float[np.ndarray, "..."], resolution: float | None = None) -> 
     """The largest absolute finite value, the end of a symmetric scale.
 
     Never below `resolution`, so that no scale is stretched over rounding; 1 where all are zero and
-    exact.
+    there is no resolution.
     """
     finite = np.abs(values[np.isfinite(values)])
     return float(f"{max(finite.max(initial=0.0), resolution or 0.0):.5g}") or 1.0

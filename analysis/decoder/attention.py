@@ -25,7 +25,8 @@ from analysis.decoder.norm import read_norm
 def read_attention(model: Any, layer: int, cache: Mapping[str, Tensor]) -> Attention:
     """The attention layer of block `layer`; `cache` as for `read_decoder`.
 
-    W_O and b_O are what a head adds to the residual stream: scaled where the model scales that.
+    W_O and b_O are what a head adds to the residual stream: scaled where the model scales that. Raises
+    `UnknownArchitecture`.
     """
     module, cfg = model.blocks[layer].attn, model.cfg
     if module.W_Q.ndim != 3 or module.W_Q.shape[0] != cfg.n_heads:

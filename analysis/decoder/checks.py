@@ -1,4 +1,4 @@
-"""What every analysis refuses before any work is done."""
+"""What the analyses refuse before any work is done: path patching both, attribution training mode alone."""
 
 from __future__ import annotations
 

@@ -150,7 +150,7 @@ class Attention:
     def pattern(
         self, scores: Float[Tensor, "*rows query key"], visible: Bool[Tensor, "query key"]
     ) -> Float[Tensor, "*rows query key"]:
-        """Attention probabilities from raw ``q . k`` products; overwrites `scores` when it may."""
+        """Attention probabilities from raw ``q . k`` products, over the `visible` keys of each query."""
         scores = scores * self.scale
         if self.softcap is not None:
             scores = self.softcap * torch.tanh(scores / self.softcap)
@@ -165,7 +165,7 @@ class Attention:
         return seen if self.window is None else seen & (query - key < self.window)
 
     def output(self, z: Float[Tensor, "*rows head d_head"]) -> Float[Tensor, "*rows d_model"]:
-        """The layer's write before any post-norm: sum over heads of ``z @ W_O``, plus b_O."""
+        """The layer's output before any post-norm: sum over heads of ``z @ W_O``, plus b_O."""
         return affine(z.flatten(-2), self.W_O.flatten(0, 1), self.b_O)
 
 

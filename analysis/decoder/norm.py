@@ -9,7 +9,10 @@ from analysis.decoder.layers import Norm
 
 
 def read_norm(module: Any, cfg: Any) -> Norm:
-    """The norm in `module`; all norms of a model are of the kind that `cfg` names."""
+    """The norm in `module`; all norms of a model are of the kind that `cfg` names.
+
+    Raises `UnknownArchitecture` for a kind that is neither LayerNorm nor RMSNorm.
+    """
     kind = str(cfg.normalization_type or "")
     if not kind.startswith(("LN", "RMS")):
         raise UnknownArchitecture(f"normalization_type {cfg.normalization_type!r} is not LN or RMS")

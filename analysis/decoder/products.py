@@ -1,7 +1,7 @@
 """Matrix products with bias and activation, fused into one pass where the device has that.
 
 On the CPU in float32, oneDNN multiplies, adds the bias and applies the activation while the tile
-is still in registers; that is exact float32 arithmetic, about a tenth faster than the plain product and
+is still in registers; that is full float32 arithmetic, about a tenth faster than the plain product and
 spares a pass over the hidden layer. Everywhere else the same formula runs as separate operations.
 """
 

@@ -2,8 +2,7 @@
 
 A value computed from other weights, another request, another definition, another release of a
 library or of Pathscope or another schema has another key, and is therefore never served in place of
-the one asked for. Nothing here
-imports torch: a stored result can be found before any model is loaded.
+the one asked for. Nothing here imports torch: a stored result can be found before any model is loaded.
 """
 
 from __future__ import annotations
@@ -57,7 +56,8 @@ def request_content(request: Request[Any], *, download: bool = True) -> dict[str
     """Everything that the result of `request` depends on, as plain JSON values.
 
     The model's name is left out: two names of the same files share their results. The token ids
-    follow from the texts and the tokenizer's files, which the fingerprint covers.
+    follow from the texts and the tokenizer's files, which the fingerprint covers. Raises `ModelError`
+    as `model_content` does.
     """
     fields = request_to_json(request)
     experiment = dict(fields.pop("experiment"))
@@ -72,6 +72,6 @@ def request_content(request: Request[Any], *, download: bool = True) -> dict[str
 
 
 def run_content(fingerprint: str, dtype: str, token_ids: list[int]) -> dict[str, Any]:
-    """Everything that the activations of one run depend on."""
+    """Everything that the activations of one run depend on, as plain JSON values."""
     model = {"fingerprint": fingerprint, "dtype": dtype, "processing": PROCESSING}
     return {"model": model, "tokens": token_ids, "definition": RUNS_VERSION, "versions": versions()}

@@ -48,7 +48,7 @@ class PromptPair:
 
     @property
     def identical(self) -> bool:
-        """Whether the prompts are the same tokens: then every patching effect is exactly zero."""
+        """Whether the prompts are the same tokens: then every patching effect is zero by definition."""
         return not self.differences
 
 
@@ -57,8 +57,8 @@ def prepare(bridge: Any, experiment: Experiment) -> PromptPair:
 
     Raises `PromptError` for an empty prompt, one past the context length, or two of different
     token lengths; `AnswerError` for an answer or foil that is not exactly one token, and for an
-    answer equal to the foil. Where a small change would mend it, the error carries it as a
-    `Remedy` that has been tried. Identical prompts are allowed.
+    answer equal to the foil; `ModelError` for a tokenizer of another model. Where a small change would
+    mend it, the error carries it as a `Remedy` that has been tried. Identical prompts are allowed.
     """
     clean = _prompt(bridge, experiment, "clean")
     corrupted = _prompt(bridge, experiment, "corrupted")
@@ -89,9 +89,10 @@ def tokenize(bridge: Any, prompt: str) -> Int[Tensor, "1 pos"]:
 
 
 def single_token(model: Any, text: str, role: AnswerRole) -> int:
-    """The id of `text` as one token; `AnswerError` naming its pieces where it is several.
+    """The id of `text` as one token.
 
-    `role` says which field an offered remedy changes, and how the error calls it.
+    `role` says which field an offered remedy changes, and how the error calls it. Raises `AnswerError`
+    where it is empty or several tokens, which are named; `ModelError` where the model has no tokenizer.
     """
     if model.tokenizer is None:
         raise ModelError(f"This model has no tokenizer: give the {role} as a token id instead of {text!r}.")

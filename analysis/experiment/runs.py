@@ -27,7 +27,9 @@ _LOGITS = "logits"
 
 
 class Activations(Mapping[str, Tensor]):
-    """Activations by TransformerLens name, each read from the store's memory map when asked for."""
+    """Activations by TransformerLens name, each copied when it is asked for, from the store's memory map
+    or from a run that has just been made.
+    """
 
     def __init__(self, arrays: Mapping[str, np.ndarray], device: str) -> None:
         self._arrays, self._device = arrays, device
@@ -72,7 +74,7 @@ _model_locks: dict[str, threading.RLock] = {}
 def alone_with(model: LoadedModel) -> threading.RLock:
     """The lock to hold while `model` runs, tokenizes, or carries hooks.
 
-    Hooks live on the model itself: two threads that run it at once would cache each other's
+    Hooks live on the model itself: two threads that run it at once would keep each other's
     activations and patch each other's rows.
     """
     return _model_locks.setdefault(model.fingerprint, threading.RLock())

@@ -43,7 +43,8 @@ Steps = Callable[[LongRequest[G], Callable[[], bool]], Iterator[Step[G]]]
 class JobSnapshot(Generic[G_co]):
     """A job at one moment.
 
-    `queue_position` counts the jobs that wait before this one. `result` grows while the job is
+    `queue_position` counts the jobs that wait before this one. `seconds_left` is None until there is a
+    pace to judge it by. `result` grows while the job is
     running, and is whole once `state` is "done". `error` is a sentence where the job failed or was
     stopped by the server, `remedies` what would mend it. `note` is a sentence about the store: what
     was resumed from it, or why something could not be stored, and `stored` is False once a finished
@@ -77,7 +78,7 @@ class JobSnapshot(Generic[G_co]):
 
 
 class Job(Generic[G]):
-    """Work that belongs to the process; any number of pages may watch, and one may cancel it."""
+    """Work that belongs to the process; any number of pages may watch, and any of them may cancel it."""
 
     def __init__(self, request: LongRequest[G], steps: Steps[G] | None = None) -> None:
         self.request, self._steps = request, steps

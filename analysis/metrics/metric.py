@@ -49,7 +49,10 @@ class Metric:
         raise NotImplementedError
 
     def __call__(self, logits: Float[Tensor, "batch pos d_vocab"]) -> Float[Tensor, ""]:
-        """Mean over the batch, from full logits. Raises `MetricError` for a missing position."""
+        """Mean over the batch, from full logits.
+
+        Raises `MetricError` for a missing position, and for ids that fit neither vocabulary nor batch.
+        """
         self.check_position(logits.shape[1])
         self.check(len(logits), logits.shape[-1])
         read = logits[:, self.position]

@@ -119,7 +119,7 @@ class AnswerLogProbability(Metric):
 
 @dataclass(frozen=True, eq=False)
 class AnswerProbability(AnswerLogProbability):
-    """``softmax(logits)[answer]``, between 0 and 1."""
+    """``softmax(logits)[answer]``, a probability between 0 and 1."""
 
     def per_prompt(self, logits: Float[Tensor, "batch *edge token"]) -> Float[Tensor, " batch *edge"]:
         """Softmax over the whole vocabulary, at the answer."""

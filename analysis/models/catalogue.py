@@ -59,7 +59,7 @@ def entries() -> tuple[CatalogueEntry, ...]:
 
 
 def fingerprint(name: str) -> str:
-    """SHA-256 over the content of the configuration, weight and tokenizer files of `name`.
+    """SHA-256 over names and contents of the configuration, weight and tokenizer files of `name`.
 
     Needs no torch; downloads the files where they are not here yet. Raises `ModelError`.
     """
@@ -76,7 +76,7 @@ def load(name: str) -> LoadedModel:
 
     Any number of threads may ask at once: one of them loads, the others wait for it. Raises
     `ModelError` with a sentence to act on, `UnsupportedModelError` where the files are whole but
-    the architecture is not one whose attention heads can be read.
+    TransformerLens cannot open the model, opens it as another one, or finds no causal attention in it.
     """
     name = name.strip()
     files = model_files.find(name)

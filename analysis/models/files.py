@@ -53,7 +53,10 @@ _WHAT_A_FOLDER_HOLDS = "A Hugging Face model folder holds config.json, model.saf
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """The files of one model that decide its numbers, all of them present."""
+    """The files of one model that decide its numbers, all of them present.
+
+    An index of weights stands among `weights`, before the files that it names.
+    """
 
     config: Path
     weights: tuple[Path, ...]

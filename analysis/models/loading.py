@@ -47,8 +47,9 @@ MOST_OFF = 0.01
 def load(name: str, files: ModelFiles) -> TransformerBridge:
     """The model in `files`, ready to run: evaluation mode, compatibility mode, no gradients on its weights.
 
-    Raises `ModelError`, or `UnsupportedModelError` where its attention heads cannot be read; `name`
-    is what it is called there.
+    Raises `ModelError`; `UnsupportedModelError` where TransformerLens cannot open it, where it is not a
+    causal decoder, and where the bridge's predictions are off by more than `MOST_OFF`. `name` is what
+    the model is called there.
     """
     config = model_files.read_json(files.config, name)
     model_files.check_weights(files, name)

@@ -1,4 +1,7 @@
-"""Direct path patching: what one head told a later one, of given runs or of an experiment."""
+"""Direct path patching, the only patching here: what one head told a later one.
+
+Of given runs, by the public functions, or of an experiment, as a result.
+"""
 
 from __future__ import annotations
 

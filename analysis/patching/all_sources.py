@@ -39,8 +39,8 @@ class AllSourcesWork:
 class AllSourcesPieces:
     """A sweep over all sources in pieces: each holds ``"edges"`` [edge 4] and their ``"values"``.
 
-    `content` names the order, the memory budget, the engine's path and how many edges there are; all
-    of them decide which edges a piece holds or the last bits of what is measured for them.
+    `content` names the order, the memory budget, which engine computes and how many edges there are;
+    all of them decide which edges a piece holds or the last bits of what is measured for them.
     """
 
     def __init__(

@@ -1,14 +1,17 @@
-"""Direct path patching between attention heads, one source or all of them.
+"""Direct path patching (Wang et al. 2022) between attention heads, one source or all of them.
 
-Both functions keep the signatures of TransformerLens's functions of the same names, and compute
-through `analysis.sweep`. For source head A = (sl, sh) and destination head B = (dl, dh), dl > sl:
+Both functions keep the signatures of TransformerLens's functions of the same names, add the keyword
+`layer_norm`, and compute through `analysis.sweep`. For source head A = (sl, sh) and destination head
+B = (dl, dh), dl > sl:
 
     delta = (z_clean - z_corrupted)[A] @ W_O[A]
     frozen:  c = c_corrupted + (delta / ln1_scale_corrupted) @ W_c[B]
     exact:   c = LN1(resid_pre_corrupted + delta) @ W_c[B] + b_c[B]
 
-for c in q, k, v. Only B's own input c sees the patch; everything after B recomputes. Left out: A's
-effect on B through any head or MLP between them, which is what makes the path direct.
+for c in q, k, v, before any clip, q/k norm and rotary. Where a block norms its attention output (Gemma
+2), delta is the difference of the normed writes, each at its own run's scale. Only B's own input c sees
+the patch; everything after B recomputes. Left out: A's effect on B through any head or MLP between
+them, which is what makes the path direct.
 """
 
 from __future__ import annotations
@@ -45,8 +48,11 @@ def get_act_patch_direct_path(
     of the corrupted run with that one path patched, in the metric's unit and the model's dtype;
     0.0 where ``dl <= src_layer``, which is no measurement. `verbose` shows a progress bar.
 
-    Raises `PathscopeError` for an unknown component, mode or source head, and `MetricError` for a
-    metric that is not one finite number. Warns in frozen mode if LayerNorm is not folded.
+    Raises `PathscopeError` for an unknown component, mode or source head, for caches that do not fit
+    the tokens, and for half-precision weights or a model in training mode; `PromptError` for tokens
+    that the model cannot read; `MetricError` for a metric that is not one finite number;
+    `UnsupportedModelError` where direct paths are not defined. Warns in frozen mode if LayerNorm is not
+    folded, and where `corrupted_cache` is not the run of `corrupted_tokens`.
     """
     every = _sweep(
         model,

@@ -49,7 +49,7 @@ class Patching:
         sources: Sequence[tuple[int, int]] | None = None,
         order: Int[np.ndarray, "edge 4"] | None = None,
     ) -> Sweep:
-        """The sweep of this request, over all sources or some, promising edges first."""
+        """The sweep of this request, over all sources or some, the edges of `order` first."""
         request = self._request
         with alone_with(self._runs.model):
             return Sweep(
@@ -110,7 +110,10 @@ class Patching:
 
 
 def path_result(request: PathRequest, origin: Origin) -> PathResult:
-    """The effects of one source head on every later one. Raises `PathscopeError` for a head that is none."""
+    """The metric with each path from one source head patched, one at a time.
+
+    Raises `PathscopeError` for a source head that the model does not have.
+    """
     patching = Patching(origin.runs, request)
     sweep = patching.sweep(sources=[(request.source_layer, request.source_head)])
     values = np.full(patching.shape, np.nan)

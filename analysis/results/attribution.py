@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 class AttributionResult(Result):
     """Direct logit attribution of the logit difference answer - foil, in logits.
 
-    `attribution[c, p]` is component c's direct contribution at position p. `logit_difference[p]`
-    is the model's own; `bias_difference` is `b_U[answer] - b_U[foil]`, which no component writes.
-    For units `component` and `head` the column sums to `logit_difference - bias_difference`; for
-    `layer` the entries are cumulative and the last one alone does.
+    `attribution[c, p]` is the direct contribution of part c, called `labels[c]`, at position p;
+    positive pushes towards the answer. `logit_difference[p]` is the model's own, before the cap where
+    it caps its logits; `bias_difference` is `b_U[answer] - b_U[foil]`, which no part writes. For units
+    `component` and `head` the column sums to `logit_difference - bias_difference`; for `layer` the
+    entries are cumulative and the last one alone is that.
     """
 
     arrays: ClassVar[tuple[str, ...]] = ("attribution", "logit_difference")
@@ -63,8 +64,9 @@ class AttributionResult(Result):
         return position % n_positions
 
     def table(self, position: int | None = None) -> pd.DataFrame:
-        """Long form, one row per component (and position when `position` is None).
+        """Long form, one row per part (and position when `position` is None).
 
+        Columns: component (the part's label), position, token, attribution in logits, below_resolution.
         Raises `PathscopeError` for a position that the prompt does not have.
         """
         import pandas as pd

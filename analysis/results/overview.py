@@ -14,10 +14,9 @@ class OverviewResult(Result):
 
     `clean_tokens[i]` and `corrupted_tokens[i]` are the texts at the same position. `differences` are
     the positions at which the two prompts have different token ids: two tokens may show as the same
-    text and not be the same. The top lists hold
-    `(token, logit, probability)` of the next token, most probable first. `metrics` maps each
-    metric's name to its value on the clean and on the corrupted run. `n_layers` and `n_heads`
-    are the model's, so that pages can offer source heads.
+    text and not be the same. The top lists hold `(token, logit, probability)` of the next token, most
+    probable first. `metrics` maps each metric's name to its value on the clean and on the corrupted
+    run, in its own unit. `n_layers` and `n_heads` are the model's, so that pages can offer source heads.
     """
 
     request: OverviewRequest
@@ -33,7 +32,7 @@ class OverviewResult(Result):
 
 @dataclass(frozen=True)
 class OverviewRequest(Request[OverviewResult]):
-    """Tokens, predictions and the metric of both runs."""
+    """Tokens, predictions and every metric of both runs."""
 
     computed_by = "analysis.experiment:overview_result"
     version = 1

@@ -34,7 +34,10 @@ class PatchingResult(Result):
     corrupted_tokens: tuple[str, ...]
 
     def recovery(self, effect: np.ndarray) -> np.ndarray:
-        """`effect` on the scale 0 = corrupted, 1 = clean; NaN where the runs do not differ."""
+        """`effect` on the scale 0 = corrupted run, 1 = clean run; no unit.
+
+        NaN where the metric is the same on both runs.
+        """
         span = self.clean_metric - self.corrupted_metric
         return effect / span if span else np.full_like(effect, np.nan)
 
@@ -43,7 +46,8 @@ class PatchingResult(Result):
 class PathResult(PatchingResult):
     """One source head to every later head.
 
-    `values[dl, dh]` is the metric with the path patched, NaN where there is no causal path.
+    `values[dl, dh]` is the metric, in its own unit, with the path patched; NaN where there is no
+    causal path.
     """
 
     arrays: ClassVar[tuple[str, ...]] = ("values",)
@@ -57,7 +61,10 @@ class PathResult(PatchingResult):
         return self.values - self.corrupted_metric
 
     def table(self) -> pd.DataFrame:
-        """One row per destination head with a causal path, largest absolute effect first."""
+        """One row per destination head with a causal path, largest absolute effect first.
+
+        Columns: source, destination, sl, sh, dl, dh, effect, recovery, below_resolution.
+        """
         source = (self.request.source_layer, self.request.source_head)
         rows = np.argwhere(~np.isnan(self.values))
         edges = np.concatenate([np.broadcast_to(source, rows.shape), rows], axis=1)
@@ -68,8 +75,8 @@ class PathResult(PatchingResult):
 class AllSourcesResult(PatchingResult, GrowingResult):
     """Every source head to every later head; may be partly estimated while a sweep runs.
 
-    `values[sl, sh, dl, dh]` is the metric with that path patched, NaN where it is not
-    (yet) measured. `estimate` is the first-order estimate of the *effect*, NaN where there is
+    `values[sl, sh, dl, dh]` is the metric, in its own unit, with that path patched, NaN where it is
+    not (yet) measured. `estimate` is the first-order estimate of the *effect*, NaN where there is
     none; it fills cells only until they are measured.
     """
 
@@ -111,7 +118,10 @@ class AllSourcesResult(PatchingResult, GrowingResult):
         return np.where(self.measured, self.values - self.corrupted_metric, self.estimate)
 
     def single_source(self, layer: int, head: int) -> PathResult:
-        """The row of one source head, as the single-source request would have measured it."""
+        """The row of one source head, as the single-source request would measure it.
+
+        NaN also where it is not measured yet.
+        """
         fields_of_request = {
             name: getattr(self.request, name) for name in ("experiment", "component", "layer_norm", "metric")
         }
@@ -126,7 +136,10 @@ class AllSourcesResult(PatchingResult, GrowingResult):
         )
 
     def table(self, most: int | None = None) -> pd.DataFrame:
-        """One row per causal edge, largest absolute effect first; `measured` tells estimates apart."""
+        """One row per path with an effect, the largest absolute one first; `measured` tells estimates apart.
+
+        Columns as of `PathResult.table`, and measured. `most` limits the rows.
+        """
         edges = np.argwhere(~np.isnan(self.effect))
         table = _edge_table(self, edges, self.effect[tuple(edges.T)])
         table["measured"] = self.measured[tuple(table[["sl", "sh", "dl", "dh"]].to_numpy().T)]

@@ -20,12 +20,13 @@ from analysis.requests import Request, request_to_json, with_tuples
 class Provenance:
     """Where a number came from: enough to recognise a stale or foreign one.
 
-    `engine` is "replay" (the sweep engine), "hooks" (the general TransformerLens path) or
+    `engine` is "replay" (the sweep's replay), "hooks" (the model's own forward pass under hooks) or
     "forward" (plain forward passes). `replay_gap` is the largest absolute difference between
-    the engine's logits and the model's own on these prompts, None where no replay was made.
-    `resolution` is the size, in the result's own unit, below which a difference is the rounding of
-    `dtype` and no finding; None where a result has no effects. `notes` are sentences that whoever
-    shows the numbers has to show with them.
+    the replayed logits and the model's own on the corrupted prompt, None where no replay was made.
+    `versions` maps libraries to releases, `created` is a time in UTC, `seconds` what the computation
+    took, `precision` that of matrix products. `resolution` is the size, in the result's own unit,
+    below which a difference is the rounding of `dtype` and no finding; None where a result has no
+    effects. `notes` are sentences that whoever shows the numbers has to show with them.
     """
 
     model: str
@@ -86,7 +87,10 @@ class Result:
         return arrays, values
 
     def below_resolution(self, effect: np.ndarray) -> np.ndarray:
-        """Where `effect`, in the result's own unit, is smaller than rounding can tell from zero."""
+        """Where `effect`, in the result's own unit, is smaller than rounding can tell from zero.
+
+        Nowhere in a result without a resolution.
+        """
         return np.abs(effect) < (self.provenance.resolution or 0.0)
 
     @classmethod

@@ -10,8 +10,8 @@ from analysis.results.provenance import Result
 
 @dataclass(frozen=True, eq=False)
 class SanityResult(Result):
-    """Identities and parity checks: `(name, statement, measured, limit)`, each passed if
-    `measured <= limit`. All are absolute differences in logits unless the statement says so.
+    """Identities, parity checks and published figures: `(name, statement, measured, limit)`, each passed
+    if `measured <= limit`. All are absolute differences in logits unless the statement says otherwise.
     """
 
     request: SanityRequest
@@ -25,7 +25,7 @@ class SanityResult(Result):
 
 @dataclass(frozen=True)
 class SanityRequest(Request[SanityResult]):
-    """The identities and parity checks, measured on one experiment."""
+    """The identities and parity checks, measured on one experiment, and what was published of its model."""
 
     computed_by = "analysis.sanity:sanity_result"
     version = 1

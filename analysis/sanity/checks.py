@@ -1,7 +1,8 @@
 """Live proof that the numbers can be trusted: identities and parity checks, each one measured.
 
-Every check gives its name, what it states, the largest violation found, and the limit under which
-rounding explains it. Limits are shares of the largest logit, since that is what rounding scales with.
+Every check gives its name, what it states, the largest violation found, and the limit up to which
+rounding explains it. Limits are zero or shares of the largest logit, since that is what rounding scales
+with; those of published figures allow for what was printed.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class Check(NamedTuple):
 
 @torch.no_grad()
 def checked(experiment: Experiment, runs: Runs) -> tuple[Check, ...]:
-    """Every identity and parity check that is defined for this experiment's model.
+    """Every identity, parity check and published figure that is defined for this experiment's model.
 
     Attribution is checked on the clean run at every position, patching with the logit difference.
     A check that has no meaning for an architecture is left out rather than passed.
@@ -193,7 +194,7 @@ class PathChecks:
         )
 
     def _against_transformer_lens(self) -> Iterator[Check]:
-        """TransformerLens's own exact direct path patching, wherever that answers."""
+        """TransformerLens's own direct path patching, in which the LayerNorm is exact, where it answers."""
         try:
             from transformer_lens.patching import get_act_patch_direct_path
         except ImportError:

@@ -17,7 +17,7 @@ from analysis.experiment import alone_with, single_token, tokenize
 from analysis.models import LoadedModel
 from analysis.requests import Unit
 
-#: Printed to three decimals, on other hardware and another release.
+#: Logits that may lie between: printed to three decimals, on other hardware and another release.
 PRINTED = 0.01
 
 

@@ -47,7 +47,7 @@ def _open(directory: Path, limit_bytes: int) -> Store:
 
 
 def recall(store: Store, key: str) -> Memo | None:
-    """What is stored under `key`."""
+    """What is stored under `key`; None if there is nothing that can be trusted."""
     entry = store.get(key)
     return None if entry is None else Memo(entry.arrays, entry.values, from_store=True)
 
@@ -57,7 +57,7 @@ def computed_once(store: Store, key: str, compute: Callable[[], Parts]) -> Memo:
 
     Whoever asks for the same key meanwhile gets the result, or the error, of that one computation:
     threads of this process at once, also where nothing can be stored; another process on the same
-    store once it is stored there.
+    store once it is stored there. Raises whatever `compute` raises.
     """
     found = recall(store, key)
     if found is not None:

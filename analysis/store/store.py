@@ -1,4 +1,4 @@
-"""The store: results, activations and finished pieces of sweeps, on disk, by content.
+"""The store: results, activations, and what long work has finished of itself, on disk, by content.
 
 A store never fails its caller: what cannot be read is a miss, and what cannot be written comes
 back as a sentence for the page. Several processes may share one directory.
@@ -77,7 +77,10 @@ class Store:
         return self._try(lambda rows: rows.read(key, self._refuse), None)
 
     def put(self, key: str, arrays: Mapping[str, np.ndarray], values: Mapping[str, Any]) -> str | None:
-        """Store a value, evicting the least recently used ones; a sentence if it was not stored."""
+        """Store a value, evicting the least recently used ones; a sentence if it was not stored.
+
+        Raises `TypeError` for `values` that are not JSON.
+        """
         text = json.dumps(dict(values))
         size = len(text) + sum(array.nbytes for array in arrays.values())
         largest = int(self.limit_bytes * settings().largest_entry_share)

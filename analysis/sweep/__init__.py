@@ -1,4 +1,4 @@
-"""The engine: direct path patching of many edges, fast where that is proven exact."""
+"""The engine: direct path patching of many edges, fast where the replay is shown to be the model's own."""
 
 from analysis.sweep.engine import Sweep
 from analysis.sweep.estimate import edge_attribution, edge_attributions

@@ -18,8 +18,8 @@ class Destination:
     """One destination layer of a sweep; rows exist only for the positions that still matter.
 
     `ln1_scale` is the corrupted run's ``ln1.hook_scale``, the divisor of frozen mode, and None in exact
-    mode, where the norm is recomputed. `folded` is
-    ``W_O[h] @ W_in`` for every head, or None where the MLP must be entered the long way.
+    mode, where the norm is recomputed. `folded` enters the MLP from one head's change, and is None where
+    it must be entered the long way.
     """
 
     block: Block
@@ -71,7 +71,7 @@ class Destination:
         return self.block.attention_norm(self.run.resid_pre[:, None, self.patched_positions] + delta)
 
     def _patched_component(self, inputs: Tensor, head: int) -> Float[Tensor, "batch edge pos d_head"]:
-        """This head's own q, k or v, before q/k norm and rotary."""
+        """This head's own q, k or v, before clip, q/k norm and rotary."""
         weight, bias = self.block.attention.weights(self.component)
         own = head if self.component == "q" else head // self.block.attention.queries_per_key
         product = affine(inputs, weight[own], None)

@@ -25,14 +25,17 @@ class Sweep:
     """Direct path patching over many edges, in pieces that can be stored, stopped and resumed.
 
     `sources` limits the source heads (all if None), `positions` the token positions at which the
-    patch is applied, `order` [edge 4] names the edges (sl, sh, dl, dh) to take first. The caches
-    are any mappings with ``blocks.{l}.attn.hook_z`` of both runs and ``blocks.{l}.ln1.hook_scale``
-    of the corrupted one (and ``blocks.{l}.ln1_post.hook_scale`` of both on post-norm blocks).
+    patch is applied, `order` [edge 4] names the edges (sl, sh, dl, dh) to take first. `precision` is
+    that of matrix products, `memory_bytes` what patched rows may take (the setting if None). The caches
+    are any mappings with ``blocks.{l}.attn.hook_z`` of both runs and, in frozen mode,
+    ``blocks.{l}.ln1.hook_scale`` of the corrupted one (and ``blocks.{l}.ln1_post.hook_scale`` of both
+    on post-norm blocks).
 
-    `engine` tells which path computes: "replay", or "hooks" where the replay of this very prompt
-    is off by more than the tolerance (`replay_gap`, in logits), does not know the architecture, or
-    somebody's hooks sit on the model. `baseline` is the metric of the corrupted run with nothing
-    patched. `notes` are sentences that belong to every number.
+    `engine` tells what computes: "replay", or "hooks" where the replay of these very prompts fails the
+    gate (`analysis.sweep.gate`), does not know the architecture or reads another metric, or somebody's
+    hooks sit on the model. `replay_gap` is the largest difference on the corrupted run, in logits, None
+    where there is no replay. `baseline` is the metric of the corrupted run with nothing patched.
+    `notes` are sentences that belong to every number.
 
     Raises `PathscopeError`, or one of its kinds, for whatever does not fit together.
     """
@@ -87,7 +90,7 @@ class Sweep:
         return len(self._pieces)
 
     def flops(self, index: int | None = None) -> float:
-        """Operations of the matrix products that the plan needs, of one piece or of all."""
+        """Operations of the matrix products that the plan needs, of one piece or of all; NaN under hooks."""
         pieces = self._pieces if index is None else (self._pieces[index],)
         return sum(self._path.flops(piece) for piece in pieces)
 
@@ -101,8 +104,9 @@ class Sweep:
     def run(self, skip: Collection[int] = (), stop: Callable[[], bool] | None = None) -> Iterator[Piece]:
         """Compute and yield the pieces, but for those whose index is in `skip`.
 
-        `stop` is asked between blocks; once it returns true `Cancelled` is raised and the piece
-        in work is lost. `MetricError` is raised for a metric that is not one finite number.
+        `stop` is asked between blocks, or between forward passes under hooks; once it returns true
+        `Cancelled` is raised and the piece in work is lost. `MetricError` is raised for a metric that
+        is not one finite number.
         """
 
         def check() -> None:

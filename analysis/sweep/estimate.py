@@ -2,8 +2,8 @@
 
 The metric's gradient at a head's own q, k or v input, times the patch that a source head would
 bring there. In exact mode the patch passes the LayerNorm's derivative, since its scale changes
-to first order too. It is an estimate: second-order terms, which softmax and MLPs do have, are
-left out.
+to first order too. It is an estimate (attribution patching of edges, Syed et al. 2023): second-order
+terms, which softmax and MLPs do have, are left out.
 """
 
 from __future__ import annotations
@@ -41,8 +41,9 @@ def edge_attribution(
     """Estimated effect (metric minus corrupted baseline) of every path, 0.0 where there is none.
 
     `result[sl, sh, dl, dh]` is ``<d metric / d c[dl, dh], patch of c from (sl, sh)>`` at the
-    corrupted run, in the metric's unit. Raises `UnsupportedModelError` where the replay does not
-    know the model.
+    corrupted run, in the metric's unit. Raises `UnsupportedModelError` where the replay does not know or
+    does not reproduce the model, and beside somebody's hooks; `MetricError` for a metric without a
+    gradient; `PathscopeError`, or one of its kinds, for arguments that do not fit together.
     """
     return edge_attributions(
         model,

@@ -79,8 +79,9 @@ class Gate:
 def open_gate(model: Any, tokens: Int[Tensor, "batch pos"], tolerance: float | None = None) -> Gate:
     """Run `model` on `tokens`, replay it, and decide.
 
-    The replay passes if every logit is within `allowed` of the model's own. Raises
-    `UnsupportedModelError` where not even the hooks of the general path exist.
+    The replay passes if nobody's hooks sit on the model and every logit is within `allowed` of the
+    model's own; `tolerance` is the setting if None. Raises `UnsupportedModelError` where not even the
+    hooks of the general path exist, `PathscopeError` where memory runs out.
     """
     tolerance = settings().replay_tolerance if tolerance is None else tolerance
     hooked = foreign_hooks(model)

@@ -2,7 +2,7 @@
 
 Slow, but it asks nothing of the architecture beyond ``ln1``, ``hook_q``/``hook_k``/``hook_v`` and
 ``hook_z``: the model itself norms, projects, attends. Used where the replay does not know a model,
-fails the gate, or somebody's hooks sit on the model. A source head is patched in three steps:
+fails the gate, or somebody's hooks sit on the model. A path is patched in three steps:
 
 1. ``ln1`` of the destination layer reads (exact) or gives out (frozen) the patch beside the corrupted
    run; of what the model then projects, the one component is kept.
@@ -59,7 +59,7 @@ class HookedPath:
         return dict.fromkeys(range(1, cfg.n_layers), limit)
 
     def flops(self, edges: Edges) -> float:
-        """Unknown for a model whose forward is not read; the roofline is the replay's claim only."""
+        """NaN: the operations of a forward pass that is not read are unknown."""
         return float("nan")
 
     def measure(self, edges: Edges, check: Check) -> Values:

@@ -28,7 +28,7 @@ class Patch:
 
     `gate` holds the model, its corrupted run and whether the replay may speak. `component` is the
     destination's input that sees the patch, `layer_norm` what becomes of the norm before it,
-    `positions` where the patch is made (everywhere if None), `memory_bytes` what rows may take.
+    `positions` where the patch is made (everywhere if None), `memory_bytes` what patched rows may take.
     """
 
     gate: Gate
@@ -57,7 +57,7 @@ class Patch:
         """Check every argument, run the model on the corrupted tokens, and replay that run.
 
         Raises `PathscopeError` or one of its kinds; warns where the corrupted cache is another run,
-        or the frozen norm leaves a weight out.
+        or the frozen norm leaves a weight out. `memory_bytes` is the setting if None.
         """
         check_model(model)
         check_choice("component", component, COMPONENTS)

@@ -1,7 +1,8 @@
-"""What one path changes: the source head's write, and the destination head's output that sees it.
+"""What a source head brings: the difference of its writes between the two runs.
 
-A source head A writes ``z @ W_O[A]`` to the residual stream. The patch is its clean minus its
-corrupted write, ``delta``; only the destination head's own q, k or v input sees it.
+A source head A writes ``z @ W_O[A]`` to the residual stream, through the post-norm where there is one.
+The patch is its clean minus its corrupted write, ``delta``; what the destination head makes of it
+stands in `analysis.sweep.destination`.
 """
 
 from __future__ import annotations

@@ -49,7 +49,10 @@ class Readout:
     def measure(
         self, resid: Float[Tensor, "batch edge read d_model"], suffix: Suffix, check: Check
     ) -> Values:
-        """The metric of every edge from its final residual stream."""
+        """The metric of every edge from its final residual stream: mean, and per prompt if declared.
+
+        Raises `MetricError` where it is not finite.
+        """
         if self._declared is not None:
             values = self._per_prompt(resid[:, :, 0]).T.cpu().double().numpy()
             return values.mean(axis=1), values

@@ -1,4 +1,4 @@
-"""Session keys, which are the address's parameters too. Tests use the same names."""
+"""Session keys; those of the view are the address's parameters too. Tests use the same names."""
 
 from __future__ import annotations
 

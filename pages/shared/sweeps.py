@@ -1,4 +1,4 @@
-"""The panel of a background sweep, and opening one of its edges on the path-patching page."""
+"""The panel of a background sweep, and opening the source of one of its edges on the path-patching page."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PATHS_DRAWN_PER_SECOND = 1_500
 
 
 def job_panel(job: Job[AllSourcesResult], snapshot: JobSnapshot[AllSourcesResult]) -> None:
-    """Bar, pairs done and left, seconds left, place in the queue, and a button to cancel."""
+    """Bar, paths measured of all, time left, place in the queue, and a button to cancel."""
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         if snapshot.state == "queued":
             before = snapshot.queue_position
@@ -49,7 +49,7 @@ def _rough(seconds: float) -> str:
 
 
 def sweep_view(result: AllSourcesResult, scale: Scale) -> None:
-    """Heat map and strongest edges; a click on either opens the edge."""
+    """Heat map and strongest edges; a click on either opens the source of the edge."""
     from analysis.charts import all_sources_chart
 
     chart = all_sources_chart(result, scale, current_theme())
