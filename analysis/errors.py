@@ -50,10 +50,6 @@ class MetricError(PathscopeError):
     """A metric does not fit the prompts or the vocabulary, or does not give one finite number."""
 
 
-class StoreError(PathscopeError):
-    """The store on disk cannot be used; the result itself is unaffected."""
-
-
 class PictureError(PathscopeError):
     """A chart could not be drawn as a picture; its numbers are unaffected."""
 

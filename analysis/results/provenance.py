@@ -45,7 +45,8 @@ class Provenance:
     def rows(self) -> dict[str, str]:
         """Label -> text, in reading order."""
         gap = "none made" if self.replay_gap is None else f"{self.replay_gap:.2e} logits"
-        resolution = "exact" if self.resolution is None else f"{self.resolution:.1e}: smaller is rounding"
+        finest = self.resolution
+        resolution = "no effects" if finest is None else f"{finest:.1e}: smaller is rounding"
         return {
             "model": self.model,
             "weights fingerprint": self.fingerprint,

@@ -26,7 +26,6 @@ from analysis.nodes import causal_edges
 from analysis.requests import COMPONENTS, LAYER_NORM_MODES, UNITS, Component, Experiment, LayerNormMode, Unit
 from analysis.results import AttributionRequest
 from analysis.sanity.known_results import known_results
-from analysis.settings import settings
 from analysis.sweep import Gate, HookedPath, Patch, Sweep, open_gate
 
 #: The share of the largest logit that rounding may explain in float32.
@@ -116,10 +115,10 @@ class PathChecks:
         assert gap is not None
         return Check(
             "Replay of the forward pass",
-            "The engine's logits of the corrupted prompt are the model's own; past the limit, patching runs "
-            "through the model's own forward pass instead.",
+            "The engine's logits of the corrupted prompt are the model's own. Where they are not, or not those "
+            "of a run that is pushed far off it, patching runs through the model's own forward pass instead.",
             gap,
-            settings().replay_tolerance * float(self._gate.logits.abs().max()),
+            self._gate.limit,
         )
 
     def _nothing_to_patch(self) -> Check:

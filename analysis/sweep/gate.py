@@ -53,6 +53,11 @@ class Gate:
         """Which path may compute."""
         return "replay" if self.run is not None else "hooks"
 
+    @property
+    def limit(self) -> float:
+        """The largest difference that any logit may show; most may show less, see `allowed`."""
+        return float(allowed(self.logits, settings().replay_tolerance).max())
+
     def agrees(self, metric: PatchingMetric, replayed: float, own: float) -> bool:
         """Whether the metric of the replayed logits is that of the model's own, rounding apart."""
         tolerance, gradient = settings().replay_tolerance, metric_gradient(metric, self.logits)

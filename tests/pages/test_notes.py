@@ -10,7 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from analysis import answers, jobs
-from analysis.answers import Answer
+from analysis.answers import Answer, answer
 from analysis.demo_model.examples import EXAMPLES
 from analysis.jobs import board
 from analysis.requests import Experiment
@@ -94,7 +94,7 @@ def test_a_sweep_on_an_unusable_store_can_be_stopped_and_run_again(
     assert ended(jobs.submit(REQUEST)).state == "done"
     app.run()
     assert not app.exception
-    assert set(app.dataframe[0].value["how"]) == {"exact"}
+    assert set(app.dataframe[0].value["how"]) == {"measured"}
 
 
 @pytest.mark.usefixtures("empty_store")
@@ -129,7 +129,7 @@ def test_what_belongs_to_the_numbers_is_said_with_them_as_plain_text(
     visit: Visit, monkeypatch: pytest.MonkeyPatch
 ):
     def with_a_note(request):
-        found = answers.answer(request)
+        found = answer(request)
         provenance = replace(found.result.provenance, notes=("Mind the **scale**.",))
         return Answer(replace(found.result, provenance=provenance), found.from_store)
 

@@ -11,7 +11,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from analysis import answers
-from analysis.answers import Answer
+from analysis.answers import Answer, answer
 from pages.shared.patching import edge_columns
 from pages.shared.resolution import BELOW, written
 from tests.chart_samples import all_sources
@@ -55,7 +55,7 @@ def test_a_page_says_how_many_are_below_resolution_and_the_way_out(
     visit: Visit, monkeypatch: pytest.MonkeyPatch, page: str, what: str, dtype: str
 ):
     def coarse(request):
-        found = answers.answer(request)
+        found = answer(request)
         provenance = replace(found.result.provenance, resolution=1e3, dtype=dtype)
         return Answer(replace(found.result, provenance=provenance), found.from_store)
 
@@ -71,7 +71,7 @@ def test_a_page_says_how_many_are_below_resolution_and_the_way_out(
 
 def test_nothing_is_said_where_every_number_is_a_finding(visit: Visit, monkeypatch: pytest.MonkeyPatch):
     def fine(request):
-        found = answers.answer(request)
+        found = answer(request)
         provenance = replace(found.result.provenance, resolution=0.0)
         return Answer(replace(found.result, provenance=provenance), found.from_store)
 
