@@ -12,7 +12,7 @@ from transformer_lens.model_bridge import TransformerBridge
 from transformer_lens.utilities import Slice
 
 from analysis.attribution.residual import final_residual, narrowed, needed
-from analysis.decoder import check_evaluation_mode, softcapped
+from analysis.decoder import check_evaluation_mode, check_kind, softcapped
 from analysis.errors import AnswerError, PathscopeError, UnsupportedModelError
 from analysis.metrics import ULPS, logit_scale, logit_spread
 from analysis.requests import Unit
@@ -27,6 +27,7 @@ _POSITIONS_AT_ONCE = 256
 
 def require_readable(model: Any) -> None:
     """Raise unless every logit is the final norm's output, without gain, times `W_U` plus `b_U`."""
+    check_kind(model)
     if isinstance(model, TransformerBridge):
         _require_attention_and_mlp(model)
         if not getattr(model, "compatibility_mode", False):
