@@ -88,7 +88,8 @@ def metric_gradient(
     """
     with torch.inference_mode(False):
         probe = logits.detach().clone()
-        # A metric may write into what it reads, which the probe itself would not bear. Asked without a gradient first: torch warns of turning a tensor that wants one into a number.
+        # A metric may write into what it reads, which the probe itself would not bear. And it is asked
+        # without a gradient first: torch warns of turning a tensor that wants one into a number.
         if not _has_slope(metric(probe.clone())):
             return None
         with torch.enable_grad():

@@ -35,9 +35,9 @@ class Gate:
 
     `gap` is the largest absolute difference in logits between the two on the corrupted run, None
     where the architecture has a part that the replay does not know. `hooked` names the modules that
-    carry somebody's hooks. `alone` tells whether nothing may be added to the batch, as where a hook, or a
-    part that was put in, is made for these very prompts. `last_z` is the model's own z of its last layer, on which all that comes
-    before has left its mark.
+    carry somebody's hooks. `alone` tells whether nothing may join the prompts in their batch, as where a
+    hook, or a part that was put in, is made for these very prompts. `last_z` is the model's own z of its
+    last layer, on which all that comes before has left its mark.
     """
 
     model: Any

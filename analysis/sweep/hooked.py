@@ -166,8 +166,8 @@ def _require_one_input(model: Any) -> None:
     for switch in ("use_split_qkv_input", "use_attn_in"):
         if getattr(model.cfg, switch, False):
             raise UnsupportedModelError(
-                f"The model's {switch} is on, so each head norms a copy of the residual stream of its own and "
-                "the patch of a path through the model's own forward would go unheard. Turn it off: "
+                f"The model's {switch} is on, so each head norms its own copy of the residual stream and the "
+                "patch of a path through the model's own forward would go unheard. Turn it off: "
                 f"model.set_{switch}(False)."
             )
 
