@@ -44,7 +44,12 @@ def test_every_definition_is_the_one_recorded_for_its_version():
 @pytest.mark.parametrize(
     ("module", "old", "new", "kinds"),
     [
-        ("metrics", "logits[..., 0] - logits[..., 1]", "logits[..., 1] - logits[..., 0]", ALL - {"runs"}),
+        (
+            "metrics/named",
+            "logits[..., 0] - logits[..., 1]",
+            "logits[..., 1] - logits[..., 0]",
+            ALL - {"runs"},
+        ),
         ("nodes", "layers[:, None, None, None] < ", "layers[:, None, None, None] <= ", PATCHING),
         ("sweep/gate", *PLANTED, PATCHING),
         ("patching/all_sources", "-np.abs(", "np.abs(", {"AllSourcesRequest"}),
@@ -64,7 +69,7 @@ def test_a_changed_definition_is_noticed_for_every_kind_that_it_defines(house, m
 @pytest.mark.parametrize(
     ("module", "old", "new"),
     [
-        ("metrics", '    """Answer minus foil."""', '    """Foil minus answer?"""'),
+        ("metrics/named", '    """Answer minus foil."""', '    """Foil minus answer?"""'),
         ("nodes", "    layers = ", "    # Later is a larger number.\n\n    layers = "),
         ("sweep/gate", '"""', '"""And more: '),
         ("charts/scales", *PLANTED),

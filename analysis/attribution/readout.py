@@ -12,7 +12,7 @@ from transformer_lens.model_bridge import TransformerBridge
 from transformer_lens.utilities import Slice
 
 from analysis.attribution.residual import final_residual, narrowed, needed
-from analysis.decoder import check_evaluation_mode, softcapped
+from analysis.decoder import check_evaluation_mode, check_kind, softcapped
 from analysis.errors import AnswerError, PathscopeError, UnsupportedModelError
 from analysis.metrics import ULPS, logit_scale, logit_spread
 from analysis.requests import Unit
@@ -31,6 +31,7 @@ def require_readable(model: Any) -> None:
     Raises `UnsupportedModelError` for hybrid blocks and a projection before `W_U`; `PathscopeError` for a
     bridge outside compatibility mode, training mode, and a final norm that is not folded.
     """
+    check_kind(model)
     if isinstance(model, TransformerBridge):
         _require_attention_and_mlp(model)
         if not getattr(model, "compatibility_mode", False):

@@ -1,7 +1,7 @@
 """A language model read as plain tensors, and the arithmetic of its blocks."""
 
 from analysis.decoder.architecture import read_decoder
-from analysis.decoder.checks import check_evaluation_mode, check_model
+from analysis.decoder.checks import check_evaluation_mode, check_kind, check_model
 from analysis.decoder.fields import UnknownArchitecture
 from analysis.decoder.layers import Attention, Block, Decoder, Mlp, Norm, Rotary, softcapped
 from analysis.decoder.norm import read_post_norms
@@ -18,6 +18,7 @@ __all__ = [
     "UnknownArchitecture",
     "affine",
     "check_evaluation_mode",
+    "check_kind",
     "check_model",
     "read_decoder",
     "read_post_norms",

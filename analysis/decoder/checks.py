@@ -15,7 +15,8 @@ _RANDOM = (torch.nn.modules.dropout._DropoutNd, torch.nn.modules.batchnorm._Batc
 
 
 def check_model(model: Any) -> None:
-    """Raise `PathscopeError` for half-precision weights, or a model in training mode."""
+    """Raise `PathscopeError` for what is no model to analyse, half-precision weights, or training mode."""
+    check_kind(model)
     dtype = model.W_U.dtype
     if dtype not in (torch.float32, torch.float64):
         raise PathscopeError(
@@ -23,6 +24,15 @@ def check_model(model: Any) -> None:
             "smaller than the rounding. Convert it first: model.to(torch.float32)."
         )
     check_evaluation_mode(model)
+
+
+def check_kind(model: Any) -> None:
+    """Raise `PathscopeError` unless `model` has a `cfg` and `W_U`, as TransformerLens's models have."""
+    if not (hasattr(model, "cfg") and isinstance(getattr(model, "W_U", None), torch.Tensor)):
+        raise PathscopeError(
+            f"The model is {type(model).__name__}, and must be a language model of TransformerLens. Make one "
+            "with TransformerBridge.boot_transformers(...) and call its enable_compatibility_mode()."
+        )
 
 
 def check_evaluation_mode(model: Any) -> None:

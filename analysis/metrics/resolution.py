@@ -88,11 +88,12 @@ def metric_gradient(
     """
     with torch.inference_mode(False):
         probe = logits.detach().clone()
-        # Asked without a gradient first: torch warns of turning a tensor that wants one into a number.
-        if not _has_slope(metric(probe)):
+        # A metric may write into what it reads, which the probe itself would not bear. And it is asked
+        # without a gradient first: torch warns of turning a tensor that wants one into a number.
+        if not _has_slope(metric(probe.clone())):
             return None
         with torch.enable_grad():
-            value = metric(probe.requires_grad_())
+            value = metric(probe.requires_grad_().clone())
             if not value.requires_grad:
                 return None
             (gradient,) = torch.autograd.grad(value.sum(), probe, allow_unused=True)

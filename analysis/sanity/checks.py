@@ -115,8 +115,8 @@ class PathChecks:
         assert gap is not None
         return Check(
             "Replay of the forward pass",
-            "The engine's logits of the corrupted prompt are the model's own. Where they are not, or not those "
-            "of a run that is pushed far off it, patching runs through the model's own forward pass instead.",
+            "The engine's logits of the corrupted prompt are the model's own. Where they are not, or not "
+            "those of a run pushed far off it, patching runs through the model's own forward pass instead.",
             gap,
             self._gate.limit,
         )

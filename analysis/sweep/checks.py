@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from operator import index
 from typing import Any
 
+import numpy as np
+from jaxtyping import Int
+
 from analysis.errors import PathscopeError
 
 #: How matrix products are computed; float32 stands for the model's own dtype, without shortcuts.
@@ -34,3 +37,14 @@ def checked_sources(model: Any, sources: Any) -> list[tuple[int, int]]:
                 f"with heads 0 to {n_heads - 1}."
             )
     return heads
+
+
+def checked_order(order: Any) -> Int[np.ndarray, "edge 4"]:
+    """`order` as edges (sl, sh, dl, dh); raises `PathscopeError` for anything else."""
+    edges = np.asarray(order)
+    if edges.ndim != 2 or edges.shape[1] != 4 or edges.dtype.kind not in "iu":
+        raise PathscopeError(
+            f"order is {order!r}, and must be edges (source layer, source head, layer, head) of integers. "
+            "Give an array [edge, 4], or leave it out."
+        )
+    return edges

@@ -13,7 +13,7 @@ from torch import Tensor
 from analysis.errors import Cancelled
 from analysis.metrics import PatchingMetric
 from analysis.requests import Component, LayerNormMode
-from analysis.sweep.checks import PRECISIONS, check_choice, checked_sources
+from analysis.sweep.checks import PRECISIONS, check_choice, checked_order, checked_sources
 from analysis.sweep.fast import FastPath
 from analysis.sweep.hooked import HookedPath
 from analysis.sweep.patch import Patch
@@ -76,7 +76,7 @@ class Sweep:
         self.notes: tuple[str, ...] = patch.notes
         self.baseline: float = self._path.baseline
         edges = edges_of(model.cfg.n_layers, model.cfg.n_heads, sources)
-        edges = edges if order is None else ordered(edges, order)
+        edges = edges if order is None else ordered(edges, checked_order(order))
         self._pieces: tuple[Edges, ...] = cut(edges, self._path.edges_at_once())
 
     @property

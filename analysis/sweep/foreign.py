@@ -50,4 +50,7 @@ def _functions_on(module: nn.Module) -> Iterator[Any]:
 def _comes_with_a_library(function: Any) -> bool:
     while isinstance(function, partial):
         function = function.func
-    return str(getattr(function, "__module__", None)).startswith(_OF_THE_LIBRARIES)
+    function = getattr(function, "__func__", function)
+    # Where it was written: functools.wraps gives a function the __module__ of the one that it replaces.
+    written = getattr(function, "__globals__", {}).get("__name__", getattr(function, "__module__", None))
+    return str(written).startswith(_OF_THE_LIBRARIES)

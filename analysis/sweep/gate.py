@@ -35,8 +35,9 @@ class Gate:
 
     `gap` is the largest absolute difference in logits between the two on the corrupted run, None
     where the architecture has a part that the replay does not know. `hooked` names the modules that
-    carry somebody's hooks. `last_z` is the model's own z of its last layer, on which all that comes
-    before has left its mark.
+    carry somebody's hooks. `alone` tells whether nothing may join the prompts in their batch, as where a
+    hook, or a part that was put in, is made for these very prompts. `last_z` is the model's own z of its
+    last layer, on which all that comes before has left its mark.
     """
 
     model: Any
@@ -44,6 +45,7 @@ class Gate:
     logits: Float[Tensor, "batch pos d_vocab"]
     last_z: Float[Tensor, "batch pos head d_head"]
     hooked: tuple[str, ...]
+    alone: bool
     gap: float | None
     decoder: Decoder | None
     run: CorruptedRun | None
@@ -90,12 +92,10 @@ def open_gate(model: Any, tokens: Int[Tensor, "batch pos"], tolerance: float | N
     """
     tolerance = settings().replay_tolerance if tolerance is None else tolerance
     hooked = foreign_hooks(model)
-    # A hook may have been written for these very prompts: nothing is added to their batch then.
-    pushed = tokens[:0] if hooked else tokens[:1]
-    logits, cache = _own_run(model, tokens, pushed)
+    logits, cache, alone = _own_run(model, tokens, alone=bool(hooked))
     _require_hooks(model, cache)
     batch = len(tokens)
-    own = model, tokens, logits[:batch], cache[_last_z(model)][:batch], hooked
+    own = model, tokens, logits[:batch], cache[_last_z(model)][:batch], hooked, alone
     try:
         decoder = read_decoder(model, cache)
         run = replay_corrupted_run(decoder, cache[_EMBEDDED])
@@ -105,16 +105,19 @@ def open_gate(model: Any, tokens: Int[Tensor, "batch pos"], tolerance: float | N
         _raise_if_out_of_memory(error)
         return Gate(*own, None, None, None)
     gap = largest_gap(replayed[:batch], logits[:batch])
-    if hooked or not within(replayed, logits, tolerance):
+    if alone or not within(replayed, logits, tolerance):
         return Gate(*own, gap, None, None)
     return Gate(*own, gap, decoder, run.first(batch))
 
 
 def _own_run(
-    model: Any, tokens: Int[Tensor, "batch pos"], pushed: Int[Tensor, "row pos"]
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """The model's own logits and activations of `tokens`, and of `pushed` pushed off their course."""
-    rows = torch.cat([tokens, pushed])
+    model: Any, tokens: Int[Tensor, "batch pos"], alone: bool
+) -> tuple[Tensor, dict[str, Tensor], bool]:
+    """The model's own logits and activations of `tokens` and, unless `alone`, of the first pushed off course.
+
+    Also whether they ran alone, which they do as well where the model takes no larger batch.
+    """
+    rows = tokens if alone else torch.cat([tokens, tokens[:1]])
 
     def push(value: Tensor, hook: object) -> Tensor:
         noise = torch.randn(value[len(tokens) :].shape, generator=torch.Generator().manual_seed(0))
@@ -122,15 +125,16 @@ def _own_run(
         return torch.cat([value[: len(tokens)], far])
 
     try:
-        with model.hooks(fwd_hooks=[(_EMBEDDED, push)] if len(pushed) else []):
+        with model.hooks(fwd_hooks=[] if alone else [(_EMBEDDED, push)]):
             logits, cache = model.run_with_cache(rows, names_filter=_needed)
-    except RuntimeError as error:
+    except (KeyError, RuntimeError) as error:
         _raise_if_out_of_memory(error)
-        raise
-    except KeyError:
-        # A model without this place has others missing too: `_require_hooks` says which.
-        logits, cache = model.run_with_cache(tokens, names_filter=_needed)
-    return logits, dict(cache.items())
+        if alone:
+            raise
+        # A part may give back what it made of these prompts, and fit no others. And a model without this
+        # place has others missing too: `_require_hooks` says which.
+        return _own_run(model, tokens, alone=True)
+    return logits, dict(cache.items()), alone
 
 
 def allowed(logits: Float[Tensor, "*rows d_vocab"], tolerance: float) -> Float[Tensor, "*rows d_vocab"]:

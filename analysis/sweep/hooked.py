@@ -26,7 +26,8 @@ from torch import Tensor, nn
 
 from analysis.decoder import read_post_norms
 from analysis.errors import UnsupportedModelError
-from analysis.sweep.gate import Gate
+from analysis.settings import settings
+from analysis.sweep.gate import Gate, within
 from analysis.sweep.patch import Patch
 from analysis.sweep.patches import source_writes
 from analysis.sweep.pieces import Edges, edges_at_once, weights_per_block
@@ -40,11 +41,13 @@ class HookedPath:
     """Measures pieces of a sweep with the model's own forward."""
 
     def __init__(self, patch: Patch) -> None:
+        _require_one_input(patch.model)
         self._patch, self._model, self._tokens = patch, patch.model, patch.tokens
         W_O = tuple(block.attn.W_O.detach() for block in patch.model.blocks)
         self._writes = source_writes(patch, W_O, read_post_norms(patch.model))
         _require_plain_writes(patch.gate, W_O)
         self._everywhere = Suffix(0, patch.tokens.shape[1], None)
+        self._alone = patch.gate.alone or not _repeats(patch.gate)
         baseline, _ = measure_logits(patch.metric, patch.gate.logits[None])
         self.baseline = float(baseline[0])
 
@@ -76,11 +79,11 @@ class HookedPath:
         return values, np.concatenate(per_pair) if per_pair else None
 
     def _rows(self, number: int) -> Iterator[slice]:
-        """Which rows go through the model together: all, or each alone beside somebody's hooks.
+        """Which rows go through the model together: all, or each alone where nothing may join the prompts.
 
         A hook may be written for one prompt, ``value[0, :, 3] = 0``, and would miss the others.
         """
-        step = 1 if self._patch.gate.hooked else max(1, number)
+        step = 1 if self._alone else max(1, number)
         return (slice(first, min(first + step, number)) for first in range(0, number, step))
 
     def _projected(
@@ -156,6 +159,23 @@ def _one_head(
         return value
 
     return put
+
+
+def _require_one_input(model: Any) -> None:
+    """Refuse models that norm a copy of the stream for every head, where no patch of ``ln1`` is heard."""
+    for switch in ("use_split_qkv_input", "use_attn_in"):
+        if getattr(model.cfg, switch, False):
+            raise UnsupportedModelError(
+                f"The model's {switch} is on, so each head norms its own copy of the residual stream and the "
+                "patch of a path through the model's own forward would go unheard. Turn it off: "
+                f"model.set_{switch}(False)."
+            )
+
+
+def _repeats(gate: Gate) -> bool:
+    """Whether the prompts bring the same logits when they stand in the batch twice."""
+    logits = gate.model(gate.tokens.repeat(2, 1))
+    return within(logits, gate.logits.repeat(2, 1, 1), settings().replay_tolerance)
 
 
 def _require_plain_writes(gate: Gate, W_O: tuple[Tensor, ...]) -> None:

@@ -87,7 +87,8 @@ class Readout:
 def measure_logits(metric: PatchingMetric, logits: Float[Tensor, "edge batch pos d_vocab"]) -> Values:
     """The metric of every edge from full logits: mean over the prompts, and per prompt if declared."""
     if not isinstance(metric, Metric):
-        return np.array([checked_scalar(metric, of_edge) for of_edge in logits]), None
+        # A metric may write into what it reads, and the gate's logits are read again.
+        return np.array([checked_scalar(metric, of_edge.clone()) for of_edge in logits]), None
     read = logits[:, :, metric.position].transpose(0, 1)
     if metric.tokens is not None:
         tokens = metric.tokens.to(read.device).expand(len(read), -1)

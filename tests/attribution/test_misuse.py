@@ -52,6 +52,12 @@ def test_misuse_is_a_sentence_and_a_value_error(arguments: Any, options: Any, er
     assert isinstance(caught.value, ValueError)
 
 
+@pytest.mark.parametrize("model", [None, "gpt2", torch.nn.Linear(2, 2)], ids=["none", "name", "module"])
+def test_what_is_no_model_of_transformer_lens_is_refused_with_the_way_out(model: Any):
+    with pytest.raises(PathscopeError, match=rf"The model is {type(model).__name__}.*boot_transformers"):
+        direct_logit_attribution(model, TOKENS, ANSWER)
+
+
 def test_a_cache_that_lacks_an_activation_is_told_which():
     model = model_of("gpt2")
     _, cache = model.run_with_cache(TOKENS)

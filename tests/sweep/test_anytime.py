@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from analysis.errors import Cancelled
+from analysis.errors import Cancelled, PathscopeError
 from analysis.metrics import LogitDifference
 from analysis.requests import COMPONENTS
 from analysis.sweep import Sweep
@@ -145,6 +145,12 @@ def test_an_order_of_every_edge_serves_a_sweep_of_some_sources_too():
     order = np.array(sorted(all_edges(runs), reverse=True))
     sweep = Sweep(*runs.arguments, METRIC, sources=[(0, 2)], order=order)
     assert sorted(edges_of(sweep.run())) == [edge for edge in sorted(all_edges(runs)) if edge[:2] == (0, 2)]
+
+
+@pytest.mark.parametrize("order", ["x", [1, 2], [(0, 1, 2)], [(0.5, 1, 2, 0)]], ids=str)
+def test_an_order_that_is_no_list_of_edges_is_refused(order: Any):
+    with pytest.raises(PathscopeError, match=r"order is .*must be edges.*leave it out"):
+        Sweep(*family_runs("gpt2").arguments, METRIC, order=order)
 
 
 def test_an_edge_or_a_source_that_is_named_twice_is_measured_once():

@@ -17,7 +17,7 @@ from analysis.metrics import (
     Recovery,
 )
 from analysis.requests import COMPONENTS
-from analysis.sweep import Sweep
+from analysis.sweep import Gate, Sweep
 from tests.reference import FLOAT32_INSIDE_TOLERANCE
 from tests.runs import Runs, baseline, family_runs
 
@@ -183,4 +183,20 @@ def test_a_metric_may_return_a_plain_number():
     tensor = Sweep(*runs.arguments, lambda logits: logits[:, -1, ANSWER].mean())
     number = Sweep(*runs.arguments, plain_number)
     for one, other in zip(tensor.run(), number.run(), strict=True):
+        assert np.array_equal(one.values, other.values)
+
+
+@pytest.mark.parametrize("agreed", [True, False], ids=["replay", "hooks"])
+def test_a_metric_may_write_into_the_logits(agreed: bool, monkeypatch):
+    runs = family_runs("gpt2")
+    monkeypatch.setattr(Gate, "agrees", (lambda own: lambda *given: own(*given) and agreed)(Gate.agrees))
+
+    def doubled(logits) -> torch.Tensor:
+        return logits.mul_(2.0)[:, -1, ANSWER].mean()
+
+    writing = Sweep(*runs.arguments, doubled)
+    plain = Sweep(*runs.arguments, lambda logits: 2.0 * logits[:, -1, ANSWER].mean())
+    assert writing.engine == plain.engine == ("replay" if agreed else "hooks")
+    assert writing.baseline == plain.baseline
+    for one, other in zip(writing.run(), plain.run(), strict=True):
         assert np.array_equal(one.values, other.values)

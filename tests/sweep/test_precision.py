@@ -76,6 +76,15 @@ def test_a_model_in_training_mode_is_refused():
         Sweep(*training.arguments, last_logit_difference)
 
 
+@pytest.mark.parametrize("entry", [Sweep, edge_attribution], ids=["sweep", "estimate"])
+@pytest.mark.parametrize("bridged", [True, False])
+def test_what_is_no_model_of_transformer_lens_is_refused_with_the_way_out(bridged, entry):
+    runs = family_runs("gpt2")
+    model = runs.model.original_model if bridged else "gpt2"
+    with pytest.raises(PathscopeError, match=rf"The model is {type(model).__name__}.*boot_transformers"):
+        entry(model, *runs.arguments[1:], last_logit_difference)
+
+
 def test_a_model_with_gradients_on_gives_the_same_numbers_and_keeps_no_graph():
     runs = family_runs("gpt2")
     model = family_model.__wrapped__("gpt2").requires_grad_(True)

@@ -56,3 +56,16 @@ def _q_k_and_v_stretched(runs: Runs, stack: ExitStack) -> None:
 def _rotated_q_and_k_steered(runs: Runs, stack: ExitStack) -> None:
     for name in [*in_layers("attn.hook_rot_q"), *in_layers("attn.hook_rot_k")]:
         runs.model.add_hook(name, lambda value, hook: value + 0.2)
+
+
+@done_to("gpt2", "llama-grouped", refused=True)
+def _an_mlp_halved_where_heads_read_copies_of_the_stream(runs: Runs, stack: ExitStack) -> None:
+    """Neither the model's own forward under hooks nor the reference can put a patch there."""
+    runs.model.set_use_split_qkv_input(True)
+    runs.model.add_hook("blocks.1.hook_mlp_out", lambda value, hook: 0.5 * value)
+
+
+@done_to("gpt2", refused=True)
+def _an_mlp_halved_where_attention_reads_a_copy_of_the_stream(runs: Runs, stack: ExitStack) -> None:
+    runs.model.set_use_attn_in(True)
+    runs.model.add_hook("blocks.1.hook_mlp_out", lambda value, hook: 0.5 * value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import wraps
 from typing import Any
 
 from torch import Tensor, nn
@@ -95,6 +96,42 @@ def _mlps_held_by_another_forward(runs: Runs, stack: ExitStack) -> None:
     for layer in range(3):
         value = runs.corrupted_cache[f"blocks.{layer}.hook_mlp_out"]
         put_forward(mlp_module(runs, layer), lambda *args, value=value, **options: value)
+
+
+@done_to("gpt2", "llama")
+def _an_mlp_held_by_a_forward_that_says_it_is_the_library_s(runs: Runs, stack: ExitStack) -> None:
+    module, value = mlp_module(runs, 1), runs.corrupted_cache["blocks.1.hook_mlp_out"]
+    put_forward(module, wraps(module.forward)(lambda *args, **options: value))
+
+
+class Held(nn.Module):
+    """Gives back what was computed once, and shows no weights."""
+
+    def __init__(self, value: Tensor) -> None:
+        super().__init__()
+        self.value = value
+
+    def forward(self, *args: Any, **options: Any) -> Tensor:
+        return self.value
+
+
+@done_to("gpt2", "pythia")
+def _a_module_put_in_that_holds_an_mlp(runs: Runs, stack: ExitStack) -> None:
+    held = Held(runs.corrupted_cache["blocks.1.hook_mlp_out"]).eval()
+    runs.model.blocks[1].mlp.add_module("_original_component", held)
+
+
+@done_to("gpt2", "llama")
+def _an_mlp_of_a_class_that_halves_the_first_prompt(runs: Runs, stack: ExitStack) -> None:
+    module = mlp_module(runs, 1)
+    own = type(module)
+
+    def forward(self: Any, *args: Any, **options: Any) -> Tensor:
+        output = own.forward(self, *args, **options).clone()
+        output[0] *= 0.5
+        return output
+
+    module.__class__ = type(own.__name__, (own,), {"forward": forward})
 
 
 @done_to("gpt2")
