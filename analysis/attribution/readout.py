@@ -85,9 +85,22 @@ def probed(
 ) -> tuple[Float[Tensor, "batch pos d_vocab"], ActivationCache]:
     """The logits and activations of a few tokens, to judge a model whose own logits are not at hand.
 
-    Beside somebody's hooks, which may be written for a run of `shape`, of as many tokens as that has.
+    Of as many tokens as a run of `shape` has where the model is made for such a run: beside somebody's hooks,
+    or where it takes no fewer.
     """
-    batch, n_positions = (1, *shape)[-2:] if foreign_hooks(model) else (1, min(4, model.cfg.n_ctx))
+    whole = torch.Size((1, *shape)[-2:])
+    if foreign_hooks(model):
+        return _probed(model, unit, whole)
+    try:
+        return _probed(model, unit, torch.Size((1, min(4, model.cfg.n_ctx))))
+    except RuntimeError:
+        return _probed(model, unit, whole)
+
+
+def _probed(
+    model: Any, unit: Unit, shape: torch.Size
+) -> tuple[Float[Tensor, "batch pos d_vocab"], ActivationCache]:
+    batch, n_positions = shape
     d_vocab = min(model.cfg.d_vocab, model.W_U.shape[-1])
     # Away from the first ids, where special tokens are, which a model may take for padding.
     row = torch.tensor([d_vocab * (1 + position % 4) // 5 for position in range(n_positions)])

@@ -6,6 +6,7 @@ from typing import Any
 
 from analysis.decoder.fields import UnknownArchitecture, detached, first
 from analysis.decoder.layers import Norm
+from analysis.errors import UnsupportedModelError
 
 
 def read_norm(module: Any, cfg: Any) -> Norm:
@@ -29,6 +30,15 @@ def read_norm(module: Any, cfg: Any) -> Norm:
 
 
 def read_post_norms(model: Any) -> tuple[Norm | None, ...]:
-    """Each block's norm on its attention output (Gemma 2), None where there is none."""
+    """Each block's norm on its attention output (Gemma 2), None where there is none.
+
+    Raises `UnsupportedModelError` for one of another kind, since no head's share of it is known.
+    """
     norms = (getattr(block, "ln1_post", None) for block in model.blocks)
-    return tuple(None if norm is None else read_norm(norm, model.cfg) for norm in norms)
+    try:
+        return tuple(None if norm is None else read_norm(norm, model.cfg) for norm in norms)
+    except UnknownArchitecture as error:
+        raise UnsupportedModelError(
+            f"This model norms its attention outputs, and {error}: a head's share is not known. Choose "
+            "a model whose norms are LayerNorm or RMSNorm."
+        ) from error

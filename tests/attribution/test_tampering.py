@@ -20,6 +20,7 @@ from analysis.requests import UNITS, Unit
 from tests.attributing import ANSWER, INCORRECT, TOKENS, model_of
 from tests.families import FAMILIES, write_family
 from tests.runs import family_model
+from tests.sweep.tampering.parts import Held
 
 LOGITS = "unembed.hook_out"
 
@@ -265,6 +266,17 @@ def test_heads_that_do_not_reach_the_stream_are_refused(family: str, cached: boo
         labels = attribute(model, cached=cached).labels
         ablated = attribute(model, cached=cached).attribution[labels.index("1_attn_out")]
         assert not ablated.any()
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_a_part_that_is_held_for_one_run_is_judged_by_a_run_of_that_shape(unit: Unit):
+    model = family_model.__wrapped__("gpt2")
+    plain = attribute(model, unit).attribution
+    _, cache = model.run_with_cache(TOKENS)
+    held = Held(cache["blocks.1.hook_mlp_out"]).eval()
+    model.blocks[1].mlp.add_module("_original_component", held)
+    found = direct_logit_attribution(model, None, ANSWER, INCORRECT, unit=unit, cache=cache)
+    torch.testing.assert_close(found.attribution, plain)
 
 
 def test_heads_are_checked_on_the_model_where_a_cache_cannot_tell():

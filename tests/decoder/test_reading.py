@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from analysis.decoder import UnknownArchitecture, read_decoder
+from analysis.errors import UnsupportedModelError
 from analysis.requests import COMPONENTS, LAYER_NORM_MODES
 from analysis.sweep import Sweep
 from tests.configurations import EVERY_FAMILY
@@ -68,6 +69,14 @@ def test_a_module_whose_code_was_not_read_is_not_replayed(part):
     module.__class__ = type("Unheard", (type(module),), {})
     with pytest.raises(UnknownArchitecture, match="Unheard"):
         read_decoder(model, _cache(runs))
+
+
+def test_an_attention_output_behind_a_norm_of_another_kind_is_refused():
+    runs = family_runs("gemma2")
+    model = family_model.__wrapped__("gemma2")
+    model.cfg.normalization_type = "Batch"
+    with pytest.raises(UnsupportedModelError, match=r"'Batch' is not LN or RMS.*Choose"):
+        Sweep(model, *runs.arguments[1:], last_logit_difference)
 
 
 @pytest.mark.parametrize("field", ["positional_embedding_type", "attention_dir"])
