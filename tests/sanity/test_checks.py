@@ -137,18 +137,11 @@ def test_a_cell_after_the_last_layer_shows(monkeypatch, gpt2, store):
 
 
 def test_a_replay_that_is_off_fails_and_hands_over_to_the_hooks(monkeypatch, gpt2, store):
-    monkeypatch.setattr("analysis.sweep.gate.settings", _strict)
+    monkeypatch.setattr("analysis.sweep.gate.allowed", lambda logits, tolerance: torch.zeros_like(logits))
     found = by_name(sanity.checked(gpt2, runs_of(gpt2, store)))
     wrong = {name for name, check in found.items() if not check.measured <= check.limit}
     assert wrong == {"Replay of the forward pass"}
     assert not any(name.startswith("Engine against hooks") for name in found)
-
-
-def _strict() -> Any:
-    from analysis.settings import Settings
-
-    # Below zero: what rounding explains of a logit is allowed besides.
-    return Settings(replay_tolerance=-1.0)
 
 
 IOI = tuple(Prompt(example.clean, example.answer, example.foil) for example in EXAMPLES[:1])

@@ -10,7 +10,7 @@ from analysis import get_act_patch_direct_path_all_sources
 from analysis.errors import MetricError
 from analysis.metrics import AnswerProbability, KLFromClean, LogitDifference
 from analysis.requests import COMPONENTS, LAYER_NORM_MODES
-from analysis.sweep import Sweep
+from analysis.sweep import Sweep, open_gate
 from tests.reference import FLOAT32_INSIDE_TOLERANCE, FLOAT64_TOLERANCE, patched_logits
 from tests.runs import (
     Edge,
@@ -136,3 +136,10 @@ def test_exchanged_caches_are_noticed(family: str):
     model, tokens, clean, corrupted = runs.arguments
     with pytest.warns(UserWarning, match=r"corrupted_cache is not the run of corrupted_tokens.*exchanged"):
         Sweep(model, tokens, corrupted, clean, last_logit_difference)
+
+
+@pytest.mark.parametrize(("replayed", "agrees"), [(50.001, True), (50.1, False), (float("nan"), False)])
+def test_a_metric_without_a_gradient_agrees_within_a_share_of_itself(replayed: float, agrees: bool):
+    runs = family_runs("gpt2")
+    gate = open_gate(runs.model, runs.corrupted_tokens)
+    assert gate.agrees(lambda logits: 50.0, replayed, 50.0) is agrees

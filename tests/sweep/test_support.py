@@ -42,7 +42,7 @@ def _readme() -> list[tuple[str, list[str]]]:
 
 def _not_the_model() -> list[str]:
     """Families of which README says that their bridge is another model."""
-    named = re.search(r"numbers are those of the bridge: ([^.]*)\.", _README)
+    named = re.search(r"that it wraps: ([^.]*)\.", _README)
     assert named is not None
     return named.group(1).replace("\n", " ").split(", ")
 
