@@ -31,7 +31,6 @@ def require_readable(model: Any) -> None:
     Raises `UnsupportedModelError` for hybrid blocks and a projection before `W_U`; `PathscopeError` for a
     bridge outside compatibility mode, training mode, and a final norm that is not folded.
     """
-    check_kind(model)
     if isinstance(model, TransformerBridge):
         _require_attention_and_mlp(model)
         if not getattr(model, "compatibility_mode", False):
@@ -39,6 +38,7 @@ def require_readable(model: Any) -> None:
                 "This TransformerBridge is not in compatibility mode, so its final norm is not folded into "
                 "W_U and attributions would be wrong. Call model.enable_compatibility_mode() first."
             )
+    check_kind(model)
     check_evaluation_mode(model)
     if model.cfg.d_model != model.W_U.shape[0]:
         raise UnsupportedModelError(
