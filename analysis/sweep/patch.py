@@ -73,7 +73,7 @@ class Patch:
             component=component,
             layer_norm=layer_norm,
             positions=chosen,
-            memory_bytes=settings().sweep_bytes if memory_bytes is None else memory_bytes,
+            memory_bytes=settings().sweep_bytes if memory_bytes is None else _checked_bytes(memory_bytes),
         )
         for sentence in (*patch.gate.another_run(patch.corrupted_cache), *patch.notes):
             warnings.warn(sentence, UserWarning, stacklevel=4)
@@ -136,6 +136,15 @@ def _check_metric(metric: Any, tokens: Int[Tensor, "batch pos"], d_vocab: int) -
     if isinstance(metric, Metric):
         metric.check_position(tokens.shape[1])
         metric.check(len(tokens), d_vocab)
+
+
+def _checked_bytes(memory_bytes: Any) -> int:
+    try:
+        return index(memory_bytes)
+    except TypeError as error:
+        raise PathscopeError(
+            f"memory_bytes is {memory_bytes!r}, and must be a whole number of bytes, or None for the setting."
+        ) from error
 
 
 def _checked_positions(positions: Any, n_positions: int) -> tuple[int, ...]:

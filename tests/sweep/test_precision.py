@@ -97,3 +97,10 @@ def test_a_model_with_gradients_on_gives_the_same_numbers_and_keeps_no_graph():
     estimate = edge_attribution(*tracked.arguments, last_logit_difference, "q")
     assert not values.requires_grad and not estimate.requires_grad
     assert all(parameter.grad is None for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("memory_bytes", ["1GB", 1.5])
+def test_a_budget_that_is_no_number_of_bytes_is_a_sentence(memory_bytes: Any):
+    runs = family_runs("gpt2")
+    with pytest.raises(PathscopeError, match="whole number of bytes"):
+        Sweep(*runs.arguments, last_logit_difference, memory_bytes=memory_bytes)
