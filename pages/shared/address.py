@@ -19,7 +19,10 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from analysis.demo_model.examples import EXAMPLES
 from analysis.models import entries
 from pages.shared.choices import CHOICES
-from pages.shared.keys import EVERY, LAST, PROMPT_KEYS, SIDEBAR_KEYS, SOURCE_KEYS, Key
+from pages.shared.keys import EVERY, LAST, PROMPT_KEYS, SOURCE_KEYS, Key
+
+#: Controls whose options follow from the prompts and the model.
+_UNDER_OTHER_TITLES = (Key.POSITION, *SOURCE_KEYS)
 
 
 @dataclass(frozen=True)
@@ -65,9 +68,9 @@ def enter() -> None:
             word = st.query_params.get(field.key)
             value = None if word is None else field.read(word)
             state[field.key] = field.default if value is None else value
-        elif state.get(Key.PAGE) != _page() or field.key not in SIDEBAR_KEYS:
+        elif state.get(Key.PAGE) != _page() or field.key in _UNDER_OTHER_TITLES or field.key not in state:
             # Set anew, because Streamlit 1.67 forgets on another page, or under other titles, what was set
-            # before a widget's first run. Not where somebody may be typing: that would be undone.
+            # before a widget's first run. Nowhere else: what is typed or clicked meanwhile would be undone.
             state[field.key] = state.get(field.key, field.default)
     write()
 

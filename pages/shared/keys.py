@@ -36,7 +36,6 @@ class Key(StrEnum):
 
 
 PROMPT_KEYS = (Key.CLEAN, Key.CORRUPTED, Key.ANSWER, Key.FOIL)
-SIDEBAR_KEYS = (Key.MODEL, *PROMPT_KEYS)
 SOURCE_KEYS = (Key.SOURCE_LAYER, Key.SOURCE_HEAD)
 #: Values of `Key.POSITION` beside the numbers.
 LAST, EVERY = "last", "all"
