@@ -83,6 +83,14 @@ class Graph:
         """The label of every reader."""
         return tuple(self._reader(*place) for place in self.reader_places.tolist())
 
+    def between_heads(self, paths: Int[np.ndarray, "edge 4"], component: str) -> GraphEdges:
+        """`paths` (source layer, source head, destination layer, destination head) into `component`."""
+        source_layer, source, layer, head = np.asarray(paths).T
+        reads = INPUTS.index(component)
+        writer = 1 + source_layer * (self.n_heads + self.has_mlps) + source
+        reader = layer * (3 * self.n_heads + self.has_mlps) + reads * self.n_heads + head
+        return np.stack([writer, reader], axis=1)
+
     def heads_into(self, component: str) -> Bool[np.ndarray, "writer reader"]:
         """The edges from a head into q, k or v of a later head: what path patching measures."""
         heads = (self.writer_places[:, 0] >= 0) & (self.writer_places[:, 1] < self.n_heads)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from analysis.decoder.norm import Norm
 from analysis.decoder.products import Activation, affine
+from analysis.nodes import Graph
 
 
 @dataclass(frozen=True)
@@ -207,6 +208,12 @@ class Decoder:
     W_U: Float[Tensor, "d_model d_vocab"]
     b_U: Float[Tensor, " d_vocab"] | None
     logit_softcap: float | None
+
+    @property
+    def graph(self) -> Graph:
+        """Its writers, readers and edges."""
+        first = self.blocks[0]
+        return Graph(len(self.blocks), len(first.attention.W_Q), first.mlp is not None, first.parallel)
 
     def logits(
         self, resid: Float[Tensor, "*rows d_model"], tokens: Tensor | None = None

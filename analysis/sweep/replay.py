@@ -117,7 +117,6 @@ class Replay:
     """Replays patched rows through the blocks above their destination layer.
 
     Rows have shape [batch edge pos d_model]: every edge once for each prompt of the batch.
-    `check` is called between blocks and may raise to stop.
     """
 
     decoder: Decoder
@@ -128,16 +127,10 @@ class Replay:
         """Whether no block follows `layer`."""
         return layer == len(self.decoder.blocks) - 1
 
-    def blocks_above(
-        self, rows: Float[Tensor, "batch edge pos d_model"], layer: int, check: Check
+    def block(
+        self, resid: Float[Tensor, "batch edge pos d_model"], layer: int
     ) -> Float[Tensor, "batch edge read d_model"]:
-        """The final residual stream at the read positions, from the one after block `layer`."""
-        for above in range(layer + 1, len(self.decoder.blocks)):
-            check()
-            rows = self._block(rows, above)
-        return rows
-
-    def _block(self, resid: Tensor, layer: int) -> Tensor:
+        """The residual stream after `layer`, from the one before it; after the last, where it is read."""
         block, suffix = self.decoder.blocks[layer], self.suffix
         queries = suffix.queries(self.is_last(layer))
         normalized = block.attention_norm(resid)
