@@ -143,9 +143,7 @@ class EdgeReplay:
         resid = self.run.resid_final[:, None, queries]
         change = delta[:, of_edge, queries.start - self.suffix.start : queries.stop - self.suffix.start]
         return (
-            resid + change
-            if norm is None
-            else _patched_norm(norm, resid, change, self._ln1_scale is not None)
+            resid + change if norm is None else patched_norm(norm, resid, change, self._ln1_scale is not None)
         )
 
     def _destination(self, layer: int, reads: int, n_edges: int) -> Destination:
@@ -192,11 +190,11 @@ def mlp_rows(
     resid_pre = run.resid_pre[:, None, queries]
     resid_mid = resid_pre + block.attention_write(run.attention_output[:, None, queries])
     norm = block.mlp_norm or block.attention_norm
-    normed = _patched_norm(norm, resid_pre if block.parallel else resid_mid, delta, frozen)
+    normed = patched_norm(norm, resid_pre if block.parallel else resid_mid, delta, frozen)
     return block.mlp_output(normed).add_(resid_mid)
 
 
-def _patched_norm(norm: Norm, resid: Tensor, delta: Tensor, frozen: bool) -> Tensor:
+def patched_norm(norm: Norm, resid: Tensor, delta: Tensor, frozen: bool) -> Tensor:
     """The norm of the stream with `delta` in it; frozen, its scale is that of the stream without."""
     return norm(resid) + norm.share(delta, norm.scale(resid)) if frozen else norm(resid + delta)
 

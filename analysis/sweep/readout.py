@@ -9,7 +9,7 @@ from torch import Tensor
 
 from analysis.decoder import Decoder, softcapped
 from analysis.errors import MetricError
-from analysis.metrics import Metric, PatchingMetric, checked_scalar
+from analysis.metrics import Metric, PatchingMetric, checked_scalar, differentiable
 from analysis.sweep.replay import Check, CorruptedRun, Suffix
 
 Values = tuple[Float[np.ndarray, " edge"], Float[np.ndarray, "edge batch"] | None]
@@ -63,6 +63,17 @@ class Readout:
             logits = torch.cat([prefix, self._decoder.unembed(normed[:, edge])], dim=1)
             found[edge] = checked_scalar(self._metric, logits)
         return found, None
+
+    def differentiable(
+        self, normed: Float[Tensor, "batch edge read d_model"], suffix: Suffix
+    ) -> Float[Tensor, ""]:
+        """The sum over edges of the metric, for its gradient. Raises `MetricError` where it has none."""
+        if self._declared is not None:
+            return differentiable(self._per_prompt(normed[:, :, 0]).mean(0).sum())
+        prefix = self._decoder.logits(self._run.resid_final[:, : suffix.start])
+        of_edges = (self._decoder.unembed(normed[:, edge]) for edge in range(normed.shape[1]))
+        values = [differentiable(self._metric(torch.cat([prefix, row], dim=1))) for row in of_edges]
+        return torch.stack(values).sum()
 
     def _per_prompt(self, normed: Float[Tensor, "batch edge d_model"]) -> Float[Tensor, "batch edge"]:
         assert self._declared is not None
