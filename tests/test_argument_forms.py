@@ -14,7 +14,7 @@ from transformer_lens.model_bridge import TransformerBridge
 
 from analysis import direct_logit_attribution
 from analysis.errors import PathscopeError
-from analysis.requests import COMPONENTS, LAYER_NORM_MODES, UNITS
+from analysis.requests import HEAD_INPUTS, LAYER_NORM_MODES, UNITS
 from tests.argument_forms import (
     CACHES,
     COMPONENT_FORMS,
@@ -210,7 +210,7 @@ def test_every_form_of_positions(path: str, positions: str):
 
 @on_either_path
 @pytest.mark.parametrize("layer_norm", LAYER_NORM_MODES)
-@pytest.mark.parametrize("component", COMPONENTS)
+@pytest.mark.parametrize("component", HEAD_INPUTS)
 def test_inference_mode_changes_no_number(path: str, function: str, component: str, layer_norm: str):
     plainly(path, 2, function, component, layer_norm, (0, 1))
     with torch.inference_mode():
@@ -257,7 +257,7 @@ def unusual(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @every_function
 @pytest.mark.parametrize("layer_norm", LAYER_NORM_MODES)
-@pytest.mark.parametrize("component", COMPONENTS)
+@pytest.mark.parametrize("component", HEAD_INPUTS)
 @pytest.mark.parametrize("name", UNUSUAL)
 def test_a_model_of_unusual_shape_is_answered_or_refused(
     unusual: Any, name: str, component: str, layer_norm: str, function: str

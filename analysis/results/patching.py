@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 
 from analysis.labels import head_label
 from analysis.nodes import causal_edges
-from analysis.requests import Component, FoundIn, LayerNormMode, LongRequest, MetricName, Request
+from analysis.requests import FoundIn, HeadInput, LayerNormMode, LongRequest, MetricName, Request
 from analysis.results.provenance import Result
 from analysis.results.work import GrowingResult
 
@@ -156,7 +156,7 @@ class PathRequest(Request[PathResult]):
 
     source_layer: int
     source_head: int
-    component: Component = "q"
+    component: HeadInput = "q"
     layer_norm: LayerNormMode = "frozen"
     metric: MetricName = "logit_difference"
 
@@ -181,7 +181,7 @@ class AllSourcesRequest(LongRequest[AllSourcesResult]):
     reads = ("analysis.sweep:activations_read",)
     called = "sweep"
 
-    component: Component = "q"
+    component: HeadInput = "q"
     layer_norm: LayerNormMode = "frozen"
     metric: MetricName = "logit_difference"
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from analysis.errors import Cancelled
 from analysis.metrics import PatchingMetric
-from analysis.requests import Component, LayerNormMode
+from analysis.requests import HeadInput, LayerNormMode
 from analysis.sweep.checks import PRECISIONS, check_choice, checked_order, checked_sources
 from analysis.sweep.fast import FastPath
 from analysis.sweep.hooked import HookedPath
@@ -48,7 +48,7 @@ class Sweep:
         corrupted_cache: Mapping[str, Tensor],
         metric: PatchingMetric,
         *,
-        component: Component = "q",
+        component: HeadInput = "q",
         layer_norm: LayerNormMode = "frozen",
         sources: Sequence[tuple[int, int]] | None = None,
         order: Int[np.ndarray, "edge 4"] | None = None,

@@ -8,7 +8,7 @@ from typing import Generic, Literal, TypeVar
 
 import streamlit as st
 
-from analysis.requests import Component, LayerNormMode, MetricName, Run, Unit
+from analysis.requests import HeadInput, LayerNormMode, MetricName, RunName, Unit
 from pages.shared.keys import KEPT, Key
 
 V = TypeVar("V", bound=str)
@@ -75,8 +75,8 @@ UNIT: Choice[Unit] = Choice(
         "head": "What each attention head writes along answer minus foil; the remainder is everything else.",
     },
 )
-RUN: Choice[Run] = Choice(Key.RUN, "Prompt", {"clean": "Clean", "corrupted": "Corrupted"})
-COMPONENT: Choice[Component] = Choice(
+RUN: Choice[RunName] = Choice(Key.RUN, "Prompt", {"clean": "Clean", "corrupted": "Corrupted"})
+COMPONENT: Choice[HeadInput] = Choice(
     Key.COMPONENT,
     "Patched input",
     {"q": "Query", "k": "Key", "v": "Value"},

@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from analysis.demo_model.examples import EXAMPLES
-from analysis.requests import COMPONENTS, LAYER_NORM_MODES, METRIC_NAMES, RUNS, UNITS
+from analysis.requests import HEAD_INPUTS, LAYER_NORM_MODES, METRIC_NAMES, RUN_NAMES, UNITS
 from pages.shared.choices import CHOICES, Choice, Scale
 from pages.shared.keys import Key
 
@@ -26,8 +26,8 @@ def test_the_choices_offer_what_a_request_may_hold_its_default_first():
     offered = {choice.key: tuple(choice.options) for choice in CHOICES}
     assert offered == {
         Key.UNIT: UNITS,
-        Key.RUN: RUNS,
-        Key.COMPONENT: COMPONENTS,
+        Key.RUN: RUN_NAMES,
+        Key.COMPONENT: HEAD_INPUTS,
         Key.LAYER_NORM: LAYER_NORM_MODES,
         Key.METRIC: METRIC_NAMES,
         Key.SCALE: get_args(Scale),

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from analysis import edge_attribution, get_act_patch_direct_path_all_sources
 from analysis.metrics import AnswerProbability, KLFromClean, LogitDifference
-from analysis.requests import COMPONENTS, LAYER_NORM_MODES
+from analysis.requests import HEAD_INPUTS, LAYER_NORM_MODES
 from tests.families import FAMILIES
 from tests.runs import Runs, causal, computed_in_float64, family_runs, last_logit_difference
 
@@ -66,14 +66,14 @@ def assert_first_order(runs: Runs, metric, component, layer_norm) -> None:
 
 
 @pytest.mark.parametrize("layer_norm", LAYER_NORM_MODES)
-@pytest.mark.parametrize("component", COMPONENTS)
+@pytest.mark.parametrize("component", HEAD_INPUTS)
 @pytest.mark.parametrize("family", [family for family in FAMILIES if family != "gemma2"])
 def test_the_estimate_is_the_derivative_of_the_exact_sweep(family, component, layer_norm):
     assert_first_order(computed_in_float64(family), last_logit_difference, component, layer_norm)
 
 
 @pytest.mark.parametrize("layer_norm", LAYER_NORM_MODES)
-@pytest.mark.parametrize("component", COMPONENTS)
+@pytest.mark.parametrize("component", HEAD_INPUTS)
 def test_the_estimate_on_post_norm_blocks_is_first_order_in_the_write(component, layer_norm):
     """Each run's write has its own scale there, so the clean scale is moved along with z."""
     runs = computed_in_float64("gemma2")
@@ -112,7 +112,7 @@ def test_the_estimate_takes_named_metrics_as_well(metric):
     if metric == "divergence":
         with torch.no_grad():
             metric = KLFromClean(clean_logits=runs.model(runs.clean_tokens)[:, -1])
-    for component in COMPONENTS:
+    for component in HEAD_INPUTS:
         assert_first_order(runs, metric, component, "exact")
 
 
