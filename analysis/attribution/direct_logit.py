@@ -29,13 +29,13 @@ from analysis.attribution.residual import (
     Positions,
     as_slice,
     at_positions,
+    coarser_eps,
     decompose,
     final_residual,
     narrowed,
     needed,
-    precision,
 )
-from analysis.attribution.targets import Prompts, Tokens, aligned, input_ids, token_ids
+from analysis.attribution.targets import Prompts, Tokens, aligned, input_ids, target_ids
 from analysis.errors import AnswerError, PathscopeError
 from analysis.requests import UNITS, Unit
 
@@ -111,15 +111,15 @@ def direct_logit_attribution(
         )
     require_readable(model)
     positions = as_slice(pos)
-    targets = [token_ids(model, answer_tokens, "answer")]
+    targets = [target_ids(model, answer_tokens, "answer")]
     if incorrect_tokens is not None:
-        targets.append(token_ids(model, incorrect_tokens, "foil"))
+        targets.append(target_ids(model, incorrect_tokens, "foil"))
     source, run, probe, logits = _run_and_probe(model, input, cache, unit, positions)
     targets = aligned(targets, final_residual(run).shape[:-1])
     require_plain_readout(model, probe, logits)
     require_finite(logits, targets)
     parts = split_logit(model, run, unit, targets)
-    eps = precision(source, model)
+    eps = coarser_eps(source, model)
     require_complete(model, run, unit, parts.stack, targets, eps)
     if unit == "head" and not has_attention_outputs(run):
         one = [ids.flatten()[0] for ids in targets]

@@ -109,17 +109,17 @@ class Sweep:
         is not one finite number.
         """
 
-        def check() -> None:
+        def check_stop() -> None:
             if stop is not None and stop():
                 raise Cancelled("The sweep was stopped; finished pieces are kept and are not computed again.")
 
         for index, edges in enumerate(self._pieces):
             if index in skip:
                 continue
-            check()
+            check_stop()
             with torch.no_grad():
-                values, per_pair = self._path.measure(edges, check)
-            yield Piece(index, edges, values, per_pair)
+                values, per_prompt = self._path.measure(edges, check_stop)
+            yield Piece(index, edges, values, per_prompt)
 
 
 def path_of(patch: Patch) -> FastPath | HookedPath:

@@ -21,8 +21,8 @@ from analysis.metrics import PatchingMetric
 from analysis.requests import HEAD_INPUTS, HeadInput, LayerNormMode
 from analysis.sweep.checks import check_choice
 from analysis.sweep.patch import Patch
-from analysis.sweep.patches import SourceWrites, decoder_writes
 from analysis.sweep.replay import Suffix
+from analysis.sweep.source import SourceWrites, decoder_writes
 
 Gradients = dict[HeadInput, list[Float[Tensor, "batch pos head d_head"]]]
 Edges4 = Float[Tensor, "n_layers n_heads n_layers n_heads"]
@@ -83,10 +83,10 @@ def _edge_attributions(patch: Patch, components: tuple[HeadInput, ...]) -> dict[
         hooked = patch.gate.hooked
         raise UnsupportedModelError(
             f"There is no estimate beside hooks, which it would leave out: {hooked[0]} carries one. Remove "
-            "it, with model.reset_hooks() for example, or run the exact sweep."
+            "it, with model.reset_hooks() for example, or run the measured sweep."
             if hooked
             else "There is no estimate for this model: the replay, whose gradient it is, does not reproduce "
-            "its forward pass. Run the exact sweep, which needs none."
+            "its forward pass. Run the measured sweep, which needs none."
         )
     gradients = _gradients(decoder, run.layers[0].resid_pre, patch.metric, components)
     n_layers, n_heads = len(decoder.blocks), decoder.blocks[0].attention.W_Q.shape[0]
@@ -130,7 +130,7 @@ def _differentiable(value: Any) -> Tensor:
     if not (real and value.requires_grad and torch.isfinite(value)):
         raise MetricError(
             f"The estimate differentiates the metric, which returned {value!r}. It must return one finite "
-            "real number as a tensor that depends on the logits; the exact sweep takes any number."
+            "real number as a tensor that depends on the logits; the measured sweep takes any number."
         )
     return value.reshape(())
 

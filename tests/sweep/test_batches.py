@@ -42,21 +42,21 @@ def assert_equal_to_the_reference(
 
 @pytest.mark.parametrize("component", HEAD_INPUTS)
 @pytest.mark.parametrize("family", ["gpt2", "llama-grouped"])
-def test_per_pair_values_are_those_of_each_pair_alone_and_average_to_the_value(family, component):
+def test_per_prompt_values_are_those_of_each_pair_alone_and_average_to_the_value(family, component):
     runs = family_runs(family, torch.float64, batch=3)
     pieces = list(Sweep(*runs.arguments, METRIC, component=component).run())
     for index in range(3):
         alone = run_pair(runs.model, runs.clean_tokens[[index]], runs.corrupted_tokens[[index]])
         found = swept(alone, METRIC, component=component)
         for piece in pieces:
-            assert piece.per_pair is not None
-            assert piece.per_pair.shape == (len(piece.edges), 3)
+            assert piece.per_prompt is not None
+            assert piece.per_prompt.shape == (len(piece.edges), 3)
             expected = [found[tuple(edge)] for edge in piece.edges.tolist()]
-            assert np.allclose(piece.per_pair[:, index], expected, rtol=0, atol=FLOAT32_INSIDE_TOLERANCE)
+            assert np.allclose(piece.per_prompt[:, index], expected, rtol=0, atol=FLOAT32_INSIDE_TOLERANCE)
     for piece in pieces:
         assert piece.values.shape == (len(piece.edges),)
-        assert piece.per_pair is not None
-        assert np.allclose(piece.per_pair.mean(axis=1), piece.values, rtol=0, atol=1e-13)
+        assert piece.per_prompt is not None
+        assert np.allclose(piece.per_prompt.mean(axis=1), piece.values, rtol=0, atol=1e-13)
 
 
 def test_pairs_of_a_batch_may_differ_at_different_positions():

@@ -1,4 +1,4 @@
-"""The first-order estimate is the derivative of the exact sweep, and nothing more."""
+"""The first-order estimate is the derivative of the measured sweep, and nothing more."""
 
 from __future__ import annotations
 

@@ -126,8 +126,8 @@ def test_named_metrics_read_the_same_on_either_path(metric):
     sweep = Sweep(*runs.arguments, metric, component="k")
     assert sweep.engine == "hooks"
     for piece in sweep.run():
-        assert piece.per_pair is not None
-        assert np.allclose(piece.per_pair.mean(axis=1), piece.values, rtol=0, atol=1e-13)
+        assert piece.per_prompt is not None
+        assert np.allclose(piece.per_prompt.mean(axis=1), piece.values, rtol=0, atol=1e-13)
         for edge, value in list(zip(piece.edges.tolist(), piece.values, strict=True))[:3]:
             assert abs(float(metric(patched_logits(runs, Edge(*edge), "k", "frozen"))) - value) <= 1e-12
 

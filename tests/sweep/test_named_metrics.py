@@ -125,11 +125,11 @@ def test_only_the_logits_that_a_metric_names_are_computed():
     assert named.flops() < 0.8 * Sweep(*runs.arguments, plain).flops()
 
 
-def test_a_plain_callable_has_values_but_none_per_pair():
+def test_a_plain_callable_has_values_but_none_per_prompt():
     runs = family_runs("gpt2")
     _, plain = metric_pair("probability", runs)
     for piece in Sweep(*runs.arguments, plain).run():
-        assert piece.per_pair is None
+        assert piece.per_prompt is None
         assert piece.values.dtype == np.float64
 
 
