@@ -9,11 +9,9 @@ from analysis.charts.attribution import attribution_chart
 from analysis.charts.export import chart_png, chart_svg, sentence_picture
 from analysis.charts.patching import all_sources_chart, path_chart
 from analysis.charts.predictions import predictions_chart
-from analysis.charts.scales import Scale
 from analysis.charts.themes import Theme
 
 __all__ = [
-    "Scale",
     "Theme",
     "all_sources_chart",
     "attribution_chart",

@@ -10,7 +10,6 @@ from jaxtyping import Float
 from analysis.charts.grid import across, down, layer_by_head
 from analysis.charts.scales import (
     BELOW_RESOLUTION,
-    Scale,
     diverging,
     number,
     reach,
@@ -21,7 +20,7 @@ from analysis.charts.scales import (
 from analysis.charts.themes import PALETTES, Palette, Theme, drawn
 from analysis.labels import head_label
 from analysis.requests import METRIC_UNITS
-from analysis.results import AllSourcesResult, PatchingResult, PathResult
+from analysis.results import AllSourcesResult, EffectScale, PatchingResult, PathResult
 
 #: Cells that a browser still draws and hovers with ease; of more, the strongest are shown.
 MOST_CELLS = 21_000
@@ -29,7 +28,7 @@ MOST_CELLS = 21_000
 INSET = 0.2
 
 
-def path_chart(result: PathResult, scale: Scale = "effect", theme: Theme = "light") -> alt.LayerChart:
+def path_chart(result: PathResult, scale: EffectScale = "effect", theme: Theme = "light") -> alt.LayerChart:
     """Destination layer by head, coloured by the effect of the path from the one source.
 
     Selection parameter `edge` with the fields dl and dh.
@@ -67,7 +66,7 @@ def path_chart(result: PathResult, scale: Scale = "effect", theme: Theme = "ligh
 
 
 def all_sources_chart(
-    result: AllSourcesResult, scale: Scale = "effect", theme: Theme = "light", most: int = MOST_CELLS
+    result: AllSourcesResult, scale: EffectScale = "effect", theme: Theme = "light", most: int = MOST_CELLS
 ) -> alt.LayerChart:
     """Source head (down) by destination head (across), coloured by the effect of the path.
 
@@ -130,17 +129,17 @@ def _edge_cells(rows: pd.DataFrame, shape: tuple[int, int], title: list[str]) ->
     )
 
 
-def _title(result: PatchingResult, scale: Scale) -> str:
+def _title(result: PatchingResult, scale: EffectScale) -> str:
     return "recovery" if scale == "recovery" else f"effect ({METRIC_UNITS[result.request.metric]})"
 
 
-def _note(result: PatchingResult, scale: Scale) -> list[str]:
+def _note(result: PatchingResult, scale: EffectScale) -> list[str]:
     undefined = scale == "recovery" and result.clean_metric == result.corrupted_metric
     return ["recovery is not defined: the metric is the same on both runs"] if undefined else []
 
 
 def _edge_rows(
-    result: PatchingResult, effect: Float[np.ndarray, "..."], scale: Scale, fields: list[str]
+    result: PatchingResult, effect: Float[np.ndarray, "..."], scale: EffectScale, fields: list[str]
 ) -> pd.DataFrame:
     """One row for each finite cell; what has no value has no row."""
     effect = told_from_zero(result, effect)
@@ -150,7 +149,7 @@ def _edge_rows(
     return rows.assign(value=rounded(shown[tuple(edges.T)]))
 
 
-def _end(result: PatchingResult, rows: pd.DataFrame, scale: Scale) -> float:
+def _end(result: PatchingResult, rows: pd.DataFrame, scale: EffectScale) -> float:
     """The end of the colour scale, in the unit of `scale`."""
     resolution = result.provenance.resolution
     if resolution is not None and scale == "recovery":
@@ -158,7 +157,7 @@ def _end(result: PatchingResult, rows: pd.DataFrame, scale: Scale) -> float:
     return reach(rows["value"].to_numpy(), resolution)
 
 
-def _with_tooltip(cells: alt.Chart, result: PatchingResult, scale: Scale, source: str) -> alt.Chart:
+def _with_tooltip(cells: alt.Chart, result: PatchingResult, scale: EffectScale, source: str) -> alt.Chart:
     """`cells` with a tooltip; labels and the other scale are made in the browser, not sent."""
     span = float(result.clean_metric - result.corrupted_metric)
     tooltip = [

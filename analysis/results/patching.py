@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -17,6 +17,9 @@ from analysis.results.work import GrowingResult
 
 if TYPE_CHECKING:
     import pandas as pd
+
+#: How the change that a path makes is told: in the metric's unit, or as a share of clean minus corrupted.
+EffectScale = Literal["effect", "recovery"]
 
 
 @dataclass(frozen=True, eq=False)
