@@ -37,6 +37,7 @@ from analysis.attribution.residual import (
 )
 from analysis.attribution.targets import Prompts, Tokens, aligned, input_ids, target_ids
 from analysis.errors import AnswerError, PathscopeError
+from analysis.experiment import AnswerRole
 from analysis.requests import UNITS, Unit
 
 
@@ -101,19 +102,10 @@ def direct_logit_attribution(
     convolution), where logits are read in another way than by final norm and unembedding, and where
     the parts miss more of the logits asked for than rounding explains, as under a steering hook.
     """
-    if unit not in UNITS:
-        raise PathscopeError(f"unit must be one of {', '.join(map(repr, UNITS))}, and is {unit!r}.")
-    if answer_tokens is None:
-        raise AnswerError("answer_tokens is required: a string that is one token, an id or a tensor of ids.")
-    if input is None and cache is None:
-        raise PathscopeError(
-            "There is nothing to attribute: give either `input` or `cache`, a prompt or an earlier run."
-        )
+    asked = _asked_for(input, answer_tokens, incorrect_tokens, unit, cache)
     require_readable(model)
     positions = as_slice(pos)
-    targets = [target_ids(model, answer_tokens, "answer")]
-    if incorrect_tokens is not None:
-        targets.append(target_ids(model, incorrect_tokens, "foil"))
+    targets = [target_ids(model, tokens, role) for role, tokens in asked.items()]
     source, run, probe, logits = _run_and_probe(model, input, cache, unit, positions)
     targets = aligned(targets, final_residual(run).shape[:-1])
     require_plain_readout(model, probe, logits)
@@ -126,6 +118,27 @@ def direct_logit_attribution(
         require_complete(model, probe, unit, decompose(model, probe, unit)[0], one, eps)
     attribution = parts.attribution[..., 0] if positions.mode == "int" else parts.attribution
     return DirectLogitAttribution(attribution, parts.labels, unit)
+
+
+def _asked_for(
+    input: Prompts | None,
+    answer_tokens: Tokens | None,
+    incorrect_tokens: Tokens | None,
+    unit: Unit,
+    cache: Mapping[str, Tensor] | ActivationCache | None,
+) -> dict[AnswerRole, Tokens]:
+    """The answer and, where one is given, the foil; raises where that is no whole question."""
+    if unit not in UNITS:
+        raise PathscopeError(f"unit must be one of {', '.join(map(repr, UNITS))}, and is {unit!r}.")
+    if answer_tokens is None:
+        raise AnswerError("answer_tokens is required: a string that is one token, an id or a tensor of ids.")
+    if input is None and cache is None:
+        raise PathscopeError(
+            "There is nothing to attribute: give either `input` or `cache`, a prompt or an earlier run."
+        )
+    if incorrect_tokens is None:
+        return {"answer": answer_tokens}
+    return {"answer": answer_tokens, "foil": incorrect_tokens}
 
 
 def _run_and_probe(
