@@ -32,9 +32,7 @@ def test_two_logits_of_a_common_size_may_each_be_off_by_its_rounding(size, dtype
     logits = torch.full((1, len(TOKENS), 400), size, dtype=dtype)
     rounding = 2 * UNITS_OF_THE_LAST_PLACE * torch.finfo(dtype).eps * abs(size)
     require_whole(missing(0.9 * rounding), logits)
-    with pytest.raises(
-        UnsupportedModelError, match=r"miss this model's own logit difference.*Choose another"
-    ):
+    with pytest.raises(UnsupportedModelError, match=r"miss this model's own .*Choose another"):
         require_whole(missing(1.1 * rounding), logits)
 
 
@@ -57,7 +55,7 @@ def test_a_thousandth_of_what_lies_between_ordinary_logits_is_no_part(sign):
     # The median distance of normal numbers from their middle is 0.6745.
     spread = 6 * 0.6745
     require_whole(missing(sign * 0.8e-3 * spread), logits)
-    with pytest.raises(UnsupportedModelError, match="miss this model's own logit difference by up to 0.00"):
+    with pytest.raises(UnsupportedModelError, match=r"by up to 0\.00"):
         require_whole(missing(sign * 1.2e-3 * spread), logits)
 
 
