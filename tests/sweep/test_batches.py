@@ -124,7 +124,8 @@ def test_positions_before_the_first_difference_leave_the_baseline():
 
 @pytest.mark.parametrize("positions", [[9], [-10], [0, 40]], ids=str)
 def test_a_position_outside_the_prompt_is_refused(positions):
-    with pytest.raises(PathscopeError, match="9"):
+    said = rf"positions \[{positions[-1]}\] lie outside the prompts of 9 tokens; choose from -9 to 8"
+    with pytest.raises(PathscopeError, match=said):
         Sweep(*family_runs("gpt2").arguments, METRIC, positions=positions)
 
 

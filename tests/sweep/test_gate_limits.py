@@ -56,7 +56,8 @@ def test_a_logit_is_its_equal_where_both_are_infinite_alike_and_nowhere_else():
     banned = LOGITS.clone()
     banned[..., 3] = -math.inf
     assert within(banned, banned, TOLERANCE) and largest_gap(banned, banned) == 0.0
-    assert torch.isfinite(allowed(banned, TOLERANCE)).all()
+    # A banned token is told no wider limit than its neighbours.
+    assert (allowed(banned, TOLERANCE) <= 1.1 * TOLERANCE * SPREAD).all()
     for replayed in (LOGITS, -banned):
         assert not within(replayed, banned, TOLERANCE)
         assert largest_gap(replayed, banned) == math.inf
@@ -102,11 +103,18 @@ def test_a_cache_is_another_run_where_it_is_off_by_more_than_the_tolerance_of_it
     runs = family_runs("gpt2")
     name = f"blocks.{runs.model.cfg.n_layers - 1}.attn.hook_z"
     opened = open_gate(runs.model, runs.corrupted_tokens)
-    z = size * runs.corrupted_cache[name]
+    z = -size * runs.corrupted_cache[name].abs()
     moved = z.clone()
     moved[0, -1, 0, 0] += share * settings().replay_tolerance * z.abs().max()
     scaled = gate.Gate(**{**vars(opened), "last_z": z})
     assert bool(list(scaled.another_run({name: moved}))) is told
+
+
+def test_the_gate_leaves_the_random_numbers_of_whoever_asks_alone():
+    runs = family_runs("gpt2")
+    before = torch.get_rng_state()
+    open_gate(runs.model, runs.corrupted_tokens)
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 # Memory that runs out
