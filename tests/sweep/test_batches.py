@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -120,6 +122,23 @@ def test_positions_before_the_first_difference_leave_the_baseline():
     sweep = Sweep(*runs.arguments, METRIC, component="v", positions=[0, 1, 2, 3])
     for piece in sweep.run():
         assert np.allclose(piece.values, sweep.baseline, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("metric", [METRIC, last_logit_difference], ids=["named", "plain"])
+@pytest.mark.parametrize("family", ["gpt2", "llama-grouped"])
+def test_a_source_that_writes_the_same_in_both_runs_leaves_the_baseline_and_every_other_path(family, metric):
+    runs = family_runs(family)
+    name = "blocks.0.attn.hook_z"
+    clean = dict(runs.clean_cache)
+    clean[name] = clean[name].clone()
+    clean[name][:, :, 1] = runs.corrupted_cache[name][:, :, 1]
+    changed = replace(runs, clean_cache=clean)
+    before, found = swept(runs, metric, component="k"), swept(changed, metric, component="k")
+    unpatched = Sweep(*runs.arguments, metric).baseline
+    for edge, value in found.items():
+        expected = unpatched if edge[:2] == (0, 1) else before[edge]
+        assert abs(value - expected) <= 1e-12, edge
+    assert max(abs(before[edge] - unpatched) for edge in before if edge[:2] == (0, 1)) > 1e-6
 
 
 @pytest.mark.parametrize("positions", [[9], [-10], [0, 40]], ids=str)
