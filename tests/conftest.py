@@ -15,7 +15,7 @@ import pytest
 _SESSION = tempfile.mkdtemp(prefix="pathscope-tests-")
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HOME"] = str(Path(_SESSION) / "huggingface")
-os.environ["PATHSCOPE_CACHE_DIR"] = str(Path(_SESSION) / "store")
+os.environ["PATHSCOPE_STORE_DIR"] = str(Path(_SESSION) / "store")
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from analysis.results import AllSourcesRequest, OverviewRequest, PathRequest
 
 @pytest.fixture(autouse=True)
 def _own_store(monkeypatch, tmp_path):
-    monkeypatch.setenv("PATHSCOPE_CACHE_DIR", str(tmp_path / "store"))
+    monkeypatch.setenv("PATHSCOPE_STORE_DIR", str(tmp_path / "store"))
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from analysis.sweep.foreign import foreign_hooks
 from analysis.sweep.gate import Gate, open_gate
 from analysis.sweep.hooked import HookedPath
 from analysis.sweep.patch import Patch
-from analysis.sweep.patches import activations_read
 from analysis.sweep.pieces import Piece
+from analysis.sweep.source import activations_read
 
 __all__ = [
     "Gate",

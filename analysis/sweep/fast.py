@@ -10,10 +10,10 @@ from torch import Tensor
 from analysis.sweep.destination import Destination, FoldedEntry, can_fold, folded_heads
 from analysis.sweep.flops import piece_flops
 from analysis.sweep.patch import Patch
-from analysis.sweep.patches import decoder_writes, first_changed_position
 from analysis.sweep.pieces import Edges, bytes_per_edge, edges_at_once, weights_per_block
 from analysis.sweep.readout import Readout
-from analysis.sweep.replay import Check, Replay, Suffix
+from analysis.sweep.replay import Replay, StopCheck, Suffix
+from analysis.sweep.source import decoder_writes, first_changed_position
 
 
 class FastPath:
@@ -30,7 +30,7 @@ class FastPath:
         self._suffix = Suffix(start, n_positions, self._readout.position)
         self._replay = Replay(gate.decoder, gate.run, self._suffix)
         self._folded: dict[int, Tensor] = {}
-        self.baseline, self._baseline_per_pair = self._readout.baseline()
+        self.baseline, self._baseline_per_prompt = self._readout.baseline()
 
     @property
     def _batch(self) -> int:
@@ -54,20 +54,20 @@ class FastPath:
         }
 
     def measure(
-        self, edges: Edges, check: Check
+        self, edges: Edges, check_stop: StopCheck
     ) -> tuple[Float[np.ndarray, " edge"], Float[np.ndarray, "edge batch"] | None]:
         """The metric of every edge of one piece, mean and per prompt pair."""
         values = np.full(len(edges), self.baseline)
-        per_pair = None
-        if self._baseline_per_pair is not None:
-            per_pair = np.tile(self._baseline_per_pair, (len(edges), 1))
+        per_prompt = None
+        if self._baseline_per_prompt is not None:
+            per_prompt = np.tile(self._baseline_per_prompt, (len(edges), 1))
         heard = self._heard(edges)
         if heard.any():
-            resid = self._final_residual(edges[heard], check)
-            values[heard], found = self._readout.measure(resid, self._suffix, check)
-            if per_pair is not None and found is not None:
-                per_pair[heard] = found
-        return values, per_pair
+            resid = self._final_residual(edges[heard], check_stop)
+            values[heard], found = self._readout.measure(resid, self._suffix, check_stop)
+            if per_prompt is not None and found is not None:
+                per_prompt[heard] = found
+        return values, per_prompt
 
     def _heard(self, edges: Edges) -> np.ndarray:
         """Edges that can change what the metric reads: the source writes something new, in time."""
@@ -77,7 +77,9 @@ class FastPath:
         silent = {source: self._writes.silent(*source) for source in {(int(e[0]), int(e[1])) for e in edges}}
         return np.array([not silent[int(e[0]), int(e[1])] for e in edges])
 
-    def _final_residual(self, edges: Edges, check: Check) -> Float[Tensor, "batch edge read d_model"]:
+    def _final_residual(
+        self, edges: Edges, check_stop: StopCheck
+    ) -> Float[Tensor, "batch edge read d_model"]:
         layer = int(edges[0, 2])
         device = self._run.resid_final.device
         sources, source_of_edge = np.unique(edges[:, :2], axis=0, return_inverse=True)
@@ -87,7 +89,7 @@ class FastPath:
             torch.as_tensor(source_of_edge.reshape(-1), device=device),
             _slices(edges[:, 3]),
         )
-        return self._replay.blocks_above(rows, layer, check)
+        return self._replay.blocks_above(rows, layer, check_stop)
 
     def _destination(self, layer: int, n_edges: int) -> Destination:
         block, run = self._decoder.blocks[layer], self._run.layers[layer]

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from analysis.decoder import Attention, Block, Decoder
 
-Check = Callable[[], None]
+StopCheck = Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class Replay:
     """Replays patched rows through the blocks above their destination layer.
 
     Rows have shape [batch edge pos d_model]: every edge once for each prompt of the batch.
-    `check` is called between blocks and may raise to stop.
+    `check_stop` is called between blocks and may raise to stop.
     """
 
     decoder: Decoder
@@ -129,11 +129,11 @@ class Replay:
         return layer == len(self.decoder.blocks) - 1
 
     def blocks_above(
-        self, rows: Float[Tensor, "batch edge pos d_model"], layer: int, check: Check
+        self, rows: Float[Tensor, "batch edge pos d_model"], layer: int, check_stop: StopCheck
     ) -> Float[Tensor, "batch edge read d_model"]:
         """The final residual stream at the read positions, from the one after block `layer`."""
         for above in range(layer + 1, len(self.decoder.blocks)):
-            check()
+            check_stop()
             rows = self._block(rows, above)
         return rows
 

@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(autouse=True)
 def _own_store(monkeypatch, tmp_path):
-    monkeypatch.setenv("PATHSCOPE_CACHE_DIR", str(tmp_path / "store"))
+    monkeypatch.setenv("PATHSCOPE_STORE_DIR", str(tmp_path / "store"))
 
 
 @pytest.fixture

@@ -43,15 +43,15 @@ def unusable(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest
     """A store that nothing can be put into."""
     (tmp_path / "file").touch()
     if request.param == "no bytes":
-        monkeypatch.setenv("PATHSCOPE_CACHE_DIR", str(tmp_path))
-        monkeypatch.setenv("PATHSCOPE_CACHE_BYTES", "0")
+        monkeypatch.setenv("PATHSCOPE_STORE_DIR", str(tmp_path))
+        monkeypatch.setenv("PATHSCOPE_STORE_BYTES", "0")
     else:
-        monkeypatch.setenv("PATHSCOPE_CACHE_DIR", str(tmp_path / "file" / "store"))
+        monkeypatch.setenv("PATHSCOPE_STORE_DIR", str(tmp_path / "file" / "store"))
 
 
 @pytest.fixture
 def empty_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATHSCOPE_CACHE_DIR", str(tmp_path))
+    monkeypatch.setenv("PATHSCOPE_STORE_DIR", str(tmp_path))
 
 
 @pytest.mark.usefixtures("unusable")

@@ -9,7 +9,7 @@ import torch
 from transformer_lens import patching
 
 from analysis import get_act_patch_direct_path, get_act_patch_direct_path_all_sources
-from analysis.requests import COMPONENTS, LAYER_NORM_MODES, Component, LayerNormMode
+from analysis.requests import HEAD_INPUTS, LAYER_NORM_MODES, HeadInput, LayerNormMode
 from tests.induction import (
     DECOY,
     INDUCTION,
@@ -26,7 +26,7 @@ ORACLE_FAMILIES = ("gpt2", "pythia", "llama")
 
 
 @lru_cache(maxsize=32)
-def all_sources(runs: Runs, component: Component, layer_norm: LayerNormMode) -> torch.Tensor:
+def all_sources(runs: Runs, component: HeadInput, layer_norm: LayerNormMode) -> torch.Tensor:
     return get_act_patch_direct_path_all_sources(
         *runs.arguments, last_logit_difference, component, verbose=False, layer_norm=layer_norm
     )
@@ -36,7 +36,7 @@ def all_sources(runs: Runs, component: Component, layer_norm: LayerNormMode) -> 
 
 
 @pytest.mark.parametrize("batch", [1, 3])
-@pytest.mark.parametrize("component", COMPONENTS)
+@pytest.mark.parametrize("component", HEAD_INPUTS)
 @pytest.mark.parametrize("family", ORACLE_FAMILIES)
 def test_exact_mode_agrees_with_transformer_lens(family, component, batch):
     runs = family_runs(family, torch.float64, batch=batch)
@@ -48,7 +48,7 @@ def test_exact_mode_agrees_with_transformer_lens(family, component, batch):
     assert (ours - oracle).abs().max() <= 1e-4 * effect
 
 
-@pytest.mark.parametrize("component", COMPONENTS)
+@pytest.mark.parametrize("component", HEAD_INPUTS)
 @pytest.mark.parametrize("family", ORACLE_FAMILIES)
 def test_exact_mode_agrees_with_transformer_lens_in_float32(family, component):
     runs = family_runs(family, torch.float32)
@@ -58,7 +58,7 @@ def test_exact_mode_agrees_with_transformer_lens_in_float32(family, component):
     assert (all_sources(runs, component, "exact") - oracle).abs().max() <= 1e-5
 
 
-@pytest.mark.parametrize("component", COMPONENTS)
+@pytest.mark.parametrize("component", HEAD_INPUTS)
 @pytest.mark.parametrize("family", [*ORACLE_FAMILIES, "phi", "qwen2"])
 def test_the_reference_itself_agrees_with_transformer_lens(family, component):
     """TransformerLens refuses k and v where keys are shared, and rounds its results to float32."""
@@ -77,7 +77,7 @@ def test_the_reference_itself_agrees_with_transformer_lens(family, component):
         assert abs(float(oracle[edge.dl, edge.dh]) - float(reference)) <= 1e-6
 
 
-@pytest.mark.parametrize("component", COMPONENTS)
+@pytest.mark.parametrize("component", HEAD_INPUTS)
 @pytest.mark.parametrize("family", ["gpt2", "opt", "llama-grouped", "gemma2"])
 def test_exact_mode_applies_the_norms_own_weights_where_they_are_not_folded(family, component):
     runs = family_runs(family, folded=False)
@@ -100,7 +100,7 @@ def test_frozen_mode_warns_where_the_norm_is_not_folded():
 
 
 @pytest.mark.parametrize("layer_norm", LAYER_NORM_MODES)
-@pytest.mark.parametrize("component", COMPONENTS)
+@pytest.mark.parametrize("component", HEAD_INPUTS)
 def test_the_one_k_path_of_the_induction_circuit_carries_the_whole_effect(component, layer_norm):
     runs = induction_runs()
     with torch.no_grad():
