@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -122,9 +124,27 @@ def test_positions_before_the_first_difference_leave_the_baseline():
         assert np.allclose(piece.values, sweep.baseline, rtol=0, atol=1e-13)
 
 
+@pytest.mark.parametrize("metric", [METRIC, last_logit_difference], ids=["named", "plain"])
+@pytest.mark.parametrize("family", ["gpt2", "llama-grouped"])
+def test_a_source_that_writes_the_same_in_both_runs_leaves_the_baseline_and_every_other_path(family, metric):
+    runs = family_runs(family)
+    name = "blocks.0.attn.hook_z"
+    clean = dict(runs.clean_cache)
+    clean[name] = clean[name].clone()
+    clean[name][:, :, 1] = runs.corrupted_cache[name][:, :, 1]
+    changed = replace(runs, clean_cache=clean)
+    before, found = swept(runs, metric, component="k"), swept(changed, metric, component="k")
+    unpatched = Sweep(*runs.arguments, metric).baseline
+    for edge, value in found.items():
+        expected = unpatched if edge[:2] == (0, 1) else before[edge]
+        assert abs(value - expected) <= 1e-12, edge
+    assert max(abs(before[edge] - unpatched) for edge in before if edge[:2] == (0, 1)) > 1e-6
+
+
 @pytest.mark.parametrize("positions", [[9], [-10], [0, 40]], ids=str)
 def test_a_position_outside_the_prompt_is_refused(positions):
-    with pytest.raises(PathscopeError, match="9"):
+    said = rf"positions \[{positions[-1]}\] lie outside the prompts of 9 tokens; choose from -9 to 8"
+    with pytest.raises(PathscopeError, match=said):
         Sweep(*family_runs("gpt2").arguments, METRIC, positions=positions)
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from analysis import edge_attribution, get_act_patch_direct_path_all_sources
 from analysis.metrics import AnswerProbability, KLFromClean, LogitDifference
 from analysis.requests import HEAD_INPUTS, LAYER_NORM_MODES
+from analysis.sweep import edge_attributions
 from tests.families import FAMILIES
 from tests.runs import Runs, causal, computed_in_float64, family_runs, last_logit_difference
 
@@ -128,6 +129,19 @@ def test_the_estimate_is_linear_in_the_patch():
         "v",
     )
     assert torch.allclose(half, 0.5 * whole, rtol=1e-9, atol=1e-14)
+
+
+def test_the_estimate_is_of_the_queries_under_a_frozen_norm_unless_asked_otherwise():
+    """As the exact functions are, so that the two may be compared as they stand."""
+    runs = family_runs("gpt2")
+    found = edge_attribution(*runs.arguments, last_logit_difference)
+    asked = edge_attribution(*runs.arguments, last_logit_difference, "q", layer_norm="frozen")
+    assert torch.equal(found, asked)
+    every = edge_attributions(*runs.arguments, last_logit_difference)
+    assert tuple(every) == HEAD_INPUTS
+    for component, estimate in every.items():
+        alone = edge_attribution(*runs.arguments, last_logit_difference, component)
+        assert torch.allclose(estimate, alone, rtol=1e-12, atol=1e-15)
 
 
 def test_the_two_norm_modes_differ_to_first_order():
