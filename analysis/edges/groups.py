@@ -22,7 +22,7 @@ from jaxtyping import Float, Int
 
 from analysis.edges.joint import JointReplay
 from analysis.nodes import GraphEdges
-from analysis.sweep import Check
+from analysis.sweep import StopCheck
 
 #: Times that all edges are divided: few large groups hide more, many small ones cost more.
 DIVISIONS = 4
@@ -62,7 +62,7 @@ class GroupTest:
         """How many groups are patched in all."""
         return self.n_groups * DIVISIONS
 
-    def run(self, memory_bytes: int, check: Check) -> Iterator[int]:
+    def run(self, memory_bytes: int, check_stop: StopCheck) -> Iterator[int]:
         """Patch every group; yields how many have been patched so far."""
         done = 0
         for group in self._group:
@@ -72,7 +72,7 @@ class GroupTest:
             sets = np.zeros((self.n_groups, *shape), dtype=bool)
             sets[group, self._edges[:, 0], self._edges[:, 1]] = True
             for batch in self._joint.in_batches(sets, memory_bytes):
-                values, _ = self._joint.measure(sets[batch], check)
+                values, _ = self._joint.measure(sets[batch], check_stop)
                 found[batch] = values - self._joint.replay.baseline
                 done += len(values)
                 yield done

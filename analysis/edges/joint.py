@@ -18,8 +18,8 @@ from torch import Tensor
 from analysis.decoder import Attention, Block
 from analysis.edges.exchange import Exchange
 from analysis.nodes import INPUTS, Graph
-from analysis.requests import COMPONENTS
-from analysis.sweep import Check, CorruptedRun, EdgeReplay, Values
+from analysis.requests import HEAD_INPUTS
+from analysis.sweep import CorruptedRun, EdgeReplay, StopCheck, Values
 
 Sets = Bool[np.ndarray, "set writer reader"]
 
@@ -47,13 +47,13 @@ class JointReplay:
         at_once = min(MOST_AT_ONCE, max(1, memory_bytes // max(1, per_set)))
         return (slice(first, first + at_once) for first in range(0, len(sets), at_once))
 
-    def measure(self, sets: Sets, check: Check) -> Values:
-        """The metric under every set, mean and per prompt pair. `check` may raise to stop."""
+    def measure(self, sets: Sets, check_stop: StopCheck) -> Values:
+        """The metric under every set, mean and per prompt pair. `check_stop` may raise to stop."""
         rows = _Rows(self, sets)
         for layer in range(self.graph.n_layers):
-            check()
+            check_stop()
             rows.through(layer)
-        return self.replay.readout.measure(rows.normed(), self.replay.suffix, check)
+        return self.replay.readout.measure(rows.normed(), self.replay.suffix, check_stop)
 
 
 #: Sets that go through the model together: more make the products no faster.
@@ -73,7 +73,7 @@ class _Rows:
         self._resid = first.expand(-1, len(sets), -1, -1)
         #: Writers that any set patches somewhere; of no other need the write be kept.
         self._used: Int[np.ndarray, " writer"] = np.nonzero(sets.any((0, 2)))[0]
-        self._heard: Bool[np.ndarray, " reader"] = sets.any((0, 1))
+        self._heard: Bool[np.ndarray, " reader"] = np.asarray(sets.any((0, 1)))
         self._sets = torch.from_numpy(sets[:, self._used]).to(first)
         #: The other run's write minus the current one [batch set writer pos d_model].
         self._behind = first.new_zeros(len(first), len(sets), len(self._used), *first.shape[2:])
@@ -128,10 +128,10 @@ class _Rows:
     ) -> Float[Tensor, "batch set head query d_head"]:
         """z of every head, from what its own q, k and v see."""
         block, run = self._replay.decoder.blocks[layer], self._replay.run.layers[layer]
-        if not self._heard[self._columns(layer, *COMPONENTS)].any():
+        if not self._heard[self._columns(layer, *HEAD_INPUTS)].any():
             return self._replay.replay.attend(self._resid, layer)[1].transpose(2, 3)
         attention, start, suffix = block.attention, self._suffix.start, self._suffix.positions
-        normed = block.attention_norm(self._seen(layer, *COMPONENTS))
+        normed = block.attention_norm(self._seen(layer, *HEAD_INPUTS))
         for_q, for_k, for_v = normed.chunk(3, dim=2)
         q = _projected(attention, "q", for_q[:, :, :, kept], queries)
         k, v = _projected(attention, "k", for_k, suffix), _projected(attention, "v", for_v, suffix)

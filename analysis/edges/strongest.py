@@ -20,7 +20,7 @@ from analysis.errors import MetricError, PathscopeError
 from analysis.metrics import PatchingMetric
 from analysis.nodes import Graph, GraphEdges
 from analysis.requests import LayerNormMode
-from analysis.sweep import Check
+from analysis.sweep import StopCheck
 
 #: A group of edges patched together costs about as much as so many edges alone.
 _EDGES_PER_GROUP = 8
@@ -117,11 +117,11 @@ def strongest_in_steps(
     *,
     among: Bool[np.ndarray, "writer reader"] | None = None,
     confidence: float = 0.95,
-    check: Check = lambda: None,
+    check_stop: StopCheck = lambda: None,
     seed: int = 0,
 ) -> Iterator[StrongestEdges]:
     """`strongest_edges` as it goes; every state is true, and the last one is the answer."""
-    walk = _Walk(exchange, k, among, confidence, check)
+    walk = _Walk(exchange, k, among, confidence, check_stop)
     yield walk.state()
     if not walk.estimated:
         while walk.unmeasured:
@@ -137,7 +137,7 @@ def strongest_in_steps(
         groups = walk.group_test(share, seed)
         if walk.unmeasured <= _EDGES_PER_GROUP * groups.n_sets:
             break
-        for _ in groups.run(exchange.memory_bytes, check):
+        for _ in groups.run(exchange.memory_bytes, check_stop):
             yield walk.state()
         walk.judge_by(groups)
         yield walk.state()
@@ -159,14 +159,14 @@ class _Walk:
         k: int,
         among: Bool[np.ndarray, "writer reader"] | None,
         confidence: float,
-        check: Check,
+        check_stop: StopCheck,
     ) -> None:
         _require(k, confidence)
-        self._exchange, self._k, self._confidence, self._check = exchange, k, confidence, check
+        self._exchange, self._k, self._confidence, self._check_stop = exchange, k, confidence, check_stop
         graph = exchange.graph
         edges = np.argwhere(graph.exists if among is None else graph.exists & among)
         try:
-            estimates = estimated_effects(exchange, check=check)[tuple(edges.T)]
+            estimates = estimated_effects(exchange, check_stop=check_stop)[tuple(edges.T)]
             self.estimated = True
         except MetricError:
             estimates, self.estimated = np.zeros(len(edges)), False
@@ -189,7 +189,7 @@ class _Walk:
         assert self._exchange.replay is not None
         at_once = self._exchange.replay.edges_at_once()[0]
         found = measured_effects(
-            self._exchange, self._edges[self.n_measured : self.n_measured + at_once], self._check
+            self._exchange, self._edges[self.n_measured : self.n_measured + at_once], self._check_stop
         )
         self._effects = np.concatenate([self._effects, found])
 
@@ -219,8 +219,8 @@ class _Walk:
         band = bound = 0.0
         if self.unmeasured:
             since = np.arange(self._judged_from, self.n_measured)
-            known = self._groups is not None
-            band = self._groups.band(since - self._judged_from, misses[since]) if known else np.nan
+            groups = self._groups
+            band = np.nan if groups is None else groups.band(since - self._judged_from, misses[since])
             bound = band + abs(float(self._estimates[self.n_measured]))
         return StrongestEdges(
             graph=self._exchange.graph,
