@@ -44,8 +44,8 @@ class Graph:
     def writer_places(self) -> Int[np.ndarray, "writer 2"]:
         """(layer, head) of every writer; an MLP stands after the last head, ``embed`` in layer -1."""
         slots = self.n_heads + self.has_mlps
-        layers = [(layer, slot) for layer in range(self.n_layers) for slot in range(slots)]
-        return np.array([(-1, self.n_heads), *layers])
+        later = [(layer, slot) for layer in range(self.n_layers) for slot in range(slots)]
+        return np.array([(-1, self.n_heads), *later])
 
     @cached_property
     def reader_places(self) -> Int[np.ndarray, "reader 3"]:
