@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from analysis.edges.effects import edge_effects, measured_effects
     from analysis.edges.estimates import edge_estimates, estimated_effects
     from analysis.edges.exchange import Exchange, residual_graph
-    from analysis.edges.joint import JointReplay
+    from analysis.edges.joint import EdgeSet, JointReplay, Sets
     from analysis.edges.strongest import StrongestEdges, strongest_edges, strongest_in_steps
 
 __getattr__, __dir__, _ = lazy_loader.attach(
@@ -19,14 +19,16 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "effects": ["edge_effects", "measured_effects"],
         "estimates": ["edge_estimates", "estimated_effects"],
         "exchange": ["Exchange", "residual_graph"],
-        "joint": ["JointReplay"],
+        "joint": ["EdgeSet", "JointReplay", "Sets"],
         "strongest": ["StrongestEdges", "strongest_edges", "strongest_in_steps"],
     },
 )
 
 __all__ = [
+    "EdgeSet",
     "Exchange",
     "JointReplay",
+    "Sets",
     "StrongestEdges",
     "edge_effects",
     "edge_estimates",
