@@ -30,8 +30,8 @@ def patch_edges(
 
     One forward pass in which each reader sees ``its residual stream + sum over its patched writers of
     (write in the other run - current write)``, the norms recomputed: replace semantics, never the sum of
-    constant differences. All edges of `residual_graph(model)` give the metric of the other run, none that of the
-    run itself. `edges` are pairs of labels such as ``("L0H7", "L2H5.v")``. In the metric's unit.
+    constant differences. All edges of `residual_graph(model)` give the metric of the other run, none that
+    of the run itself. `edges` are pairs of labels such as ``("L0H7", "L2H5.v")``. In the metric's unit.
 
     Raises `UnsupportedModelError` where the replay does not know or does not reproduce the model, and
     beside somebody's hooks; `PathscopeError`, or one of its kinds, for whatever does not fit together.

@@ -78,12 +78,20 @@ def row(
     arguments = (model, corrupted, *caches, metric)
     taken["sweep"] = full_sweep(arguments, sample)
     taken["rival"] = transformer_lens(arguments, sample)
-    return (
-        f"| {name} | {clean.shape[1]} | {len(exchange.graph):,} | {taken['runs']:.1f} | {taken['estimate']:.1f} "
-        f"| {taken['whole']:.1f}{'' if whole.proved else ' (not proved)'} | {whole.n_measured:,} "
-        f"| {taken['heads']:.1f}{'' if heads.proved else ' (not proved)'} | {taken['sweep']:.0f} "
-        f"| {taken['rival']:,.0f} | {taken['rival'] / taken['whole']:,.0f} |"
-    )
+    shown = [
+        name,
+        str(clean.shape[1]),
+        f"{len(exchange.graph):,}",
+        f"{taken['runs']:.1f}",
+        f"{taken['estimate']:.1f}",
+        f"{taken['whole']:.1f}{'' if whole.proved else ' (not proved)'}",
+        f"{whole.n_measured:,}",
+        f"{taken['heads']:.1f}{'' if heads.proved else ' (not proved)'}",
+        f"{taken['sweep']:.0f}",
+        f"{taken['rival']:,.0f}",
+        f"{taken['rival'] / taken['whole']:,.0f}",
+    ]
+    return f"| {' | '.join(shown)} |"
 
 
 def timed(action: Any) -> tuple[Any, float]:
