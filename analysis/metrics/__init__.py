@@ -17,6 +17,7 @@ from analysis.metrics.named import (
 from analysis.metrics.resolution import (
     ULPS,
     checked_scalar,
+    differentiable,
     logit_resolution,
     logit_scale,
     logit_spread,
@@ -34,6 +35,7 @@ __all__ = [
     "PatchingMetric",
     "Recovery",
     "checked_scalar",
+    "differentiable",
     "logit_resolution",
     "logit_scale",
     "logit_spread",

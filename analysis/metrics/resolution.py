@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -132,3 +133,14 @@ def checked_scalar(metric: PatchingMetric, logits: Float[Tensor, "batch pos d_vo
             "any division or logarithm in it."
         )
     return number
+
+
+def differentiable(value: Any) -> Tensor:
+    """`value` if it is one finite real number with a gradient; `MetricError` otherwise."""
+    real = isinstance(value, Tensor) and value.numel() == 1 and value.is_floating_point()
+    if not (real and value.requires_grad and torch.isfinite(value)):
+        raise MetricError(
+            f"The estimate differentiates the metric, which returned {value!r}. It must return one finite "
+            "real number as a tensor that depends on the logits; the measured sweep takes any number."
+        )
+    return value.reshape(())
