@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from analysis.answers.compute import compute
 from analysis.experiment import prompts
 from analysis.metrics import metric_resolution
 from analysis.nodes import causal_edges
-from analysis.requests import METRIC_NAMES
+from analysis.requests import METRIC_NAMES, Experiment
 from analysis.results import AllSourcesRequest, PathRequest
 from analysis.store.store import Store
 from analysis.sweep import Sweep, edge_attribution
@@ -32,9 +32,17 @@ FORMULAS: dict[str, Callable[[Row, Row, int, int], Row]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def asked(family_directory):
+class Asked(NamedTuple):
     """The experiment, the four arguments of a sweep, the logits of both runs, and every metric."""
+
+    experiment: Experiment
+    arguments: tuple[Any, torch.Tensor, Any, Any]
+    logits: tuple[torch.Tensor, torch.Tensor]
+    metrics: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def asked(family_directory) -> Asked:
     experiment = on(family_directory("gpt2"))
     bridge = models.load(experiment.model).bridge
     pair = prompts.prepare(bridge, experiment)
@@ -46,11 +54,13 @@ def asked(family_directory):
         for name, of in FORMULAS.items()
     }
     arguments = bridge, pair.corrupted, clean, corrupted
-    return experiment, arguments, (clean_logits, corrupted_logits), metrics
+    return Asked(experiment, arguments, (clean_logits, corrupted_logits), metrics)
 
 
 @pytest.mark.parametrize("metric", METRIC_NAMES)
-def test_the_ends_and_the_resolution_are_those_of_the_metric_that_is_asked_for(asked, metric, tmp_path):
+def test_the_ends_and_the_resolution_are_those_of_the_metric_that_is_asked_for(
+    asked: Asked, metric, tmp_path
+):
     experiment, _, (clean, corrupted), metrics = asked
     found = compute(PathRequest(experiment, 0, 1, metric=metric), Store.open(tmp_path))
     assert found.clean_metric == pytest.approx(float(metrics[metric](clean)), rel=1e-3, abs=1e-6)
@@ -62,7 +72,7 @@ def test_the_ends_and_the_resolution_are_those_of_the_metric_that_is_asked_for(a
 
 
 @pytest.mark.parametrize("metric", METRIC_NAMES)
-def test_paths_are_measured_by_the_metric_that_is_asked_for(asked, metric, tmp_path):
+def test_paths_are_measured_by_the_metric_that_is_asked_for(asked: Asked, metric, tmp_path):
     experiment, arguments, _, metrics = asked
     found = compute(PathRequest(experiment, 0, 1, "v", metric=metric), Store.open(tmp_path))
     expected = np.full(found.values.shape, np.nan)
@@ -83,7 +93,7 @@ def test_paths_are_measured_by_the_metric_that_is_asked_for(asked, metric, tmp_p
     ],
 )
 def test_the_estimate_is_of_the_component_norm_and_metric_that_are_asked_for(
-    asked, component, layer_norm, metric, tmp_path
+    asked: Asked, component, layer_norm, metric, tmp_path
 ):
     experiment, arguments, _, metrics = asked
     found = compute(AllSourcesRequest(experiment, component, layer_norm, metric), Store.open(tmp_path))
