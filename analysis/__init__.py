@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 
 import lazy_loader
 
+from analysis.release import __version__ as __version__
+
 if TYPE_CHECKING:
     from analysis.attribution import DirectLogitAttribution, direct_logit_attribution
     from analysis.patching import get_act_patch_direct_path, get_act_patch_direct_path_all_sources
     from analysis.sweep import edge_attribution
-
-#: The release, which stands in every key of the store and in every provenance.
-__version__ = "1.1.0"
 
 __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,

@@ -83,11 +83,15 @@ class Graph:
         """The label of every reader."""
         return tuple(self._reader(*place) for place in self.reader_places.tolist())
 
+    def first_writer(self, layer: int) -> int:
+        """Index of the first head of `layer` among the writers; its MLP follows its last head."""
+        return 1 + layer * (self.n_heads + self.has_mlps)
+
     def between_heads(self, paths: Int[np.ndarray, "edge 4"], component: str) -> GraphEdges:
         """`paths` (source layer, source head, destination layer, destination head) into `component`."""
         source_layer, source, layer, head = np.asarray(paths).T
         reads = INPUTS.index(component)
-        writer = 1 + source_layer * (self.n_heads + self.has_mlps) + source
+        writer = self.first_writer(source_layer) + source
         reader = layer * (3 * self.n_heads + self.has_mlps) + reads * self.n_heads + head
         return np.stack([writer, reader], axis=1)
 

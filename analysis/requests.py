@@ -12,18 +12,19 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Generic, Literal, TypeVar, get_args, get_origin
 
-#: Which of its inputs the destination head of a path reads the patch by. TransformerLens's word; what a
-#: model is split into by attribution is called a part.
-Component = Literal["q", "k", "v"]
+#: By which of its inputs the destination head of a path reads the patch. Arguments and addresses name it
+#: by TransformerLens's word, `component`, which is also a unit of attribution.
+HeadInput = Literal["q", "k", "v"]
 #: Whether the LayerNorm before the patched input keeps the corrupted run's scale, or is recomputed. Only
 #: this is called exact: an effect that is no estimate is called measured.
 LayerNormMode = Literal["frozen", "exact"]
 MetricName = Literal["logit_difference", "answer_log_probability", "answer_probability", "kl_from_clean"]
-Run = Literal["clean", "corrupted"]
+#: Which prompt of the pair was run.
+RunName = Literal["clean", "corrupted"]
 #: Into what parts attribution splits a logit; "component" are embeddings, attention and MLP outputs.
 Unit = Literal["component", "layer", "head"]
 
-COMPONENTS: tuple[Component, ...] = ("q", "k", "v")
+HEAD_INPUTS: tuple[HeadInput, ...] = ("q", "k", "v")
 LAYER_NORM_MODES: tuple[LayerNormMode, ...] = ("frozen", "exact")
 METRIC_NAMES: tuple[MetricName, ...] = (
     "logit_difference",
@@ -38,7 +39,7 @@ METRIC_UNITS: dict[str, str] = {
     "kl_from_clean": "nats",
 }
 UNITS: tuple[Unit, ...] = ("component", "layer", "head")
-RUNS: tuple[Run, ...] = ("clean", "corrupted")
+RUN_NAMES: tuple[RunName, ...] = ("clean", "corrupted")
 
 R = TypeVar("R", covariant=True)
 

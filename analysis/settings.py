@@ -13,6 +13,11 @@ def _integer(name: str, default: int) -> int:
     return int(os.environ.get(name, default))
 
 
+def _of_the_store(what: str) -> str | None:
+    """A variable of the store, also by the name that it had in releases before 1.2; empty counts as unset."""
+    return os.environ.get(f"PATHSCOPE_STORE_{what}") or os.environ.get(f"PATHSCOPE_CACHE_{what}") or None
+
+
 @dataclass(frozen=True)
 class Settings:
     """Read from the environment when it is made; every size is in bytes, every time in seconds.
@@ -21,11 +26,11 @@ class Settings:
     """
 
     #: Where the store lies, and how much it may hold.
-    cache_directory: Path = field(
-        default_factory=lambda: Path(os.environ.get("PATHSCOPE_CACHE_DIR") or user_cache_dir("pathscope"))
+    store_directory: Path = field(
+        default_factory=lambda: Path(_of_the_store("DIR") or user_cache_dir("pathscope"))
     )
-    cache_bytes: int = field(default_factory=lambda: _integer("PATHSCOPE_CACHE_BYTES", 4 * 1024**3))
-    #: A value above this share of `cache_bytes` is shown but not stored.
+    store_bytes: int = field(default_factory=lambda: int(_of_the_store("BYTES") or 4 * 1024**3))
+    #: A value above this share of `store_bytes` is shown but not stored.
     largest_entry_share: float = 0.25
     #: Memory that one sweep may use beyond the model.
     sweep_bytes: int = field(default_factory=lambda: _integer("PATHSCOPE_SWEEP_BYTES", 1024**3))

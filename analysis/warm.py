@@ -17,7 +17,7 @@ from analysis import answers, jobs
 from analysis.demo_model.examples import EXAMPLES, Example
 from analysis.errors import PathscopeError
 from analysis.models import DEMO
-from analysis.requests import COMPONENTS, RUNS, UNITS, Experiment
+from analysis.requests import HEAD_INPUTS, RUN_NAMES, UNITS, Experiment
 from analysis.results import (
     AllSourcesRequest,
     AttributionRequest,
@@ -37,8 +37,8 @@ def requests_of(example: Example) -> Iterator[Request[Any]]:
     """
     experiment = Experiment(DEMO, example.clean, example.corrupted, example.answer, example.foil)
     yield OverviewRequest(experiment)
-    yield from (AttributionRequest(experiment, unit, run) for run in RUNS for unit in UNITS)
-    yield from (AllSourcesRequest(experiment, component) for component in COMPONENTS)
+    yield from (AttributionRequest(experiment, unit, run) for run in RUN_NAMES for unit in UNITS)
+    yield from (AllSourcesRequest(experiment, component) for component in HEAD_INPUTS)
     yield SanityRequest(experiment)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from analysis.requests import METRIC_UNITS, RUNS
+from analysis.requests import METRIC_UNITS, RUN_NAMES
 from analysis.results import OverviewResult
 from pages.shared.cards import aligned_prompts, downloads, identical_note, overview_or_stop, provenance_panel
 from pages.shared.choices import METRIC
@@ -68,10 +68,10 @@ with right:
     numbers = st.column_config.NumberColumn(format="%.3f")
     st.dataframe(
         # Rounded before it is shown, and without the sign that rounding leaves on a zero.
-        table.assign(**{run: table[run].round(3) + 0.0 for run in RUNS}),
+        table.assign(**{run: table[run].round(3) + 0.0 for run in RUN_NAMES}),
         hide_index=True,
         width="stretch",
-        column_config=dict.fromkeys(RUNS, numbers),
+        column_config=dict.fromkeys(RUN_NAMES, numbers),
     )
     st.caption("The logit difference is answer minus foil: positive where the model prefers the answer.")
     st.subheader("Where to look next")

@@ -9,7 +9,7 @@ import streamlit as st
 
 from analysis.answers import answer, stored
 from analysis.labels import head_label
-from analysis.results import AllSourcesRequest, OverviewResult, PathRequest, PathResult
+from analysis.results import AllSourcesRequest, EffectScale, OverviewResult, PathRequest, PathResult
 from pages.shared import address
 from pages.shared.cards import (
     answer_or_stop,
@@ -27,8 +27,6 @@ from pages.shared.theme import current_theme
 
 if TYPE_CHECKING:
     import altair as alt
-
-    from analysis.charts import Scale
 
 
 def begin_with_the_strongest_source(every: AllSourcesRequest) -> None:
@@ -53,7 +51,7 @@ def source_controls(overview: OverviewResult) -> tuple[int, int]:
     return int(layer), int(head)
 
 
-def paths(result: PathResult, scale: Scale) -> alt.LayerChart:
+def paths(result: PathResult, scale: EffectScale) -> alt.LayerChart:
     """Draw every path from the source."""
     from analysis.charts import path_chart
 

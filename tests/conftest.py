@@ -15,7 +15,7 @@ import pytest
 _SESSION = tempfile.mkdtemp(prefix="pathscope-tests-")
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HOME"] = str(Path(_SESSION) / "huggingface")
-os.environ["PATHSCOPE_CACHE_DIR"] = str(Path(_SESSION) / "store")
+os.environ["PATHSCOPE_STORE_DIR"] = str(Path(_SESSION) / "store")
 
 
 @pytest.fixture(autouse=True)
@@ -28,6 +28,12 @@ def _one_thread() -> None:
     import torch
 
     torch.set_num_threads(1)
+
+
+@pytest.fixture
+def own_store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An empty store for one test alone."""
+    monkeypatch.setenv("PATHSCOPE_STORE_DIR", str(tmp_path / "store"))
 
 
 @pytest.fixture(scope="session")

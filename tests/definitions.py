@@ -40,6 +40,7 @@ DEFINES_NOTHING = (
         "errors",
         "jobs",
         "labels",
+        "release",
         "requests",
         "results",
         "settings",

@@ -29,14 +29,15 @@ from analysis.attribution.residual import (
     Positions,
     as_slice,
     at_positions,
+    coarser_eps,
     decompose,
     final_residual,
     narrowed,
     needed,
-    precision,
 )
-from analysis.attribution.targets import Prompts, Tokens, aligned, input_ids, token_ids
+from analysis.attribution.targets import Prompts, Tokens, aligned, input_ids, target_ids
 from analysis.errors import AnswerError, PathscopeError
+from analysis.experiment import AnswerRole
 from analysis.requests import UNITS, Unit
 
 
@@ -101,6 +102,32 @@ def direct_logit_attribution(
     convolution), where logits are read in another way than by final norm and unembedding, and where
     the parts miss more of the logits asked for than rounding explains, as under a steering hook.
     """
+    asked = _asked_for(input, answer_tokens, incorrect_tokens, unit, cache)
+    require_readable(model)
+    positions = as_slice(pos)
+    targets = [target_ids(model, tokens, role) for role, tokens in asked.items()]
+    source, run, probe, logits = _run_and_probe(model, input, cache, unit, positions)
+    targets = aligned(targets, final_residual(run).shape[:-1])
+    require_plain_readout(model, probe, logits)
+    require_finite(logits, targets)
+    parts = split_logit(model, run, unit, targets)
+    eps = coarser_eps(source, model)
+    require_complete(model, run, unit, parts.stack, targets, eps)
+    if unit == "head" and not has_attention_outputs(run):
+        one = [ids.flatten()[0] for ids in targets]
+        require_complete(model, probe, unit, decompose(model, probe, unit)[0], one, eps)
+    attribution = parts.attribution[..., 0] if positions.mode == "int" else parts.attribution
+    return DirectLogitAttribution(attribution, parts.labels, unit)
+
+
+def _asked_for(
+    input: Prompts | None,
+    answer_tokens: Tokens | None,
+    incorrect_tokens: Tokens | None,
+    unit: Unit,
+    cache: Mapping[str, Tensor] | ActivationCache | None,
+) -> dict[AnswerRole, Tokens]:
+    """The answer and, where one is given, the foil; raises where that is no whole question."""
     if unit not in UNITS:
         raise PathscopeError(f"unit must be one of {', '.join(map(repr, UNITS))}, and is {unit!r}.")
     if answer_tokens is None:
@@ -109,23 +136,9 @@ def direct_logit_attribution(
         raise PathscopeError(
             "There is nothing to attribute: give either `input` or `cache`, a prompt or an earlier run."
         )
-    require_readable(model)
-    positions = as_slice(pos)
-    targets = [token_ids(model, answer_tokens, "answer")]
-    if incorrect_tokens is not None:
-        targets.append(token_ids(model, incorrect_tokens, "foil"))
-    source, run, probe, logits = _run_and_probe(model, input, cache, unit, positions)
-    targets = aligned(targets, final_residual(run).shape[:-1])
-    require_plain_readout(model, probe, logits)
-    require_finite(logits, targets)
-    parts = split_logit(model, run, unit, targets)
-    eps = precision(source, model)
-    require_complete(model, run, unit, parts.stack, targets, eps)
-    if unit == "head" and not has_attention_outputs(run):
-        one = [ids.flatten()[0] for ids in targets]
-        require_complete(model, probe, unit, decompose(model, probe, unit)[0], one, eps)
-    attribution = parts.attribution[..., 0] if positions.mode == "int" else parts.attribution
-    return DirectLogitAttribution(attribution, parts.labels, unit)
+    if incorrect_tokens is None:
+        return {"answer": answer_tokens}
+    return {"answer": answer_tokens, "foil": incorrect_tokens}
 
 
 def _run_and_probe(

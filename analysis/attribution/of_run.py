@@ -13,7 +13,7 @@ from transformer_lens.utilities import Slice
 from analysis.attribution.completeness import require_complete
 from analysis.attribution.direct_logit import split_logit
 from analysis.attribution.readout import require_readable, tolerance
-from analysis.attribution.residual import narrowed, needed, precision
+from analysis.attribution.residual import coarser_eps, narrowed, needed
 from analysis.errors import AnswerError, UnsupportedModelError
 from analysis.experiment import Origin, Run
 from analysis.metrics import ULPS, logit_resolution, logit_scale, logit_spread
@@ -51,7 +51,7 @@ def attribution_result(request: AttributionRequest, origin: Origin) -> Attributi
     cache = narrowed(bridge, run.activations, request.unit, Slice(None))
     parts = split_logit(bridge, cache, request.unit, targets)
     if request.unit == "head":
-        require_complete(bridge, cache, "head", parts.stack, targets, precision(cache, bridge))
+        require_complete(bridge, cache, "head", parts.stack, targets, coarser_eps(cache, bridge))
     return AttributionResult(
         request=request,
         attribution=parts.attribution[:, 0].cpu().double().numpy(),

@@ -120,7 +120,7 @@ def narrowed(model: Any, cache: Activations, unit: Unit, positions: Slice) -> Ac
     return ActivationCache(activations, model, has_batch_dim=final.ndim == 3)
 
 
-def precision(cache: Activations, model: Any) -> float:
+def coarser_eps(cache: Activations, model: Any) -> float:
     """The machine epsilon of whatever is coarser, the model or the run that `cache` holds."""
     final = cache[f"{_blocks(model)[-1]}hook_resid_post"]
     return max(torch.finfo(values.dtype).eps for values in (final, model.W_U))

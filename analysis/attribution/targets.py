@@ -54,7 +54,7 @@ def _tokenized(model: Any, texts: Sequence[str]) -> Int[Tensor, "batch pos"]:
     return torch.cat(rows)
 
 
-def token_ids(model: Any, tokens: Tokens, role: AnswerRole) -> Int[Tensor, "*tokens"]:
+def target_ids(model: Any, tokens: Tokens, role: AnswerRole) -> Int[Tensor, "*tokens"]:
     """The ids of an answer or foil, on the model's device; raises `AnswerError` where there are none."""
     texts = _texts(tokens)
     if texts is None:

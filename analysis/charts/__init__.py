@@ -5,15 +5,14 @@ Layers run from the first at the top to the last at the bottom, heads from left 
 not measured has no mark of its own: a cell without a causal path is part of a grey area.
 """
 
+from analysis.charts.all_sources import all_sources_chart
 from analysis.charts.attribution import attribution_chart
 from analysis.charts.export import chart_png, chart_svg, sentence_picture
-from analysis.charts.patching import all_sources_chart, path_chart
+from analysis.charts.path import path_chart
 from analysis.charts.predictions import predictions_chart
-from analysis.charts.scales import Scale
 from analysis.charts.themes import Theme
 
 __all__ = [
-    "Scale",
     "Theme",
     "all_sources_chart",
     "attribution_chart",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any
 
 import altair as alt
 import numpy as np
@@ -12,8 +12,6 @@ from jaxtyping import Float
 
 from analysis.charts.themes import Palette
 from analysis.results import Result
-
-Scale = Literal["effect", "recovery"]
 
 #: What is said of an effect that rounding cannot tell from zero, in place of its number.
 BELOW_RESOLUTION = "below resolution"

@@ -13,8 +13,8 @@ from torch import Tensor
 from analysis.edges.exchange import Exchange
 from analysis.metrics import PatchingMetric
 from analysis.nodes import INPUTS, GraphEdges
-from analysis.requests import COMPONENTS, LayerNormMode
-from analysis.sweep import Check, EdgeReplay, HookedPath, Patch
+from analysis.requests import HEAD_INPUTS, LayerNormMode
+from analysis.sweep import EdgeReplay, HookedPath, Patch, StopCheck
 
 
 def edge_effects(
@@ -49,24 +49,24 @@ def edge_effects(
 
 
 def measured_effects(
-    exchange: Exchange, edges: GraphEdges, check: Check = lambda: None
+    exchange: Exchange, edges: GraphEdges, check_stop: StopCheck = lambda: None
 ) -> Float[np.ndarray, " edge"]:
-    """`edge_effects` of edges given by their indices. `check` may raise to stop."""
+    """`edge_effects` of edges given by their indices. `check_stop` may raise to stop."""
     found = np.empty(len(edges))
-    for rows, values in measured_in_pieces(exchange, edges, check):
+    for rows, values in measured_in_pieces(exchange, edges, check_stop):
         found[rows] = values
     return found
 
 
 def measured_in_pieces(
-    exchange: Exchange, edges: GraphEdges, check: Check
+    exchange: Exchange, edges: GraphEdges, check_stop: StopCheck
 ) -> Iterator[tuple[Int[np.ndarray, " edge"], Float[np.ndarray, " edge"]]]:
     """Rows of `edges` and their effects, as they are measured."""
     if exchange.replay is None:
-        yield from _through_the_model(exchange, edges, check)
+        yield from _through_the_model(exchange, edges, check_stop)
         return
     for rows in in_pieces(exchange.replay, edges):
-        values, _ = exchange.replay.measure(edges[rows], check)
+        values, _ = exchange.replay.measure(edges[rows], check_stop)
         yield rows, values - exchange.replay.baseline
 
 
@@ -81,12 +81,12 @@ def in_pieces(replay: EdgeReplay, edges: GraphEdges) -> Iterator[Int[np.ndarray,
 
 
 def _through_the_model(
-    exchange: Exchange, edges: GraphEdges, check: Check
+    exchange: Exchange, edges: GraphEdges, check_stop: StopCheck
 ) -> Iterator[tuple[Int[np.ndarray, " edge"], Float[np.ndarray, " edge"]]]:
     """Paths between heads by the model's own forward; `UnsupportedModelError` where there are others."""
     graph = exchange.graph
     source, reader = graph.writer_places[edges[:, 0]], graph.reader_places[edges[:, 1]]
-    heads = (source[:, 0] >= 0) & (source[:, 1] < graph.n_heads) & (reader[:, 1] < len(COMPONENTS))
+    heads = (source[:, 0] >= 0) & (source[:, 1] < graph.n_heads) & (reader[:, 1] < len(HEAD_INPUTS))
     if not heads.all():
         exchange.required_replay("measurement of " + " -> ".join(graph.labels(edges[~heads])[0]))
     for reads in np.unique(reader[:, 1]).tolist():
@@ -95,7 +95,7 @@ def _through_the_model(
         for layer in np.unique(reader[reader[:, 1] == reads, 0]).tolist():
             (rows,) = np.nonzero((reader[:, 1] == reads) & (reader[:, 0] == layer))
             for part in np.array_split(rows, -(-len(rows) // limit[layer])):
-                values, _ = path.measure(np.column_stack([source, reader[:, [0, 2]]])[part], check)
+                values, _ = path.measure(np.column_stack([source, reader[:, [0, 2]]])[part], check_stop)
                 yield part, values - path.baseline
 
 

@@ -21,7 +21,7 @@ from analysis.errors import PathscopeError
 from analysis.metrics import PatchingMetric
 from analysis.nodes import INPUTS, Graph
 from analysis.requests import LayerNormMode
-from analysis.sweep import Check
+from analysis.sweep import StopCheck
 
 
 def edge_estimates(
@@ -54,9 +54,9 @@ def edge_estimates(
 
 
 def estimated_effects(
-    exchange: Exchange, *, points: int = 1, check: Check = lambda: None
+    exchange: Exchange, *, points: int = 1, check_stop: StopCheck = lambda: None
 ) -> Float[np.ndarray, "writer reader"]:
-    """`edge_estimates` of an exchange. `check` is called between layers and may raise to stop."""
+    """`edge_estimates` of an exchange. `check_stop` is called between layers and may raise to stop."""
     if isinstance(points, bool) or not isinstance(points, int) or points < 1:
         raise PathscopeError(f"points is {points!r}, and must be a whole number from 1: 1 or 5, say.")
     replay = exchange.required_replay("estimate")
@@ -73,11 +73,11 @@ def estimated_effects(
         chosen = writers[first : first + at_once]
         delta = replay.writes.delta(chosen, replay.suffix)
         for layer in range(graph.n_layers):
-            check()
+            check_stop()
             reader = Reader.of(replay, layer, frozen=exchange.layer_norm == "frozen")
             _into_layer(found, graph, reader, layer, chosen, delta, gradients)
     into_logits = np.column_stack([writers, np.full(len(writers), len(graph.readers) - 1)])
-    values, _ = replay.measure(into_logits, check)
+    values, _ = replay.measure(into_logits, check_stop)
     found[writers, -1] = values - replay.baseline
     return found
 

@@ -67,7 +67,7 @@ class Exchange:
         layer_norm: LayerNormMode = "exact",
         memory_bytes: int | None = None,
     ) -> Exchange:
-        """Check every argument, and run and replay the model on both batches of prompts.
+        """StopCheck every argument, and run and replay the model on both batches of prompts.
 
         Raises `PathscopeError` or one of its kinds. `memory_bytes` is the setting if None.
         """

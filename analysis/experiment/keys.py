@@ -10,8 +10,8 @@ from __future__ import annotations
 import importlib.metadata
 from typing import Any
 
-import analysis
 from analysis.models import files as model_files
+from analysis.release import __version__
 from analysis.requests import Request, request_to_json
 from analysis.store import SCHEMA_VERSION
 
@@ -35,7 +35,7 @@ PROCESSING = {
 def versions() -> dict[str, str]:
     """Release of Pathscope and of every library in `LIBRARIES`, and Pathscope's schema version."""
     releases = {name: importlib.metadata.version(name) for name in LIBRARIES}
-    return {"pathscope": analysis.__version__} | releases | {"pathscope schema": str(SCHEMA_VERSION)}
+    return {"pathscope": __version__} | releases | {"pathscope schema": str(SCHEMA_VERSION)}
 
 
 def model_content(name: str, *, download: bool = True) -> dict[str, Any]:

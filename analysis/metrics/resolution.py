@@ -141,6 +141,6 @@ def differentiable(value: Any) -> Tensor:
     if not (real and value.requires_grad and torch.isfinite(value)):
         raise MetricError(
             f"The estimate differentiates the metric, which returned {value!r}. It must return one finite "
-            "real number as a tensor that depends on the logits; the exact sweep takes any number."
+            "real number as a tensor that depends on the logits; the measured sweep takes any number."
         )
     return value.reshape(())

@@ -25,7 +25,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from analysis.metrics import PatchingMetric
-from analysis.requests import Component, LayerNormMode
+from analysis.requests import HeadInput, LayerNormMode
 from analysis.sweep import Sweep
 
 
@@ -37,7 +37,7 @@ def get_act_patch_direct_path(
     patching_metric: PatchingMetric,
     src_layer: int,
     src_head: int,
-    component: Component = "q",
+    component: HeadInput = "q",
     verbose: bool = True,
     *,
     layer_norm: LayerNormMode = "frozen",
@@ -74,7 +74,7 @@ def get_act_patch_direct_path_all_sources(
     clean_cache: Mapping[str, Tensor],
     corrupted_cache: Mapping[str, Tensor],
     patching_metric: PatchingMetric,
-    component: Component = "q",
+    component: HeadInput = "q",
     verbose: bool = True,
     *,
     layer_norm: LayerNormMode = "frozen",
@@ -105,7 +105,7 @@ def _sweep(
     metric: PatchingMetric,
     *,
     sources: list[tuple[int, int]] | None,
-    component: Component,
+    component: HeadInput,
     layer_norm: LayerNormMode,
     progress: str | None,
 ) -> Float[Tensor, "n_layers n_heads n_layers n_heads"]:

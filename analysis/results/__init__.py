@@ -6,6 +6,7 @@ from analysis.results.overview import OverviewRequest, OverviewResult
 from analysis.results.patching import (
     AllSourcesRequest,
     AllSourcesResult,
+    EffectScale,
     PatchingResult,
     PathRequest,
     PathResult,
@@ -20,6 +21,7 @@ __all__ = [
     "Arrays",
     "AttributionRequest",
     "AttributionResult",
+    "EffectScale",
     "GrowingResult",
     "LongRequest",
     "LongWork",

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from analysis.errors import PathscopeError
-from analysis.requests import Request, Run, Unit
+from analysis.requests import Request, RunName, Unit
 from analysis.results.provenance import Result
 
 if TYPE_CHECKING:
@@ -93,4 +93,4 @@ class AttributionRequest(Request[AttributionResult]):
     reads = ("analysis.attribution:activations_read",)
 
     unit: Unit = "component"
-    run: Run = "clean"
+    run: RunName = "clean"

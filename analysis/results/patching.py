@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from analysis.labels import head_label
 from analysis.nodes import causal_edges
-from analysis.requests import Component, FoundIn, LayerNormMode, LongRequest, MetricName, Request
+from analysis.requests import FoundIn, HeadInput, LayerNormMode, LongRequest, MetricName, Request
 from analysis.results.provenance import Result
 from analysis.results.work import GrowingResult
 
 if TYPE_CHECKING:
     import pandas as pd
+
+#: How the change that a path makes is told: in the metric's unit, or as a share of clean minus corrupted.
+EffectScale = Literal["effect", "recovery"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,7 +159,7 @@ class PathRequest(Request[PathResult]):
 
     source_layer: int
     source_head: int
-    component: Component = "q"
+    component: HeadInput = "q"
     layer_norm: LayerNormMode = "frozen"
     metric: MetricName = "logit_difference"
 
@@ -181,7 +184,7 @@ class AllSourcesRequest(LongRequest[AllSourcesResult]):
     reads = ("analysis.sweep:activations_read",)
     called = "sweep"
 
-    component: Component = "q"
+    component: HeadInput = "q"
     layer_norm: LayerNormMode = "frozen"
     metric: MetricName = "logit_difference"
 

@@ -23,7 +23,7 @@ from analysis.experiment import Origin, Runs, alone_with
 from analysis.labels import head_label
 from analysis.metrics import LogitDifference
 from analysis.nodes import causal_edges
-from analysis.requests import COMPONENTS, LAYER_NORM_MODES, UNITS, Component, Experiment, LayerNormMode, Unit
+from analysis.requests import HEAD_INPUTS, LAYER_NORM_MODES, UNITS, Experiment, HeadInput, LayerNormMode, Unit
 from analysis.results import AttributionRequest
 from analysis.sanity.known_results import known_results
 from analysis.sweep import Gate, HookedPath, Patch, Sweep, open_gate
@@ -163,7 +163,7 @@ class PathChecks:
         edges = self._sampled_edges()
         if not len(edges):
             return
-        for component in COMPONENTS:
+        for component in HEAD_INPUTS:
             gap = max(self._gap_to_hooks(component, mode, edges) for mode in LAYER_NORM_MODES)
             yield Check(
                 f"Engine against hooks, {component}",
@@ -183,7 +183,7 @@ class PathChecks:
         ).reshape(-1, 4)
 
     def _gap_to_hooks(
-        self, component: Component, mode: LayerNormMode, edges: Int[np.ndarray, "edge 4"]
+        self, component: HeadInput, mode: LayerNormMode, edges: Int[np.ndarray, "edge 4"]
     ) -> float:
         slow, _ = HookedPath(self._patch(component=component, layer_norm=mode)).measure(edges, lambda: None)
         sources = sorted({(int(edge[0]), int(edge[1])) for edge in edges})
@@ -202,7 +202,7 @@ class PathChecks:
         layer, head = self._strongest_source(max(0, self._n_layers - 1 - later))
         runs = self._runs
         caches = runs.clean.activations, runs.corrupted.activations
-        for component in COMPONENTS:
+        for component in HEAD_INPUTS:
             try:
                 oracle: Float[torch.Tensor, "layer head"] = get_act_patch_direct_path(
                     self._bridge, self._pair.corrupted, *caches, self._metric, layer, head, component, False

@@ -109,11 +109,11 @@ KNOWN_RESULTS: Mapping[str, tuple[KnownResult, ...]] = dict.fromkeys(
 def known_results(model: LoadedModel) -> Iterator[tuple[str, str, float, float]]:
     """(name, statement, measured, limit) for every figure group known for `model`, if any is."""
     for known in KNOWN_RESULTS.get(model.name, ()):
-        yield from measured(model, known)
+        yield from compared(model, known)
 
 
 @torch.no_grad()
-def measured(model: LoadedModel, known: KnownResult) -> Iterator[tuple[str, str, float, float]]:
+def compared(model: LoadedModel, known: KnownResult) -> Iterator[tuple[str, str, float, float]]:
     """The largest difference of each group of figures in `known` from what `model` gives here.
 
     Raises `AnswerError` where the model's tokenizer splits a name.

@@ -38,7 +38,7 @@ _guard = threading.Lock()
 def open_store() -> Store:
     """The store of this process, at the place and of the size that the settings name."""
     limits = settings()
-    return _open(limits.cache_directory, limits.cache_bytes)
+    return _open(limits.store_directory, limits.store_bytes)
 
 
 @lru_cache(maxsize=4)

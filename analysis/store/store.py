@@ -61,8 +61,8 @@ class Store:
         """The store in `directory`, both from the settings by default; orphans are cleared away."""
         limits = settings()
         store = cls(
-            limits.cache_directory if directory is None else directory,
-            limits.cache_bytes if limit_bytes is None else limit_bytes,
+            limits.store_directory if directory is None else directory,
+            limits.store_bytes if limit_bytes is None else limit_bytes,
         )
         store._try(store._clear, None)
         return store
@@ -87,7 +87,7 @@ class Store:
         if size > largest:
             return (
                 f"Shown but not stored: the value has {size / 2**20:.1f} MiB, more than the "
-                f"{largest / 2**20:.1f} MiB that one entry may take. Raise PATHSCOPE_CACHE_BYTES to keep it."
+                f"{largest / 2**20:.1f} MiB that one entry may take. Raise PATHSCOPE_STORE_BYTES to keep it."
             )
         value = encoded(key, arrays, text)
         try:
@@ -98,7 +98,7 @@ class Store:
             self._recover(fault)
             return (
                 f"Shown but not stored: {_reason(fault)}. "
-                f"Check the directory that PATHSCOPE_CACHE_DIR names ({self.directory.parent})."
+                f"Check the directory that PATHSCOPE_STORE_DIR names ({self.directory.parent})."
             )
         return None
 

@@ -9,14 +9,13 @@ from analysis.sweep.foreign import foreign_hooks
 from analysis.sweep.gate import Gate, open_gate
 from analysis.sweep.hooked import HookedPath
 from analysis.sweep.patch import Patch
-from analysis.sweep.patches import activations_read
 from analysis.sweep.pieces import Piece
 from analysis.sweep.readout import Values, measure_logits
-from analysis.sweep.replay import Check, CorruptedRun, LayerRun, Replay, Suffix
+from analysis.sweep.replay import CorruptedRun, LayerRun, Replay, StopCheck, Suffix
+from analysis.sweep.source import activations_read
 from analysis.sweep.writes import Writes
 
 __all__ = [
-    "Check",
     "CorruptedRun",
     "EdgeReplay",
     "Gate",
@@ -25,6 +24,7 @@ __all__ = [
     "Patch",
     "Piece",
     "Replay",
+    "StopCheck",
     "Suffix",
     "Sweep",
     "Values",

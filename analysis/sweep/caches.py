@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from analysis.errors import PathscopeError, PromptError
+from analysis.requests import RunName
 
 #: Axes of an activation of a batch of prompts, by the end of its name.
 _AXES = {"hook_z": 4, "hook_scale": 3}
@@ -54,9 +55,7 @@ class RunCache(Mapping[str, Tensor]):
     an entry raises `PathscopeError` where it is missing, of half precision, or of other prompts.
     """
 
-    def __init__(
-        self, run: Literal["clean", "corrupted"], cache: Any, tokens: Int[Tensor, "batch pos"], model: Any
-    ) -> None:
+    def __init__(self, run: RunName, cache: Any, tokens: Int[Tensor, "batch pos"], model: Any) -> None:
         self._run, self._cache, self._like = run, cache, model.W_U
         self._shape = tuple(tokens.shape)
         self._of_a_head = model.cfg.n_heads, model.cfg.d_head

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from analysis.decoder import Activation, Block, Norm, affine
-from analysis.requests import Component
+from analysis.requests import HeadInput
 from analysis.sweep.replay import LayerRun, Suffix, after_mlp
 
 
@@ -26,7 +26,7 @@ class Destination:
     run: LayerRun
     suffix: Suffix
     is_last: bool
-    component: Component
+    component: HeadInput
     ln1_scale: Float[Tensor, "batch pos 1"] | None
     folded: FoldedEntry | None = None
 

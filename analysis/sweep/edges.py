@@ -16,11 +16,11 @@ from torch import Tensor
 from analysis.decoder import Block, Decoder, Norm
 from analysis.metrics import PatchingMetric
 from analysis.nodes import INPUTS, GraphEdges
-from analysis.requests import COMPONENTS
+from analysis.requests import HEAD_INPUTS
 from analysis.sweep.destination import Destination, FoldedEntry, can_fold, folded_heads
 from analysis.sweep.pieces import bytes_per_edge, edges_at_once, weights_per_block
 from analysis.sweep.readout import Readout, Values
-from analysis.sweep.replay import Check, CorruptedRun, LayerRun, Replay, Suffix
+from analysis.sweep.replay import CorruptedRun, LayerRun, Replay, StopCheck, Suffix
 from analysis.sweep.writes import Writes
 
 _LOGITS = INPUTS.index("logits")
@@ -51,7 +51,7 @@ class EdgeReplay:
         self.suffix = Suffix(start, run.resid_final.shape[1], self.readout.position)
         self.replay = Replay(decoder, run, self.suffix)
         self._folded: dict[int, Tensor] = {}
-        self.baseline, self._baseline_per_pair = self.readout.baseline()
+        self.baseline, self._baseline_per_prompt = self.readout.baseline()
 
     @property
     def _batch(self) -> int:
@@ -74,12 +74,12 @@ class EdgeReplay:
             for layer in range(n_layers + 1)
         }
 
-    def measure(self, edges: GraphEdges, check: Check) -> Values:
-        """The metric of every edge, mean and per prompt pair. `check` may raise to stop."""
+    def measure(self, edges: GraphEdges, check_stop: StopCheck) -> Values:
+        """The metric of every edge, mean and per prompt pair. `check_stop` may raise to stop."""
         values = np.full(len(edges), self.baseline)
-        per_pair = None
-        if self._baseline_per_pair is not None:
-            per_pair = np.tile(self._baseline_per_pair, (len(edges), 1))
+        per_prompt = None
+        if self._baseline_per_prompt is not None:
+            per_prompt = np.tile(self._baseline_per_prompt, (len(edges), 1))
         heard = self._heard(edges)
         into_logits = self.decoder.graph.reader_places[edges[:, 1], 1] == _LOGITS
         for chosen, normed in (
@@ -90,10 +90,12 @@ class EdgeReplay:
             if not len(rows):
                 continue
             rows = rows[np.lexsort(edges[rows].T)]
-            values[rows], found = self.readout.measure(normed(edges[rows], check), self.suffix, check)
-            if per_pair is not None and found is not None:
-                per_pair[rows] = found
-        return values, per_pair
+            values[rows], found = self.readout.measure(
+                normed(edges[rows], check_stop), self.suffix, check_stop
+            )
+            if per_prompt is not None and found is not None:
+                per_prompt[rows] = found
+        return values, per_prompt
 
     def _heard(self, edges: GraphEdges) -> Bool[np.ndarray, " edge"]:
         """Edges that can change what the metric reads: the writer writes something new, in time."""
@@ -104,12 +106,12 @@ class EdgeReplay:
         silent = np.array([self.writes.silent(writer) for writer in writers.tolist()], dtype=bool)
         return ~silent[of_edge.reshape(-1)]
 
-    def _normed(self, edges: GraphEdges, check: Check) -> Float[Tensor, "batch edge read d_model"]:
+    def _normed(self, edges: GraphEdges, check_stop: StopCheck) -> Float[Tensor, "batch edge read d_model"]:
         """The normed final residual stream of every edge, sorted by reader, into heads and MLPs."""
         layers, inputs, _ = self.decoder.graph.reader_places[edges[:, 1]].T
         rows: Tensor | None = None
         for layer in range(layers[0], len(self.decoder.blocks)):
-            check()
+            check_stop()
             parts = [] if rows is None else [self.replay.block(rows, layer)]
             for reads in np.unique(inputs[layers == layer]).tolist():
                 parts.append(self._entering(layer, reads, edges[(layers == layer) & (inputs == reads)]))
@@ -135,9 +137,11 @@ class EdgeReplay:
         device = self.run.resid_final.device
         return self.writes.delta(writers, self.suffix), torch.as_tensor(of_edge.reshape(-1), device=device)
 
-    def _into_logits(self, edges: GraphEdges, check: Check) -> Float[Tensor, "batch edge read d_model"]:
+    def _into_logits(
+        self, edges: GraphEdges, check_stop: StopCheck
+    ) -> Float[Tensor, "batch edge read d_model"]:
         """The normed final residual stream of edges into the logits."""
-        check()
+        check_stop()
         delta, of_edge = self._deltas(edges)
         queries, norm = self.suffix.queries(block_is_last=True), self.decoder.final_norm
         resid = self.run.resid_final[:, None, queries]
@@ -160,7 +164,7 @@ class EdgeReplay:
             run=run,
             suffix=self.suffix,
             is_last=is_last,
-            component=COMPONENTS[reads],
+            component=HEAD_INPUTS[reads],
             ln1_scale=None if self._ln1_scale is None else self._ln1_scale(layer),
             folded=folded,
         )

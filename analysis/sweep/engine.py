@@ -12,7 +12,7 @@ from torch import Tensor
 
 from analysis.errors import Cancelled
 from analysis.metrics import PatchingMetric
-from analysis.requests import Component, LayerNormMode
+from analysis.requests import HeadInput, LayerNormMode
 from analysis.sweep.checks import PRECISIONS, check_choice, checked_order, checked_sources
 from analysis.sweep.fast import FastPath
 from analysis.sweep.hooked import HookedPath
@@ -48,7 +48,7 @@ class Sweep:
         corrupted_cache: Mapping[str, Tensor],
         metric: PatchingMetric,
         *,
-        component: Component = "q",
+        component: HeadInput = "q",
         layer_norm: LayerNormMode = "frozen",
         sources: Sequence[tuple[int, int]] | None = None,
         order: Int[np.ndarray, "edge 4"] | None = None,
@@ -109,17 +109,17 @@ class Sweep:
         is not one finite number.
         """
 
-        def check() -> None:
+        def check_stop() -> None:
             if stop is not None and stop():
                 raise Cancelled("The sweep was stopped; finished pieces are kept and are not computed again.")
 
         for index, edges in enumerate(self._pieces):
             if index in skip:
                 continue
-            check()
+            check_stop()
             with torch.no_grad():
-                values, per_pair = self._path.measure(edges, check)
-            yield Piece(index, edges, values, per_pair)
+                values, per_prompt = self._path.measure(edges, check_stop)
+            yield Piece(index, edges, values, per_prompt)
 
 
 def path_of(patch: Patch) -> FastPath | HookedPath:

@@ -18,13 +18,13 @@ from torch import Tensor
 from analysis.decoder import Attention, Block, Decoder
 from analysis.errors import UnsupportedModelError
 from analysis.metrics import PatchingMetric, differentiable
-from analysis.requests import COMPONENTS, Component, LayerNormMode
+from analysis.requests import HEAD_INPUTS, HeadInput, LayerNormMode
 from analysis.sweep.checks import check_choice
 from analysis.sweep.patch import Patch
-from analysis.sweep.patches import SourceWrites, decoder_writes
 from analysis.sweep.replay import Suffix
+from analysis.sweep.source import SourceWrites, decoder_writes
 
-Gradients = dict[Component, list[Float[Tensor, "batch pos head d_head"]]]
+Gradients = dict[HeadInput, list[Float[Tensor, "batch pos head d_head"]]]
 Edges4 = Float[Tensor, "n_layers n_heads n_layers n_heads"]
 
 
@@ -34,7 +34,7 @@ def edge_attribution(
     clean_cache: Mapping[str, Tensor],
     corrupted_cache: Mapping[str, Tensor],
     patching_metric: PatchingMetric,
-    component: Component = "q",
+    component: HeadInput = "q",
     *,
     layer_norm: LayerNormMode = "frozen",
 ) -> Edges4:
@@ -63,12 +63,12 @@ def edge_attributions(
     corrupted_cache: Mapping[str, Tensor],
     patching_metric: PatchingMetric,
     *,
-    components: tuple[Component, ...] = COMPONENTS,
+    components: tuple[HeadInput, ...] = HEAD_INPUTS,
     layer_norm: LayerNormMode = "frozen",
-) -> dict[Component, Edges4]:
+) -> dict[HeadInput, Edges4]:
     """`edge_attribution` of several components from the same forward and backward pass."""
     for component in components:
-        check_choice("component", component, COMPONENTS)
+        check_choice("component", component, HEAD_INPUTS)
     # Tensors made in inference mode have no gradient, now or later.
     with torch.inference_mode(False), torch.no_grad():
         patch = Patch.of(
@@ -77,16 +77,16 @@ def edge_attributions(
         return _edge_attributions(patch, components)
 
 
-def _edge_attributions(patch: Patch, components: tuple[Component, ...]) -> dict[Component, Edges4]:
+def _edge_attributions(patch: Patch, components: tuple[HeadInput, ...]) -> dict[HeadInput, Edges4]:
     decoder, run = patch.gate.decoder, patch.gate.run
     if decoder is None or run is None:
         hooked = patch.gate.hooked
         raise UnsupportedModelError(
             f"There is no estimate beside hooks, which it would leave out: {hooked[0]} carries one. Remove "
-            "it, with model.reset_hooks() for example, or run the exact sweep."
+            "it, with model.reset_hooks() for example, or run the measured sweep."
             if hooked
             else "There is no estimate for this model: the replay, whose gradient it is, does not reproduce "
-            "its forward pass. Run the exact sweep, which needs none."
+            "its forward pass. Run the measured sweep, which needs none."
         )
     gradients = _gradients(decoder, run.layers[0].resid_pre, patch.metric, components)
     n_layers, n_heads = len(decoder.blocks), decoder.blocks[0].attention.W_Q.shape[0]
@@ -111,7 +111,7 @@ def _all_deltas(
 
 
 def _gradients(
-    decoder: Decoder, resid: Tensor, metric: PatchingMetric, components: tuple[Component, ...]
+    decoder: Decoder, resid: Tensor, metric: PatchingMetric, components: tuple[HeadInput, ...]
 ) -> Gradients:
     """The metric's gradient at every query head's own copy of q, k and v, as projected."""
     probes: Gradients = {component: [] for component in components}
@@ -130,7 +130,7 @@ def _block_with_probes(block: Block, resid: Tensor, probes: Gradients) -> Tensor
     normalized = block.attention_norm(resid)
     n_positions = resid.shape[1]
     own: dict[str, Tensor] = {}
-    for component in COMPONENTS:
+    for component in HEAD_INPUTS:
         projected = attention.project(normalized, component)
         if component != "q":
             projected = projected.repeat_interleave(attention.queries_per_key, dim=2)
@@ -147,7 +147,7 @@ def _block_with_probes(block: Block, resid: Tensor, probes: Gradients) -> Tensor
 
 def _attention_of_copies(attention: Attention, own: dict[str, Tensor], n_positions: int) -> Tensor:
     everywhere = slice(0, n_positions)
-    q, k, v = (attention.attended(own[component], component, everywhere) for component in COMPONENTS)
+    q, k, v = (attention.attended(own[component], component, everywhere) for component in HEAD_INPUTS)
     scores = torch.einsum("bqhd,bkhd->bhqk", q, k)
     pattern = attention.pattern(scores, attention.visible(everywhere, n_positions))
     return torch.einsum("bhqk,bkhd->bqhd", pattern, v)
@@ -156,7 +156,7 @@ def _attention_of_copies(attention: Attention, own: dict[str, Tensor], n_positio
 def _residual_gradient(
     block: Block,
     gradient: Float[Tensor, "batch pos head d_head"],
-    component: Component,
+    component: HeadInput,
     resid_pre: Float[Tensor, "batch pos d_model"],
     scale: Float[Tensor, "batch pos 1"] | None,
 ) -> Float[Tensor, "head batch pos d_model"]:

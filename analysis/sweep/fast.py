@@ -5,10 +5,10 @@ from __future__ import annotations
 from analysis.sweep.edges import EdgeReplay
 from analysis.sweep.flops import piece_flops
 from analysis.sweep.patch import Patch
-from analysis.sweep.patches import decoder_writes, first_changed_position
 from analysis.sweep.pieces import Edges
 from analysis.sweep.readout import Values
-from analysis.sweep.replay import Check
+from analysis.sweep.replay import StopCheck
+from analysis.sweep.source import decoder_writes, first_changed_position
 from analysis.sweep.writes import Writes
 
 
@@ -36,9 +36,9 @@ class FastPath:
         at_once = self._replay.edges_at_once()
         return {layer: at_once[layer] for layer in range(1, self._graph.n_layers)}
 
-    def measure(self, edges: Edges, check: Check) -> Values:
+    def measure(self, edges: Edges, check_stop: StopCheck) -> Values:
         """The metric of every edge of one piece, mean and per prompt pair."""
-        return self._replay.measure(self._graph.between_heads(edges, self._component), check)
+        return self._replay.measure(self._graph.between_heads(edges, self._component), check_stop)
 
     def flops(self, edges: Edges) -> float:
         """Operations of the matrix products of one piece: two per multiply-add."""

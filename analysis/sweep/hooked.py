@@ -29,10 +29,10 @@ from analysis.errors import UnsupportedModelError
 from analysis.settings import settings
 from analysis.sweep.gate import Gate, within
 from analysis.sweep.patch import Patch
-from analysis.sweep.patches import source_writes
 from analysis.sweep.pieces import Edges, edges_at_once, weights_per_block
 from analysis.sweep.readout import Values, measure_logits
-from analysis.sweep.replay import Check, Suffix
+from analysis.sweep.replay import StopCheck, Suffix
+from analysis.sweep.source import source_writes
 
 Hooks = list[tuple[str, Callable[..., Any]]]
 
@@ -67,18 +67,20 @@ class HookedPath:
         """NaN: the operations of a forward pass that is not read are unknown."""
         return float("nan")
 
-    def measure(self, edges: Edges, check: Check) -> Values:
+    def measure(self, edges: Edges, check_stop: StopCheck) -> Values:
         """The metric of every edge of one piece, mean and per prompt."""
         layer = int(edges[0, 2])
         sources, source_of_edge = np.unique(edges[:, :2], axis=0, return_inverse=True)
-        projected = self._projected(layer, sources, check)[source_of_edge.reshape(-1)]
+        projected = self._projected(layer, sources, check_stop)[source_of_edge.reshape(-1)]
         found = [
-            measure_logits(self._patch.metric, self._logits(layer, edges[rows, 3], projected[rows], check))
+            measure_logits(
+                self._patch.metric, self._logits(layer, edges[rows, 3], projected[rows], check_stop)
+            )
             for rows in self._rows(len(edges))
         ]
         values = np.concatenate([of_rows for of_rows, _ in found])
-        per_pair = [of_rows for _, of_rows in found if of_rows is not None]
-        return values, np.concatenate(per_pair) if per_pair else None
+        per_prompt = [of_rows for _, of_rows in found if of_rows is not None]
+        return values, np.concatenate(per_prompt) if per_prompt else None
 
     def _rows(self, number: int) -> Iterator[slice]:
         """Which rows go through the model together: all, or each alone where nothing may join the prompts.
@@ -89,14 +91,14 @@ class HookedPath:
         return (slice(first, min(first + step, number)) for first in range(0, number, step))
 
     def _projected(
-        self, layer: int, sources: Int[np.ndarray, "source 2"], check: Check
+        self, layer: int, sources: Int[np.ndarray, "source 2"], check_stop: StopCheck
     ) -> Float[Tensor, "source batch pos head d_head"]:
         """The one component of every head of `layer`, as the model projects it under each source's patch."""
         device = self._tokens.device
         deltas = self._writes.delta(torch.as_tensor(sources, device=device), self._everywhere).transpose(0, 1)
         found = []
         for rows in self._rows(len(sources)):
-            check()
+            check_stop()
             with self._norm_sees(layer, deltas[rows].flatten(0, 1)):
                 component = self._read(rows.stop - rows.start, self._component(layer), [])
             found.append(component.unflatten(0, (-1, len(self._tokens))))
@@ -125,14 +127,14 @@ class HookedPath:
         layer: int,
         heads: Int[np.ndarray, " edge"],
         projected: Float[Tensor, "edge batch pos head d_head"],
-        check: Check,
+        check_stop: StopCheck,
     ) -> Float[Tensor, "edge batch pos d_vocab"]:
         """Logits of the corrupted run in which each edge's head, and no other, has its component patched."""
         n_edges, z_name = len(heads), f"blocks.{layer}.attn.hook_z"
         own = heads // (self._model.cfg.n_heads // projected.shape[3])
-        check()
+        check_stop()
         z = self._read(n_edges, z_name, [(self._component(layer), _one_head(own, projected))])
-        check()
+        check_stop()
         put = _one_head(heads, z.unflatten(0, (n_edges, -1)))
         logits = self._model.run_with_hooks(self._tokens.repeat(n_edges, 1), fwd_hooks=[(z_name, put)])
         return logits.unflatten(0, (n_edges, -1))

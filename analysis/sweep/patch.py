@@ -15,7 +15,7 @@ from torch import Tensor
 from analysis.decoder import check_model
 from analysis.errors import PathscopeError
 from analysis.metrics import PatchingMetric
-from analysis.requests import COMPONENTS, LAYER_NORM_MODES, Component, LayerNormMode
+from analysis.requests import HEAD_INPUTS, LAYER_NORM_MODES, HeadInput, LayerNormMode
 from analysis.sweep.caches import RunCache, as_tokens
 from analysis.sweep.checks import check_choice, check_metric, checked_bytes
 from analysis.sweep.gate import Gate, open_gate
@@ -34,7 +34,7 @@ class Patch:
     clean_cache: RunCache
     corrupted_cache: RunCache
     metric: PatchingMetric
-    component: Component
+    component: HeadInput
     layer_norm: LayerNormMode
     positions: tuple[int, ...] | None
     memory_bytes: int
@@ -48,7 +48,7 @@ class Patch:
         corrupted_cache: Mapping[str, Tensor],
         metric: PatchingMetric,
         *,
-        component: Component = "q",
+        component: HeadInput = "q",
         layer_norm: LayerNormMode = "frozen",
         positions: Sequence[int] | None = None,
         memory_bytes: int | None = None,
@@ -59,7 +59,7 @@ class Patch:
         or the frozen norm leaves a weight out. `memory_bytes` is the setting if None.
         """
         check_model(model)
-        check_choice("component", component, COMPONENTS)
+        check_choice("component", component, HEAD_INPUTS)
         check_choice("layer_norm", layer_norm, LAYER_NORM_MODES)
         tokens = as_tokens(model, corrupted_tokens)
         check_metric(metric, tokens, model.cfg.d_vocab)

@@ -41,14 +41,14 @@ class Piece:
     """A finished part of a sweep.
 
     `values[e]` is the metric with the path of `edges[e]` (sl, sh, dl, dh) patched, averaged over
-    the prompts; `per_pair[e, b]` is the one of prompt pair b (absent for metrics that only give
+    the prompts; `per_prompt[e, b]` is the one of prompt pair b (absent for metrics that only give
     one number for the batch).
     """
 
     index: int
     edges: Edges
     values: Float[np.ndarray, " edge"]
-    per_pair: Float[np.ndarray, "edge batch"] | None
+    per_prompt: Float[np.ndarray, "edge batch"] | None
 
 
 def edges_of(n_layers: int, n_heads: int, sources: Sequence[tuple[int, int]] | None) -> Edges:

@@ -10,7 +10,7 @@ from torch import Tensor
 from analysis.decoder import Decoder, softcapped
 from analysis.errors import MetricError
 from analysis.metrics import Metric, PatchingMetric, checked_scalar, differentiable
-from analysis.sweep.replay import Check, CorruptedRun, Suffix
+from analysis.sweep.replay import CorruptedRun, StopCheck, Suffix
 
 Values = tuple[Float[np.ndarray, " edge"], Float[np.ndarray, "edge batch"] | None]
 
@@ -47,7 +47,7 @@ class Readout:
         return float(values.mean()), values[:, 0].cpu().double().numpy()
 
     def measure(
-        self, normed: Float[Tensor, "batch edge read d_model"], suffix: Suffix, check: Check
+        self, normed: Float[Tensor, "batch edge read d_model"], suffix: Suffix, check_stop: StopCheck
     ) -> Values:
         """The metric of every edge from its normed final residual stream: mean, and per prompt if declared.
 
@@ -59,7 +59,7 @@ class Readout:
         prefix = self._decoder.logits(self._run.resid_final[:, : suffix.start])
         found = np.empty(normed.shape[1])
         for edge in range(normed.shape[1]):
-            check()
+            check_stop()
             logits = torch.cat([prefix, self._decoder.unembed(normed[:, edge])], dim=1)
             found[edge] = checked_scalar(self._metric, logits)
         return found, None

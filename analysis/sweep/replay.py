@@ -17,7 +17,7 @@ from torch import Tensor
 
 from analysis.decoder import Attention, Block, Decoder
 
-Check = Callable[[], None]
+StopCheck = Callable[[], None]
 
 
 @dataclass(frozen=True)

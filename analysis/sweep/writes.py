@@ -11,8 +11,8 @@ from torch import Tensor
 
 from analysis.decoder import Decoder
 from analysis.nodes import Graph
-from analysis.sweep.patches import SourceWrites, differs, source_writes
 from analysis.sweep.replay import CorruptedRun, Suffix
+from analysis.sweep.source import SourceWrites, differs, source_writes
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Generic, Literal, TypeVar
+from typing import Generic, TypeVar
 
 import streamlit as st
 
-from analysis.requests import Component, LayerNormMode, MetricName, Run, Unit
+from analysis.requests import HeadInput, LayerNormMode, MetricName, RunName, Unit
+from analysis.results import EffectScale
 from pages.shared.keys import KEPT, Key
 
 V = TypeVar("V", bound=str)
-Scale = Literal["effect", "recovery"]
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,8 @@ UNIT: Choice[Unit] = Choice(
         "head": "What each attention head writes along answer minus foil; the remainder is everything else.",
     },
 )
-RUN: Choice[Run] = Choice(Key.RUN, "Prompt", {"clean": "Clean", "corrupted": "Corrupted"})
-COMPONENT: Choice[Component] = Choice(
+RUN: Choice[RunName] = Choice(Key.RUN, "Prompt", {"clean": "Clean", "corrupted": "Corrupted"})
+COMPONENT: Choice[HeadInput] = Choice(
     Key.COMPONENT,
     "Patched input",
     {"q": "Query", "k": "Key", "v": "Value"},
@@ -99,7 +99,7 @@ METRIC: Choice[MetricName] = Choice(
     },
     listed=True,
 )
-SCALE: Choice[Scale] = Choice(
+SCALE: Choice[EffectScale] = Choice(
     Key.SCALE,
     "Show",
     {"effect": "Effect", "recovery": "Recovery"},

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 import streamlit as st
 
-from analysis.requests import METRIC_UNITS, Component, LayerNormMode, MetricName
+from analysis.requests import METRIC_UNITS, HeadInput, LayerNormMode, MetricName
 from analysis.results import PatchingResult
 from pages.shared.choices import COMPONENT, LAYER_NORM, METRIC, SCALE
 from pages.shared.resolution import written
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class PatchingChoices(TypedDict):
     """What a patching request holds beside the experiment and its source."""
 
-    component: Component
+    component: HeadInput
     layer_norm: LayerNormMode
     metric: MetricName
 

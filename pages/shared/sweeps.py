@@ -8,7 +8,7 @@ import streamlit as st
 
 from analysis.jobs import Job, JobSnapshot
 from analysis.requests import MetricName
-from analysis.results import AllSourcesRequest, AllSourcesResult
+from analysis.results import AllSourcesRequest, AllSourcesResult, EffectScale
 from pages.shared.cards import downloads
 from pages.shared.keys import Key
 from pages.shared.navigation import open_source
@@ -18,8 +18,6 @@ from pages.shared.theme import current_theme
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from analysis.charts import Scale
 
 #: Rows of the edge table; the download has all of them.
 MOST_EDGES = 100
@@ -48,7 +46,7 @@ def _rough(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
-def sweep_view(result: AllSourcesResult, scale: Scale) -> None:
+def sweep_view(result: AllSourcesResult, scale: EffectScale) -> None:
     """Heat map and strongest edges; a click on either opens the source of the edge."""
     from analysis.charts import all_sources_chart
 

@@ -74,7 +74,7 @@ def store_with_the_sweep() -> Iterator[Path]:
     first = EXAMPLES[0]
     experiment = Experiment(DEMO, first.clean, first.corrupted, first.answer, first.foil)
     with tempfile.TemporaryDirectory() as directory:
-        os.environ["PATHSCOPE_CACHE_DIR"] = directory
+        os.environ["PATHSCOPE_STORE_DIR"] = directory
         warm.warm(AllSourcesRequest(experiment))
         yield Path(directory)
 

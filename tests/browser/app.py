@@ -45,7 +45,7 @@ def served(store: Path, script: Path = ROOT / "app.py") -> Iterator[str]:
     server = subprocess.Popen(
         [*command, "--server.address=127.0.0.1", f"--server.port={port}"],
         cwd=ROOT,
-        env=os.environ | {"PATHSCOPE_CACHE_DIR": str(store)},
+        env=os.environ | {"PATHSCOPE_STORE_DIR": str(store)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

@@ -9,9 +9,9 @@ from functools import cache
 import numpy as np
 import pytest
 
-from analysis.charts import Scale, Theme, all_sources_chart, path_chart
+from analysis.charts import Theme, all_sources_chart, path_chart
 from analysis.requests import METRIC_NAMES, MetricName
-from analysis.results import AllSourcesResult, PathResult
+from analysis.results import AllSourcesResult, EffectScale, PathResult
 from tests.chart_samples import CORRUPTED, THEMES, all_sources
 from tests.charts.drawn import Drawing, Mark, as_number, contrast, drawing
 from tests.charts.signed import coloured_by_value
@@ -26,7 +26,7 @@ UNITS = {
 }
 #: Clean values above and below the corrupted one: recovery has the sign of the effect, or the other.
 CLEAN = {"above": CORRUPTED + 5, "below": CORRUPTED - 2.5}
-SCALES: tuple[Scale, ...] = ("effect", "recovery")
+SCALES: tuple[EffectScale, ...] = ("effect", "recovery")
 Edge = tuple[int, int, int, int]
 
 
@@ -78,7 +78,7 @@ def recovered(effect: float, result: PathResult | AllSourcesResult) -> float:
 
 
 @cache
-def draw(result: PathResult | AllSourcesResult, scale: Scale, theme: Theme = "light") -> Drawing:
+def draw(result: PathResult | AllSourcesResult, scale: EffectScale, theme: Theme = "light") -> Drawing:
     if isinstance(result, PathResult):
         return drawing(path_chart(result, scale, theme), theme)
     return drawing(all_sources_chart(result, scale, theme), theme)

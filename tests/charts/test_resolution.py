@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 import numpy as np
 import pytest
 
-from analysis.charts import Scale, all_sources_chart, attribution_chart, path_chart
+from analysis.charts import all_sources_chart, attribution_chart, path_chart
 from analysis.charts.export import picture
 from analysis.charts.themes import PALETTES
 from analysis.requests import UNITS, Unit
-from analysis.results import AllSourcesResult, AttributionResult, PathResult, Result
+from analysis.results import AllSourcesResult, AttributionResult, EffectScale, PathResult, Result
 from tests.chart_samples import CORRUPTED, Chart, all_sources, attribution, path
 from tests.charts.drawn import Drawing, Mark, as_number, colour, drawing
 
@@ -22,7 +22,7 @@ NEUTRAL = colour(PALETTES["light"].neutral)
 SAID = "below resolution"
 #: Between the smallest and the largest of the samples' values, which are about one.
 MIDDLE = 0.7
-SCALES: tuple[Scale, ...] = ("effect", "recovery")
+SCALES: tuple[EffectScale, ...] = ("effect", "recovery")
 
 
 def resolved(result: R, resolution: float | None) -> R:
@@ -62,7 +62,7 @@ PATHS: dict[str, tuple[Callable[[float], Any], Callable[..., Chart]]] = {
 
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("name", PATHS)
-def test_small_effects_of_paths_are_neutral_and_their_tooltips_say_why(name: str, scale: Scale):
+def test_small_effects_of_paths_are_neutral_and_their_tooltips_say_why(name: str, scale: EffectScale):
     sample, chart = PATHS[name]
     result = sample(MIDDLE)
     marks = told(drawing(chart(result, scale)), "effect (logits)")
@@ -78,7 +78,7 @@ def test_small_effects_of_paths_are_neutral_and_their_tooltips_say_why(name: str
 
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("name", PATHS)
-def test_a_scale_ends_at_the_resolution_where_nothing_is_above_it(name: str, scale: Scale):
+def test_a_scale_ends_at_the_resolution_where_nothing_is_above_it(name: str, scale: EffectScale):
     sample, chart = PATHS[name]
     result = sample(100.0)
     picture_ = drawing(chart(result, scale))

@@ -18,7 +18,7 @@ from analysis import (
     get_act_patch_direct_path_all_sources,
 )
 from analysis.errors import UnsupportedModelError
-from analysis.requests import COMPONENTS, LAYER_NORM_MODES, Component
+from analysis.requests import HEAD_INPUTS, LAYER_NORM_MODES, HeadInput
 from analysis.sweep import Sweep
 from tests.compat.hooked_transformers import HOOKED, hooked_runs
 from tests.reference import patched_logits
@@ -28,7 +28,7 @@ from tests.runs import Runs, baseline, causal, family_runs, last_logit_differenc
 BRIDGED = ("gpt2", "pythia", "llama", "opt", "phi")
 
 
-def assert_equal_to_the_oracle(runs: Runs, component: Component) -> None:
+def assert_equal_to_the_oracle(runs: Runs, component: HeadInput) -> None:
     oracle = transformer_lens_analysis.get_act_patch_direct_path_all_sources(
         *runs.arguments, last_logit_difference, component, verbose=False
     ).double()
@@ -40,13 +40,13 @@ def assert_equal_to_the_oracle(runs: Runs, component: Component) -> None:
     assert (ours - oracle).abs().max() <= 1e-4 * effect
 
 
-@pytest.mark.parametrize("component", COMPONENTS)
+@pytest.mark.parametrize("component", HEAD_INPUTS)
 @pytest.mark.parametrize("family", BRIDGED)
 def test_frozen_mode_agrees_with_transformer_lens_on_its_bridge(family, component):
     assert_equal_to_the_oracle(family_runs(family), component)
 
 
-@pytest.mark.parametrize("component", COMPONENTS)
+@pytest.mark.parametrize("component", HEAD_INPUTS)
 @pytest.mark.parametrize(
     "name", [name for name in HOOKED if name not in ("llama-grouped", "attention-only without norm")]
 )
@@ -59,7 +59,7 @@ def test_frozen_mode_agrees_for_any_number_of_prompts(batch):
     assert_equal_to_the_oracle(family_runs("gpt2", batch=batch), "k")
 
 
-@pytest.mark.parametrize("component", COMPONENTS)
+@pytest.mark.parametrize("component", HEAD_INPUTS)
 def test_frozen_mode_agrees_in_float32(component):
     for runs in (family_runs("gpt2", torch.float32), hooked_runs("attention-only", torch.float32)):
         oracle = transformer_lens_analysis.get_act_patch_direct_path_all_sources(
@@ -72,7 +72,7 @@ def test_frozen_mode_agrees_in_float32(component):
 
 
 @pytest.mark.parametrize("layer_norm", LAYER_NORM_MODES)
-@pytest.mark.parametrize("component", COMPONENTS)
+@pytest.mark.parametrize("component", HEAD_INPUTS)
 @pytest.mark.parametrize("name", HOOKED)
 def test_every_hooked_transformer_agrees_with_the_slow_reference(name, component, layer_norm):
     runs = hooked_runs(name)

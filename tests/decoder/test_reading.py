@@ -9,7 +9,7 @@ import torch
 
 from analysis.decoder import UnknownArchitecture, read_decoder
 from analysis.errors import UnsupportedModelError
-from analysis.requests import COMPONENTS, LAYER_NORM_MODES
+from analysis.requests import HEAD_INPUTS, LAYER_NORM_MODES
 from analysis.sweep import Sweep
 from tests.configurations import EVERY_FAMILY
 from tests.reference import FLOAT64_TOLERANCE, patched_logits
@@ -113,7 +113,7 @@ def barely_clipped() -> Runs:
     largest = max(
         float(runs.corrupted_cache[f"blocks.{layer}.attn.hook_{component}"].abs().max())
         for layer in range(3)
-        for component in COMPONENTS
+        for component in HEAD_INPUTS
     )
     model = computed_in_float64.__wrapped__("olmo").model
     model.original_model.config.clip_qkv = 1.001 * largest
@@ -123,7 +123,7 @@ def barely_clipped() -> Runs:
 
 
 @pytest.mark.parametrize("layer_norm", LAYER_NORM_MODES)
-@pytest.mark.parametrize("component", COMPONENTS)
+@pytest.mark.parametrize("component", HEAD_INPUTS)
 def test_a_clip_that_the_corrupted_run_does_not_reach_clips_patched_rows(
     barely_clipped, component, layer_norm
 ):
@@ -132,7 +132,7 @@ def test_a_clip_that_the_corrupted_run_does_not_reach_clips_patched_rows(
     assert support.share <= FLOAT64_TOLERANCE
 
 
-@pytest.mark.parametrize("component", COMPONENTS)
+@pytest.mark.parametrize("component", HEAD_INPUTS)
 def test_that_clip_is_reached_by_patched_rows(barely_clipped, component):
     free = _with_strong_source(computed_in_float64("olmo"))
     off = [

@@ -31,11 +31,7 @@ from tests.computing import Computing
 from tests.experiments import on
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(autouse=True)
-def _own_store(monkeypatch, tmp_path):
-    monkeypatch.setenv("PATHSCOPE_CACHE_DIR", str(tmp_path / "store"))
+pytestmark = pytest.mark.usefixtures("own_store")
 
 
 @pytest.fixture
@@ -123,7 +119,7 @@ def test_another_release_of_pathscope_reaches_no_old_number(monkeypatch, experim
     computing = Computing(monkeypatch)
     request = OverviewRequest(experiment)
     answers.answer(request)
-    monkeypatch.setattr("analysis.__version__", "99")
+    monkeypatch.setattr("analysis.experiment.keys.__version__", "99")
     assert answers.stored(request) is None
     assert not answers.answer(request).from_store
     assert len(computing.requests) == 2
@@ -203,7 +199,7 @@ def test_runs_of_another_definition_or_release_have_other_keys(monkeypatch):
         assert keys.run_content("f", "float32", [1]) != before
     for library in keys.LIBRARIES:
         assert before["versions"][library] == keys.importlib.metadata.version(library)
-    monkeypatch.setattr("analysis.__version__", "99")
+    monkeypatch.setattr("analysis.experiment.keys.__version__", "99")
     assert keys.run_content("f", "float32", [1]) != before
 
 

@@ -175,7 +175,7 @@ def test_a_sweep_killed_at_60_percent_resumes_and_equals_an_uninterrupted_one(
     assert set(before[:finished]).isdisjoint(computed)
     assert set(before) | set(computed) == set(range(total))
 
-    monkeypatch.setenv("PATHSCOPE_CACHE_DIR", str(tmp_path / "another"))
+    monkeypatch.setenv("PATHSCOPE_STORE_DIR", str(tmp_path / "another"))
     uninterrupted = ended(jobs.submit(request)).result
     assert uninterrupted is not None
     assert resumed.values.tobytes() == uninterrupted.values.tobytes()

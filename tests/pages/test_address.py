@@ -9,8 +9,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from analysis.demo_model.examples import EXAMPLES
-from analysis.requests import COMPONENTS, LAYER_NORM_MODES, METRIC_NAMES, RUNS, UNITS
-from pages.shared.choices import CHOICES, Choice, Scale
+from analysis.requests import HEAD_INPUTS, LAYER_NORM_MODES, METRIC_NAMES, RUN_NAMES, UNITS
+from analysis.results import EffectScale
+from pages.shared.choices import CHOICES, Choice
 from pages.shared.keys import Key
 
 Visit = Callable[..., AppTest]
@@ -26,11 +27,11 @@ def test_the_choices_offer_what_a_request_may_hold_its_default_first():
     offered = {choice.key: tuple(choice.options) for choice in CHOICES}
     assert offered == {
         Key.UNIT: UNITS,
-        Key.RUN: RUNS,
-        Key.COMPONENT: COMPONENTS,
+        Key.RUN: RUN_NAMES,
+        Key.COMPONENT: HEAD_INPUTS,
         Key.LAYER_NORM: LAYER_NORM_MODES,
         Key.METRIC: METRIC_NAMES,
-        Key.SCALE: get_args(Scale),
+        Key.SCALE: get_args(EffectScale),
     }
 
 

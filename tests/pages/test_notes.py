@@ -43,15 +43,10 @@ def unusable(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest
     """A store that nothing can be put into."""
     (tmp_path / "file").touch()
     if request.param == "no bytes":
-        monkeypatch.setenv("PATHSCOPE_CACHE_DIR", str(tmp_path))
-        monkeypatch.setenv("PATHSCOPE_CACHE_BYTES", "0")
+        monkeypatch.setenv("PATHSCOPE_STORE_DIR", str(tmp_path))
+        monkeypatch.setenv("PATHSCOPE_STORE_BYTES", "0")
     else:
-        monkeypatch.setenv("PATHSCOPE_CACHE_DIR", str(tmp_path / "file" / "store"))
-
-
-@pytest.fixture
-def empty_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATHSCOPE_CACHE_DIR", str(tmp_path))
+        monkeypatch.setenv("PATHSCOPE_STORE_DIR", str(tmp_path / "file" / "store"))
 
 
 @pytest.mark.usefixtures("unusable")
@@ -97,7 +92,7 @@ def test_a_sweep_on_an_unusable_store_can_be_stopped_and_run_again(
     assert set(app.dataframe[0].value["how"]) == {"measured"}
 
 
-@pytest.mark.usefixtures("empty_store")
+@pytest.mark.usefixtures("own_store")
 def test_a_sweep_that_was_stopped_says_why_and_what_it_kept(visit: Visit, monkeypatch: pytest.MonkeyPatch):
     jobs.submit(REQUEST).cancel()
     assert notes(visit("all_sources")) == [
@@ -140,7 +135,7 @@ def test_what_belongs_to_the_numbers_is_said_with_them_as_plain_text(
         assert notes(app) == ["Mind the **scale**."], page
 
 
-@pytest.mark.usefixtures("empty_store")
+@pytest.mark.usefixtures("own_store")
 def test_what_befell_the_store_is_told_while_it_is_news(visit: Visit, monkeypatch: pytest.MonkeyPatch):
     visit("overview")
     store = open_store()

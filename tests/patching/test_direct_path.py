@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from functools import lru_cache
 
 import pytest
 import torch
 
 from analysis import get_act_patch_direct_path, get_act_patch_direct_path_all_sources
-from analysis.requests import COMPONENTS, LAYER_NORM_MODES, Component, LayerNormMode
+from analysis.requests import HEAD_INPUTS, LAYER_NORM_MODES
 from tests.families import FAMILIES
+from tests.patching.sweeping import all_sources
 from tests.reference import patched_logits
 from tests.runs import (
     Edge,
@@ -21,16 +21,6 @@ from tests.runs import (
     family_runs,
     last_logit_difference,
 )
-
-#: Families of which TransformerLens's own exact function answers for q, k and v.
-ORACLE_FAMILIES = ("gpt2", "pythia", "llama")
-
-
-@lru_cache(maxsize=32)
-def all_sources(runs: Runs, component: Component, layer_norm: LayerNormMode) -> torch.Tensor:
-    return get_act_patch_direct_path_all_sources(
-        *runs.arguments, last_logit_difference, component, verbose=False, layer_norm=layer_norm
-    )
 
 
 def n_hooks(model: torch.nn.Module) -> int:
@@ -98,7 +88,7 @@ def test_a_progress_bar_is_drawn_only_when_verbose(capsys, verbose):
 
 
 @pytest.mark.parametrize("layer_norm", LAYER_NORM_MODES)
-@pytest.mark.parametrize("component", COMPONENTS)
+@pytest.mark.parametrize("component", HEAD_INPUTS)
 @pytest.mark.parametrize("family", ["gpt2", "gemma2", "phi"])
 def test_patching_a_run_into_itself_leaves_the_baseline(family, component, layer_norm):
     runs = family_runs(family)
@@ -110,7 +100,7 @@ def test_patching_a_run_into_itself_leaves_the_baseline(family, component, layer
     assert torch.allclose(values, torch.tensor(baseline(runs), dtype=values.dtype), rtol=0, atol=floor)
 
 
-@pytest.mark.parametrize("component", COMPONENTS)
+@pytest.mark.parametrize("component", HEAD_INPUTS)
 def test_each_source_of_the_full_sweep_equals_its_single_source_sweep(component):
     runs = family_runs("gpt2")
     every = all_sources(runs, component, "exact")

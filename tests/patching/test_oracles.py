@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import pytest
 import torch
 from transformer_lens import patching
 
 from analysis import get_act_patch_direct_path, get_act_patch_direct_path_all_sources
-from analysis.requests import COMPONENTS, LAYER_NORM_MODES, Component, LayerNormMode
+from analysis.requests import HEAD_INPUTS, LAYER_NORM_MODES
 from tests.induction import (
     DECOY,
     INDUCTION,
@@ -18,25 +16,19 @@ from tests.induction import (
     answer_over_foil,
     induction_runs,
 )
+from tests.patching.sweeping import all_sources
 from tests.reference import FLOAT32_INSIDE_TOLERANCE, head_write, patched_logits
-from tests.runs import Edge, Runs, baseline, causal, family_runs, last_logit_difference, sampled_edges
+from tests.runs import Edge, baseline, causal, family_runs, last_logit_difference, sampled_edges
 
 #: Families of which TransformerLens's own exact function answers for q, k and v.
 ORACLE_FAMILIES = ("gpt2", "pythia", "llama")
-
-
-@lru_cache(maxsize=32)
-def all_sources(runs: Runs, component: Component, layer_norm: LayerNormMode) -> torch.Tensor:
-    return get_act_patch_direct_path_all_sources(
-        *runs.arguments, last_logit_difference, component, verbose=False, layer_norm=layer_norm
-    )
 
 
 # TransformerLens
 
 
 @pytest.mark.parametrize("batch", [1, 3])
-@pytest.mark.parametrize("component", COMPONENTS)
+@pytest.mark.parametrize("component", HEAD_INPUTS)
 @pytest.mark.parametrize("family", ORACLE_FAMILIES)
 def test_exact_mode_agrees_with_transformer_lens(family, component, batch):
     runs = family_runs(family, torch.float64, batch=batch)
@@ -48,7 +40,7 @@ def test_exact_mode_agrees_with_transformer_lens(family, component, batch):
     assert (ours - oracle).abs().max() <= 1e-4 * effect
 
 
-@pytest.mark.parametrize("component", COMPONENTS)
+@pytest.mark.parametrize("component", HEAD_INPUTS)
 @pytest.mark.parametrize("family", ORACLE_FAMILIES)
 def test_exact_mode_agrees_with_transformer_lens_in_float32(family, component):
     runs = family_runs(family, torch.float32)
@@ -58,7 +50,7 @@ def test_exact_mode_agrees_with_transformer_lens_in_float32(family, component):
     assert (all_sources(runs, component, "exact") - oracle).abs().max() <= 1e-5
 
 
-@pytest.mark.parametrize("component", COMPONENTS)
+@pytest.mark.parametrize("component", HEAD_INPUTS)
 @pytest.mark.parametrize("family", [*ORACLE_FAMILIES, "phi", "qwen2"])
 def test_the_reference_itself_agrees_with_transformer_lens(family, component):
     """TransformerLens refuses k and v where keys are shared, and rounds its results to float32."""
@@ -77,7 +69,7 @@ def test_the_reference_itself_agrees_with_transformer_lens(family, component):
         assert abs(float(oracle[edge.dl, edge.dh]) - float(reference)) <= 1e-6
 
 
-@pytest.mark.parametrize("component", COMPONENTS)
+@pytest.mark.parametrize("component", HEAD_INPUTS)
 @pytest.mark.parametrize("family", ["gpt2", "opt", "llama-grouped", "gemma2"])
 def test_exact_mode_applies_the_norms_own_weights_where_they_are_not_folded(family, component):
     runs = family_runs(family, folded=False)
@@ -100,7 +92,7 @@ def test_frozen_mode_warns_where_the_norm_is_not_folded():
 
 
 @pytest.mark.parametrize("layer_norm", LAYER_NORM_MODES)
-@pytest.mark.parametrize("component", COMPONENTS)
+@pytest.mark.parametrize("component", HEAD_INPUTS)
 def test_the_one_k_path_of_the_induction_circuit_carries_the_whole_effect(component, layer_norm):
     runs = induction_runs()
     with torch.no_grad():

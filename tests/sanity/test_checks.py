@@ -18,7 +18,7 @@ from analysis.requests import Experiment
 from analysis.results import SanityRequest, SanityResult
 from analysis.sanity import checks as sanity
 from analysis.sanity import known_results
-from analysis.sanity.known_results import KnownResult, Prompt, measured
+from analysis.sanity.known_results import KnownResult, Prompt, compared
 from analysis.store.store import Store
 from analysis.sweep import Sweep
 from tests.experiments import on
@@ -174,14 +174,14 @@ def published(shift: float = 0.0) -> KnownResult:
 
 
 def test_published_figures_are_recognised():
-    found = list(measured(models.load("demo"), published()))
+    found = list(compared(models.load("demo"), published()))
     assert [name for name, *_ in found] == ["Demo", "Demo, by head", "Demo, by component", "Demo, by layer"]
     assert all(gap <= limit for _, _, gap, limit in found)
 
 
 def test_other_figures_are_not():
     found = {
-        name: gap - limit for name, _, gap, limit in measured(models.load("demo"), published(shift=0.02))
+        name: gap - limit for name, _, gap, limit in compared(models.load("demo"), published(shift=0.02))
     }
     assert [name for name, excess in found.items() if excess > 0] == [
         "Demo",
@@ -192,7 +192,7 @@ def test_other_figures_are_not():
 
 def test_a_label_that_the_model_does_not_have_is_no_match():
     figures = replace(published(), attributions={"head": {"L9H9": 2.985}})
-    *_, (_, _, gap, _) = measured(models.load("demo"), figures)
+    *_, (_, _, gap, _) = compared(models.load("demo"), figures)
     assert gap == float("inf")
 
 
@@ -200,7 +200,7 @@ def test_published_figures_are_compared_for_their_own_model_only(monkeypatch, gp
     model = models.load("demo")
     assert list(known_results.known_results(model)) == []
     named = replace(model, name="gpt2")
-    monkeypatch.setattr(known_results, "measured", lambda model, known: iter([(known.title, "", 0.0, 1.0)]))
+    monkeypatch.setattr(known_results, "compared", lambda model, known: iter([(known.title, "", 0.0, 1.0)]))
     assert [name for name, *_ in known_results.known_results(named)] == [
         "IOI, eight prompts",
         "IOI, one prompt",

@@ -56,7 +56,7 @@ def serve(directory: Path, environment: Mapping[str, str]) -> Iterator[Server]:
         process = subprocess.Popen(
             [*command, f"--server.port={port}", "--server.address=127.0.0.1"],
             cwd=ROOT,
-            env={**os.environ, "PATHSCOPE_CACHE_DIR": str(directory / "store"), **environment},
+            env={**os.environ, "PATHSCOPE_STORE_DIR": str(directory / "store"), **environment},
             stdout=output,
             stderr=subprocess.STDOUT,
         )

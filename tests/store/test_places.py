@@ -19,7 +19,7 @@ LARGE = 1_000_000
 
 def assert_not_stored(note: str | None, reason: str) -> None:
     assert note is not None and note.startswith("Shown but not stored")
-    assert reason in note and "PATHSCOPE_CACHE_DIR" in note
+    assert reason in note and "PATHSCOPE_STORE_DIR" in note
 
 
 def test_a_full_disk_is_told_of_and_keeps_what_is_there(tmp_path):
@@ -135,10 +135,10 @@ def test_another_schema_version_is_neither_read_nor_touched(tmp_path, monkeypatc
 
 
 def test_a_limit_of_nothing_stores_nothing_and_says_so(tmp_path, monkeypatch):
-    monkeypatch.setenv("PATHSCOPE_CACHE_BYTES", str(2**30))
+    monkeypatch.setenv("PATHSCOPE_STORE_BYTES", str(2**30))
     store = Store.open(tmp_path, 0)
     note = store.put("a/b", {}, {"value": 1})
-    assert note is not None and note.startswith("Shown but not stored") and "PATHSCOPE_CACHE_BYTES" in note
+    assert note is not None and note.startswith("Shown but not stored") and "PATHSCOPE_STORE_BYTES" in note
     assert store.get("a/b") is None
 
 

@@ -151,17 +151,27 @@ def test_a_value_above_a_quarter_of_the_limit_is_not_stored_and_evicts_nothing(s
     text, size = ("x" * (LIMIT // 4 + 1), 0) if in_json else ("", LIMIT // 4 + 1)
     note = store.put("kind/b", {"a": np.zeros(size, np.uint8)}, {"text": text})
     assert note is not None
-    assert note.startswith("Shown but not stored") and "0.1 MiB" in note and "PATHSCOPE_CACHE_BYTES" in note
+    assert note.startswith("Shown but not stored") and "0.1 MiB" in note and "PATHSCOPE_STORE_BYTES" in note
     assert store.get("kind/b") is None and store.get("kind/a") is not None
     assert store.put("kind/b", {"a": np.zeros(LIMIT // 4 - 100, np.uint8)}, {}) is None
 
 
-def test_place_and_limit_come_from_the_environment(monkeypatch, tmp_path):
-    monkeypatch.setenv("PATHSCOPE_CACHE_DIR", str(tmp_path / "elsewhere"))
-    monkeypatch.setenv("PATHSCOPE_CACHE_BYTES", "1000000")
+@pytest.mark.parametrize("prefix", ["PATHSCOPE_STORE", "PATHSCOPE_CACHE"])
+def test_place_and_limit_come_from_the_environment_by_new_names_or_old(monkeypatch, tmp_path, prefix):
+    monkeypatch.delenv("PATHSCOPE_STORE_DIR")
+    monkeypatch.setenv(f"{prefix}_DIR", str(tmp_path / "elsewhere"))
+    monkeypatch.setenv(f"{prefix}_BYTES", "1000000")
     store = Store.open()
     assert store.directory.parent == tmp_path / "elsewhere"
     assert store.limit_bytes == 1_000_000
+
+
+def test_the_new_names_of_place_and_limit_come_first(monkeypatch, tmp_path):
+    for prefix, value in (("PATHSCOPE_CACHE", "1"), ("PATHSCOPE_STORE", "2")):
+        monkeypatch.setenv(f"{prefix}_DIR", str(tmp_path / value))
+        monkeypatch.setenv(f"{prefix}_BYTES", value)
+    store = Store.open()
+    assert (store.directory.parent, store.limit_bytes) == (tmp_path / "2", 2)
 
 
 def test_a_lock_excludes_threads_that_lock_the_same_key(store):

@@ -20,7 +20,7 @@ from analysis import (
 )
 from analysis.errors import PathscopeError
 from analysis.metrics import AnswerProbability
-from analysis.requests import Component, LayerNormMode
+from analysis.requests import HeadInput, LayerNormMode
 from analysis.sweep import Sweep
 from tests.reference import patched_logits
 from tests.runs import Edge, Metric, Runs, last_logit_difference
@@ -48,7 +48,7 @@ class Verdict:
     why: str
 
 
-def verdict(entry: str, runs: Runs, component: Component, layer_norm: LayerNormMode) -> Verdict:
+def verdict(entry: str, runs: Runs, component: HeadInput, layer_norm: LayerNormMode) -> Verdict:
     """What the public function `entry` says of the paths of `runs`, against the reference."""
     ask, asked = ENTRIES[entry]
     with warnings.catch_warnings():
@@ -83,7 +83,7 @@ def _of_numbers(found: Effects, true: Effects, entry: str) -> Verdict:
 # What the entries say, as effects
 
 
-def _one_source(runs: Runs, component: Component, layer_norm: LayerNormMode) -> Effects:
+def _one_source(runs: Runs, component: HeadInput, layer_norm: LayerNormMode) -> Effects:
     values = get_act_patch_direct_path(
         *runs.arguments, last_logit_difference, 0, 1, component, verbose=False, layer_norm=layer_norm
     )
@@ -94,14 +94,14 @@ def _one_source(runs: Runs, component: Component, layer_norm: LayerNormMode) -> 
     }
 
 
-def _all_sources(runs: Runs, component: Component, layer_norm: LayerNormMode) -> Effects:
+def _all_sources(runs: Runs, component: HeadInput, layer_norm: LayerNormMode) -> Effects:
     values = get_act_patch_direct_path_all_sources(
         *runs.arguments, last_logit_difference, component, verbose=False, layer_norm=layer_norm
     )
     return {edge: float(values[edge]) - unpatched(runs, last_logit_difference) for edge in JUDGED}
 
 
-def _sweep(runs: Runs, component: Component, layer_norm: LayerNormMode) -> Effects:
+def _sweep(runs: Runs, component: HeadInput, layer_norm: LayerNormMode) -> Effects:
     """With a named metric, of which it may read one row of logits alone, against its own baseline."""
     sweep = Sweep(*runs.arguments, PROBABILITY, component=component, layer_norm=layer_norm, sources=[(1, 1)])
     found = {
@@ -112,7 +112,7 @@ def _sweep(runs: Runs, component: Component, layer_norm: LayerNormMode) -> Effec
     return {edge: found[edge] for edge in JUDGED if edge in found}
 
 
-def _estimate(runs: Runs, component: Component, layer_norm: LayerNormMode) -> Effects:
+def _estimate(runs: Runs, component: HeadInput, layer_norm: LayerNormMode) -> Effects:
     values = edge_attribution(
         *nearly_corrupted(runs).arguments, last_logit_difference, component, layer_norm=layer_norm
     )
@@ -120,7 +120,7 @@ def _estimate(runs: Runs, component: Component, layer_norm: LayerNormMode) -> Ef
 
 
 def _effects(
-    metric: Metric, runs: Runs, component: Component, layer_norm: LayerNormMode, edges: Iterable[Edge]
+    metric: Metric, runs: Runs, component: HeadInput, layer_norm: LayerNormMode, edges: Iterable[Edge]
 ) -> Effects:
     return {
         edge: float(metric(true_logits(runs, edge, component, layer_norm))) - unpatched(runs, metric)
@@ -129,7 +129,7 @@ def _effects(
 
 
 def _effects_of_a_small_patch(
-    runs: Runs, component: Component, layer_norm: LayerNormMode, edges: Iterable[Edge]
+    runs: Runs, component: HeadInput, layer_norm: LayerNormMode, edges: Iterable[Edge]
 ) -> Effects:
     return _effects(last_logit_difference, nearly_corrupted(runs), component, layer_norm, edges)
 
@@ -148,7 +148,7 @@ ENTRIES: dict[str, tuple[Callable[..., Effects], Callable[..., Effects]]] = {
 
 @cache
 def true_logits(
-    runs: Runs, edge: Edge, component: Component, layer_norm: LayerNormMode
+    runs: Runs, edge: Edge, component: HeadInput, layer_norm: LayerNormMode
 ) -> Float[Tensor, "batch pos d_vocab"]:
     return patched_logits(runs, edge, component, layer_norm)
 

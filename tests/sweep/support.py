@@ -22,7 +22,7 @@ import transformer_lens
 from transformer_lens.tools.analysis import get_act_patch_direct_path
 
 from analysis.errors import PathscopeError
-from analysis.requests import COMPONENTS, LAYER_NORM_MODES, Component, LayerNormMode
+from analysis.requests import HEAD_INPUTS, LAYER_NORM_MODES, HeadInput, LayerNormMode
 from analysis.sweep import Sweep
 from tests.configurations import EVERY_FAMILY, NOT_IN_FLOAT64
 from tests.families import write_family
@@ -56,7 +56,7 @@ class Support:
         return self.difference / self.effect
 
 
-def measure(runs: Runs, component: Component, layer_norm: LayerNormMode, *, edges: int = 6) -> Support:
+def measure(runs: Runs, component: HeadInput, layer_norm: LayerNormMode, *, edges: int = 6) -> Support:
     """Sweep the sampled edges' sources and compare each sampled edge with the slow reference."""
     sampled = sampled_edges(runs, component + layer_norm, edges)
     sweep = Sweep(
@@ -82,7 +82,7 @@ def measure(runs: Runs, component: Component, layer_norm: LayerNormMode, *, edge
     )
 
 
-def transformer_lens_answers(runs: Runs, component: Component) -> bool:
+def transformer_lens_answers(runs: Runs, component: HeadInput) -> bool:
     """Whether TransformerLens's own direct path patching takes this model and component."""
     try:
         get_act_patch_direct_path(
@@ -103,8 +103,8 @@ class Row:
     """What was measured of one family: all of it, or the sentence that refuses it."""
 
     engine: str
-    shares: dict[Component, float]
-    answered: tuple[Component, ...] = ()
+    shares: dict[HeadInput, float]
+    answered: tuple[HeadInput, ...] = ()
     limit: float = FLOAT64_TOLERANCE
     refusal: str = ""
 
@@ -129,14 +129,16 @@ def row(runs: Runs, *, edges: int = 4) -> Row:
     except PathscopeError as error:
         return Row("refused", {}, refusal=str(error))
     with KeepFloat64():
-        measured = {c: [measure(runs, c, mode, edges=edges) for mode in LAYER_NORM_MODES] for c in COMPONENTS}
+        measured = {
+            c: [measure(runs, c, mode, edges=edges) for mode in LAYER_NORM_MODES] for c in HEAD_INPUTS
+        }
     engines = sorted({support.engine for supports in measured.values() for support in supports})
     in_float32 = "" if runs.model.W_U.dtype == torch.float64 else " (in float32)"
     return Row(
         engine=" and ".join(engines) + in_float32,
         limit=limit_of(runs),
         shares={c: max(support.share for support in supports) for c, supports in measured.items()},
-        answered=tuple(c for c in COMPONENTS if transformer_lens_answers(runs, c)),
+        answered=tuple(c for c in HEAD_INPUTS if transformer_lens_answers(runs, c)),
     )
 
 

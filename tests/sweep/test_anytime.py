@@ -11,7 +11,7 @@ import torch
 
 from analysis.errors import Cancelled, PathscopeError
 from analysis.metrics import LogitDifference
-from analysis.requests import COMPONENTS
+from analysis.requests import HEAD_INPUTS
 from analysis.sweep import Sweep
 from tests.runs import Runs, causal, family_runs, last_logit_difference
 
@@ -29,7 +29,7 @@ def all_edges(runs: Runs) -> set[tuple[int, ...]]:
 
 
 @pytest.mark.parametrize("memory_bytes", [TIGHT, 2**30])
-@pytest.mark.parametrize("component", COMPONENTS)
+@pytest.mark.parametrize("component", HEAD_INPUTS)
 def test_pieces_cover_every_causal_edge_exactly_once(component, memory_bytes):
     runs = family_runs("gpt2")
     sweep = Sweep(*runs.arguments, METRIC, component=component, memory_bytes=memory_bytes)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from analysis.errors import PathscopeError
 from analysis.metrics import LogitDifference
-from analysis.requests import COMPONENTS, LAYER_NORM_MODES, Component, LayerNormMode
+from analysis.requests import HEAD_INPUTS, LAYER_NORM_MODES, HeadInput, LayerNormMode
 from analysis.sweep import Sweep
 from tests.families import VOCABULARY_SIZE
 from tests.reference import FLOAT32_INSIDE_TOLERANCE, patched_logits
@@ -27,7 +29,7 @@ def swept(runs: Runs, metric=last_logit_difference, **options) -> dict[tuple[int
 
 def assert_equal_to_the_reference(
     runs: Runs,
-    component: Component,
+    component: HeadInput,
     layer_norm: LayerNormMode,
     *,
     metric=last_logit_difference,
@@ -40,23 +42,23 @@ def assert_equal_to_the_reference(
         assert abs(found[edge] - float(metric(logits))) <= limit, edge
 
 
-@pytest.mark.parametrize("component", COMPONENTS)
+@pytest.mark.parametrize("component", HEAD_INPUTS)
 @pytest.mark.parametrize("family", ["gpt2", "llama-grouped"])
-def test_per_pair_values_are_those_of_each_pair_alone_and_average_to_the_value(family, component):
+def test_per_prompt_values_are_those_of_each_pair_alone_and_average_to_the_value(family, component):
     runs = family_runs(family, torch.float64, batch=3)
     pieces = list(Sweep(*runs.arguments, METRIC, component=component).run())
     for index in range(3):
         alone = run_pair(runs.model, runs.clean_tokens[[index]], runs.corrupted_tokens[[index]])
         found = swept(alone, METRIC, component=component)
         for piece in pieces:
-            assert piece.per_pair is not None
-            assert piece.per_pair.shape == (len(piece.edges), 3)
+            assert piece.per_prompt is not None
+            assert piece.per_prompt.shape == (len(piece.edges), 3)
             expected = [found[tuple(edge)] for edge in piece.edges.tolist()]
-            assert np.allclose(piece.per_pair[:, index], expected, rtol=0, atol=FLOAT32_INSIDE_TOLERANCE)
+            assert np.allclose(piece.per_prompt[:, index], expected, rtol=0, atol=FLOAT32_INSIDE_TOLERANCE)
     for piece in pieces:
         assert piece.values.shape == (len(piece.edges),)
-        assert piece.per_pair is not None
-        assert np.allclose(piece.per_pair.mean(axis=1), piece.values, rtol=0, atol=1e-13)
+        assert piece.per_prompt is not None
+        assert np.allclose(piece.per_prompt.mean(axis=1), piece.values, rtol=0, atol=1e-13)
 
 
 def test_pairs_of_a_batch_may_differ_at_different_positions():
@@ -66,12 +68,12 @@ def test_pairs_of_a_batch_may_differ_at_different_positions():
     for row, position in enumerate((1, 8, 5)):
         corrupted[row, position] = 1 + (clean[row, position] + 60) % (VOCABULARY_SIZE - 1)
     runs = run_pair(model, clean, corrupted)
-    for component in COMPONENTS:
+    for component in HEAD_INPUTS:
         assert_equal_to_the_reference(runs, component, "exact")
 
 
 @pytest.mark.parametrize("layer_norm", LAYER_NORM_MODES)
-@pytest.mark.parametrize("component", COMPONENTS)
+@pytest.mark.parametrize("component", HEAD_INPUTS)
 @pytest.mark.parametrize(
     "differences", [(0,), (8,), (0, 8), tuple(range(9))], ids=["first", "last", "ends", "every"]
 )
@@ -82,7 +84,7 @@ def test_prompts_may_differ_anywhere(family, differences, component, layer_norm)
     assert_equal_to_the_reference(runs, component, layer_norm, limit=limit)
 
 
-@pytest.mark.parametrize("component", COMPONENTS)
+@pytest.mark.parametrize("component", HEAD_INPUTS)
 @pytest.mark.parametrize("n_tokens", [1, 2])
 def test_prompts_of_one_or_two_tokens(n_tokens, component):
     runs = family_runs("gpt2", n_tokens=n_tokens, differences=(n_tokens - 1,))
@@ -90,7 +92,7 @@ def test_prompts_of_one_or_two_tokens(n_tokens, component):
 
 
 @pytest.mark.parametrize("layer_norm", LAYER_NORM_MODES)
-@pytest.mark.parametrize("component", COMPONENTS)
+@pytest.mark.parametrize("component", HEAD_INPUTS)
 @pytest.mark.parametrize("positions", [[8], [5, 6], [4], [0, 4, 8], [2]], ids=str)
 def test_a_patch_may_be_restricted_to_some_positions(positions, component, layer_norm):
     assert_equal_to_the_reference(family_runs("gpt2"), component, layer_norm, positions=positions)
@@ -103,7 +105,7 @@ def test_positions_restrict_a_shared_key_too(family):
     )
 
 
-@pytest.mark.parametrize("component", COMPONENTS)
+@pytest.mark.parametrize("component", HEAD_INPUTS)
 def test_all_positions_by_name_are_the_default(component):
     runs = family_runs("gpt2")
     every = swept(runs, component=component, positions=range(9))
@@ -122,13 +124,31 @@ def test_positions_before_the_first_difference_leave_the_baseline():
         assert np.allclose(piece.values, sweep.baseline, rtol=0, atol=1e-13)
 
 
+@pytest.mark.parametrize("metric", [METRIC, last_logit_difference], ids=["named", "plain"])
+@pytest.mark.parametrize("family", ["gpt2", "llama-grouped"])
+def test_a_source_that_writes_the_same_in_both_runs_leaves_the_baseline_and_every_other_path(family, metric):
+    runs = family_runs(family)
+    name = "blocks.0.attn.hook_z"
+    clean = dict(runs.clean_cache)
+    clean[name] = clean[name].clone()
+    clean[name][:, :, 1] = runs.corrupted_cache[name][:, :, 1]
+    changed = replace(runs, clean_cache=clean)
+    before, found = swept(runs, metric, component="k"), swept(changed, metric, component="k")
+    unpatched = Sweep(*runs.arguments, metric).baseline
+    for edge, value in found.items():
+        expected = unpatched if edge[:2] == (0, 1) else before[edge]
+        assert abs(value - expected) <= 1e-12, edge
+    assert max(abs(before[edge] - unpatched) for edge in before if edge[:2] == (0, 1)) > 1e-6
+
+
 @pytest.mark.parametrize("positions", [[9], [-10], [0, 40]], ids=str)
 def test_a_position_outside_the_prompt_is_refused(positions):
-    with pytest.raises(PathscopeError, match="9"):
+    said = rf"positions \[{positions[-1]}\] lie outside the prompts of 9 tokens; choose from -9 to 8"
+    with pytest.raises(PathscopeError, match=said):
         Sweep(*family_runs("gpt2").arguments, METRIC, positions=positions)
 
 
-@pytest.mark.parametrize("component", COMPONENTS)
+@pytest.mark.parametrize("component", HEAD_INPUTS)
 @pytest.mark.parametrize("family", ["gpt2", "pythia", "llama-grouped", "gemma2"])
 def test_the_memory_budget_changes_the_pieces_and_not_the_numbers(family, component):
     runs = family_runs(family)
@@ -151,5 +171,5 @@ def test_a_budget_below_one_patched_row_is_refused_by_name():
 def test_a_metric_at_an_earlier_position_is_read_there():
     runs = family_runs("gpt2", differences=(2, 4))
     metric = LogitDifference(position=5, answer=7, foil=11)
-    for component in COMPONENTS:
+    for component in HEAD_INPUTS:
         assert_equal_to_the_reference(runs, component, "frozen", metric=metric)

@@ -1,4 +1,4 @@
-"""The first-order estimate is the derivative of the exact sweep, and nothing more."""
+"""The first-order estimate is the derivative of the measured sweep, and nothing more."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from torch import Tensor
 
 from analysis import edge_attribution, get_act_patch_direct_path_all_sources
 from analysis.metrics import AnswerProbability, KLFromClean, LogitDifference
-from analysis.requests import COMPONENTS, LAYER_NORM_MODES
+from analysis.requests import HEAD_INPUTS, LAYER_NORM_MODES
+from analysis.sweep import edge_attributions
 from tests.families import FAMILIES
 from tests.runs import Runs, causal, computed_in_float64, family_runs, last_logit_difference
 
@@ -66,14 +67,14 @@ def assert_first_order(runs: Runs, metric, component, layer_norm) -> None:
 
 
 @pytest.mark.parametrize("layer_norm", LAYER_NORM_MODES)
-@pytest.mark.parametrize("component", COMPONENTS)
+@pytest.mark.parametrize("component", HEAD_INPUTS)
 @pytest.mark.parametrize("family", [family for family in FAMILIES if family != "gemma2"])
 def test_the_estimate_is_the_derivative_of_the_exact_sweep(family, component, layer_norm):
     assert_first_order(computed_in_float64(family), last_logit_difference, component, layer_norm)
 
 
 @pytest.mark.parametrize("layer_norm", LAYER_NORM_MODES)
-@pytest.mark.parametrize("component", COMPONENTS)
+@pytest.mark.parametrize("component", HEAD_INPUTS)
 def test_the_estimate_on_post_norm_blocks_is_first_order_in_the_write(component, layer_norm):
     """Each run's write has its own scale there, so the clean scale is moved along with z."""
     runs = computed_in_float64("gemma2")
@@ -112,7 +113,7 @@ def test_the_estimate_takes_named_metrics_as_well(metric):
     if metric == "divergence":
         with torch.no_grad():
             metric = KLFromClean(clean_logits=runs.model(runs.clean_tokens)[:, -1])
-    for component in COMPONENTS:
+    for component in HEAD_INPUTS:
         assert_first_order(runs, metric, component, "exact")
 
 
@@ -128,6 +129,19 @@ def test_the_estimate_is_linear_in_the_patch():
         "v",
     )
     assert torch.allclose(half, 0.5 * whole, rtol=1e-9, atol=1e-14)
+
+
+def test_the_estimate_is_of_the_queries_under_a_frozen_norm_unless_asked_otherwise():
+    """As the exact functions are, so that the two may be compared as they stand."""
+    runs = family_runs("gpt2")
+    found = edge_attribution(*runs.arguments, last_logit_difference)
+    asked = edge_attribution(*runs.arguments, last_logit_difference, "q", layer_norm="frozen")
+    assert torch.equal(found, asked)
+    every = edge_attributions(*runs.arguments, last_logit_difference)
+    assert tuple(every) == HEAD_INPUTS
+    for component, estimate in every.items():
+        alone = edge_attribution(*runs.arguments, last_logit_difference, component)
+        assert torch.allclose(estimate, alone, rtol=1e-12, atol=1e-15)
 
 
 def test_the_two_norm_modes_differ_to_first_order():

@@ -11,7 +11,7 @@ import torch
 from analysis import get_act_patch_direct_path_all_sources
 from analysis.errors import MetricError
 from analysis.metrics import AnswerProbability, KLFromClean, LogitDifference
-from analysis.requests import COMPONENTS, LAYER_NORM_MODES
+from analysis.requests import HEAD_INPUTS, LAYER_NORM_MODES
 from analysis.sweep import Sweep, open_gate
 from tests.reference import FLOAT32_INSIDE_TOLERANCE, FLOAT64_TOLERANCE, patched_logits
 from tests.runs import (
@@ -42,7 +42,7 @@ def broken(request) -> Runs:
 
 
 @pytest.mark.parametrize("layer_norm", LAYER_NORM_MODES)
-@pytest.mark.parametrize("component", COMPONENTS)
+@pytest.mark.parametrize("component", HEAD_INPUTS)
 def test_a_model_that_is_not_its_weights_takes_the_general_path_and_gets_right_numbers(
     broken, component, layer_norm
 ):
@@ -126,8 +126,8 @@ def test_named_metrics_read_the_same_on_either_path(metric):
     sweep = Sweep(*runs.arguments, metric, component="k")
     assert sweep.engine == "hooks"
     for piece in sweep.run():
-        assert piece.per_pair is not None
-        assert np.allclose(piece.per_pair.mean(axis=1), piece.values, rtol=0, atol=1e-13)
+        assert piece.per_prompt is not None
+        assert np.allclose(piece.per_prompt.mean(axis=1), piece.values, rtol=0, atol=1e-13)
         for edge, value in list(zip(piece.edges.tolist(), piece.values, strict=True))[:3]:
             assert abs(float(metric(patched_logits(runs, Edge(*edge), "k", "frozen"))) - value) <= 1e-12
 

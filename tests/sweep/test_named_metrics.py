@@ -16,7 +16,7 @@ from analysis.metrics import (
     LogitDifference,
     Recovery,
 )
-from analysis.requests import COMPONENTS
+from analysis.requests import HEAD_INPUTS
 from analysis.sweep import Gate, Sweep
 from tests.reference import FLOAT32_INSIDE_TOLERANCE
 from tests.runs import Runs, baseline, family_runs
@@ -85,7 +85,7 @@ NAMES = (
 def test_a_named_metric_equals_the_same_formula_on_full_logits(name, family):
     runs = family_runs(family)
     named, plain = metric_pair(name, runs)
-    for component in COMPONENTS:
+    for component in HEAD_INPUTS:
         quick = Sweep(*runs.arguments, named, component=component)
         slow = Sweep(*runs.arguments, plain, component=component)
         limit = 1e-12 if family != "gemma2" else FLOAT32_INSIDE_TOLERANCE
@@ -125,11 +125,11 @@ def test_only_the_logits_that_a_metric_names_are_computed():
     assert named.flops() < 0.8 * Sweep(*runs.arguments, plain).flops()
 
 
-def test_a_plain_callable_has_values_but_none_per_pair():
+def test_a_plain_callable_has_values_but_none_per_prompt():
     runs = family_runs("gpt2")
     _, plain = metric_pair("probability", runs)
     for piece in Sweep(*runs.arguments, plain).run():
-        assert piece.per_pair is None
+        assert piece.per_prompt is None
         assert piece.values.dtype == np.float64
 
 

@@ -15,7 +15,7 @@ from analysis import (
     get_act_patch_direct_path_all_sources,
 )
 from analysis.errors import PathscopeError
-from analysis.requests import COMPONENTS, LAYER_NORM_MODES
+from analysis.requests import HEAD_INPUTS, LAYER_NORM_MODES
 from analysis.sweep import Sweep
 from tests.runs import Runs, family_runs, last_logit_difference
 
@@ -90,7 +90,7 @@ def test_a_cache_of_another_batch_or_length_is_refused_by_its_name(family, other
         )
 
 
-@pytest.mark.parametrize("component", COMPONENTS)
+@pytest.mark.parametrize("component", HEAD_INPUTS)
 @pytest.mark.parametrize("entry", ENTRIES)
 @pytest.mark.parametrize("family", ["gpt2", "gemma2"])
 def test_exchanged_caches_are_told_of(family, entry, component):

@@ -11,7 +11,7 @@ import torch
 
 from analysis import edge_attribution, get_act_patch_direct_path
 from analysis.errors import PathscopeError
-from analysis.requests import COMPONENTS
+from analysis.requests import HEAD_INPUTS
 from analysis.sweep import Sweep
 from tests.families import FAMILIES
 from tests.reference import patched_logits
@@ -51,7 +51,7 @@ def test_the_way_out_of_half_precision_works():
 @pytest.mark.parametrize("family", FAMILIES)
 def test_float32_agrees_with_float64_to_rounding(family):
     single, double = family_runs(family, torch.float32), family_runs(family, torch.float64)
-    for component in COMPONENTS:
+    for component in HEAD_INPUTS:
         one, other = (
             get_act_patch_direct_path(
                 *runs.arguments, last_logit_difference, component=component, **SINGLE_SOURCE

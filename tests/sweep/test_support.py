@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from analysis.errors import PathscopeError
-from analysis.requests import COMPONENTS, LAYER_NORM_MODES, Component, LayerNormMode
+from analysis.requests import HEAD_INPUTS, LAYER_NORM_MODES, HeadInput, LayerNormMode
 from analysis.sweep import Sweep
 from tests.configurations import EVERY_FAMILY, FAMILIES, NOT_IN_FLOAT64
 from tests.reference import FLOAT32_INSIDE_TOLERANCE, FLOAT64_TOLERANCE, patched_logits
@@ -29,8 +29,8 @@ _README = (Path(__file__).parents[2] / "README.md").read_text()
 
 
 #: What is asked of the twelve, and of every other family, in which each component and mode occurs.
-_ALL: list[tuple[Component, LayerNormMode]] = [(c, mode) for c in COMPONENTS for mode in LAYER_NORM_MODES]
-_SOME: list[tuple[Component, LayerNormMode]] = [("q", "exact"), ("k", "exact"), ("v", "frozen")]
+_ALL: list[tuple[HeadInput, LayerNormMode]] = [(c, mode) for c in HEAD_INPUTS for mode in LAYER_NORM_MODES]
+_SOME: list[tuple[HeadInput, LayerNormMode]] = [("q", "exact"), ("k", "exact"), ("v", "frozen")]
 
 
 def _readme() -> list[tuple[str, list[str]]]:
@@ -74,7 +74,7 @@ def test_a_family_is_what_readme_says(family):
         assert support.share <= limit_of(runs), (component, mode)
 
 
-@pytest.mark.parametrize("component", COMPONENTS)
+@pytest.mark.parametrize("component", HEAD_INPUTS)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_replay_agrees_with_the_reference_on_the_models_own_arithmetic(family, component):
     support = measure(family_runs(family), component, "exact", edges=3)
@@ -82,7 +82,7 @@ def test_the_replay_agrees_with_the_reference_on_the_models_own_arithmetic(famil
     assert support.difference <= FLOAT32_INSIDE_TOLERANCE
 
 
-@pytest.mark.parametrize("component", COMPONENTS)
+@pytest.mark.parametrize("component", HEAD_INPUTS)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_replay_agrees_with_the_reference_in_float32(family, component):
     support = measure(family_runs(family, torch.float32), component, "frozen", edges=3)
@@ -113,8 +113,8 @@ def test_a_head_with_the_same_output_still_writes_otherwise_under_another_post_n
 
 
 def test_transformer_lens_answers_where_it_is_used_as_an_oracle_and_refuses_elsewhere():
-    assert all(transformer_lens_answers(family_runs("gpt2"), component) for component in COMPONENTS)
-    assert [c for c in COMPONENTS if transformer_lens_answers(family_runs("qwen2"), c)] == ["q"]
+    assert all(transformer_lens_answers(family_runs("gpt2"), component) for component in HEAD_INPUTS)
+    assert [c for c in HEAD_INPUTS if transformer_lens_answers(family_runs("qwen2"), c)] == ["q"]
     assert not transformer_lens_answers(family_runs("gemma2"), "q")
 
 

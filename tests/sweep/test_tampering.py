@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from analysis.requests import COMPONENTS, LAYER_NORM_MODES, Component
+from analysis.requests import HEAD_INPUTS, LAYER_NORM_MODES, HeadInput
 from analysis.sweep import Gate, open_gate
 from tests.runs import Runs
 from tests.sweep.judging import ENTRIES, verdict
@@ -17,7 +17,7 @@ from tests.sweep.tampering import TABLE, fresh_model, tampered
 
 #: The entries share what they are made of: one of them meets every component in either mode.
 QUESTIONS = [
-    *product(["all sources"], COMPONENTS, LAYER_NORM_MODES),
+    *product(["all sources"], HEAD_INPUTS, LAYER_NORM_MODES),
     *(
         (entry, *way)
         for entry in ENTRIES
@@ -56,8 +56,8 @@ def test_what_is_said_of_a_tampered_model_is_right_or_refused(case, entry, compo
         "adapters on q k and v, llama-grouped",
     ],
 )
-@pytest.mark.parametrize("component", COMPONENTS)
-def test_a_gate_that_always_opens_is_noticed(name: str, component: Component, monkeypatch):
+@pytest.mark.parametrize("component", HEAD_INPUTS)
+def test_a_gate_that_always_opens_is_noticed(name: str, component: HeadInput, monkeypatch):
     with tampered(TABLE[name]) as runs:
         _let_every_replay_speak(monkeypatch, TABLE[name].family)
         said = [verdict(entry, runs, component, "frozen") for entry in ("all sources", "estimate")]

@@ -1,0 +1,99 @@
+"""What both pictures of direct paths share: the rows, the scale and the words of their effects."""
+
+from __future__ import annotations
+
+import altair as alt
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from analysis.charts.scales import BELOW_RESOLUTION, number, reach, rounded, told_from_zero
+from analysis.charts.themes import Palette
+from analysis.labels import head_label
+from analysis.requests import METRIC_UNITS
+from analysis.results import EffectScale, PatchingResult
+
+
+def title_of(result: PatchingResult, scale: EffectScale) -> str:
+    """What the colours and numbers mean, with their unit."""
+    return "recovery" if scale == "recovery" else f"effect ({METRIC_UNITS[result.request.metric]})"
+
+
+def note_of(result: PatchingResult, scale: EffectScale) -> list[str]:
+    """A sentence on why nothing is drawn, where `scale` is not defined."""
+    undefined = scale == "recovery" and result.clean_metric == result.corrupted_metric
+    return ["recovery is not defined: the metric is the same on both runs"] if undefined else []
+
+
+def effect_rows(
+    result: PatchingResult, effect: Float[np.ndarray, "..."], scale: EffectScale, fields: list[str]
+) -> pd.DataFrame:
+    """One row for each finite cell; what has no value has no row."""
+    effect = told_from_zero(result, effect)
+    shown = effect if scale == "effect" else result.recovery(effect)
+    edges = np.argwhere(np.isfinite(shown))
+    rows = pd.DataFrame(edges.astype(np.int16), columns=fields)
+    return rows.assign(value=rounded(shown[tuple(edges.T)]))
+
+
+def end_of(result: PatchingResult, rows: pd.DataFrame, scale: EffectScale) -> float:
+    """The end of the colour scale, in the unit of `scale`."""
+    resolution = result.provenance.resolution
+    if resolution is not None and scale == "recovery":
+        resolution = float(np.nan_to_num(np.abs(result.recovery(np.array(resolution)))))
+    return reach(rows["value"].to_numpy(), resolution)
+
+
+def with_tooltip(cells: alt.Chart, result: PatchingResult, scale: EffectScale, source: str) -> alt.Chart:
+    """`cells` with a tooltip; labels and the other scale are made in the browser, not sent."""
+    span = float(result.clean_metric - result.corrupted_metric)
+    tooltip = [
+        alt.Tooltip("source:N"),
+        alt.Tooltip("destination:N"),
+        alt.Tooltip("effect:N", title=title_of(result, "effect")),
+    ]
+    values = {"effect": "datum.value" if scale == "effect" else f"datum.value * {span!r}"}
+    if span:
+        values["recovery"] = "datum.value" if scale == "recovery" else f"datum.value / {span!r}"
+        tooltip.append(alt.Tooltip("recovery:N"))
+    numbers = {name: number(f"({value})", result.provenance.resolution) for name, value in values.items()}
+    if "kind" in cells.data:
+        tooltip.append(alt.Tooltip("kind:N"))
+    destination = "'L' + datum.dl + 'H' + datum.dh"
+    return cells.transform_calculate(source=source, destination=destination, **numbers).encode(
+        tooltip=tooltip
+    )
+
+
+def without_paths(areas: list[dict[str, int]], palette: Palette) -> alt.Chart:
+    """Grey areas without a causal path: one mark for each, however many cells it covers."""
+    return (
+        alt.Chart(pd.DataFrame(areas, columns=["x", "x2", "y", "y2"]).assign(area="no causal path"))
+        .mark_rect(clip=True)
+        .encode(
+            x="x:Q",
+            x2="x2:Q",
+            y="y:Q",
+            y2="y2:Q",
+            fill=alt.Fill(
+                "area:N",
+                scale=alt.Scale(range=[palette.masked]),
+                legend=alt.Legend(title=None, orient="bottom"),
+            ),
+            tooltip=alt.Tooltip("area:N", title="cells"),
+        )
+    )
+
+
+def summary(result: PatchingResult, rows: pd.DataFrame) -> str:
+    """How many paths are drawn, and where the strongest leads, for a screen reader."""
+    if rows.empty:
+        return "No path has a value."
+    strongest = rows.loc[rows["value"].abs().idxmax()]
+    if result.provenance.resolution and strongest["value"] == 0:
+        return f"All {len(rows):,} effects are {BELOW_RESOLUTION}."
+    return (
+        f"{len(rows):,} paths into the {result.request.component} input of later heads. "
+        f"Strongest destination: {head_label(int(strongest['dl']), int(strongest['dh']))} "
+        f"with {strongest['value']:+.3g}."
+    )
