@@ -3,8 +3,8 @@
 Writers are read where the model adds them to the residual stream, or, of a head, by the model's own
 output projection; readers see the difference where the model hands its stream to a norm. An MLP's
 input is taken from a run in which the norm before it has the difference, and put alone into another, so
-that in a parallel block attention hears nothing of it. "frozen" holds the norm's scale by TransformerLens's own hook on it;
-for heads it is what `tests.reference` says. Nothing here is shared with `analysis`, its labels excepted.
+that in a parallel block attention hears nothing of it. "frozen" holds the norm's scale by TransformerLens's
+own hook on it; for heads it is what `tests.reference` says. Nothing here is shared with `analysis`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from functools import cache
+from itertools import product
 from typing import Any
 from unittest.mock import patch
 
@@ -28,6 +29,7 @@ from tests.runs import Edge, KeepFloat64, Metric, Runs
 
 #: A writer and a reader, by their labels.
 Labels = tuple[str, str]
+Hook = tuple[str, Callable[..., Tensor | None]]
 READERS = ("q", "k", "v", "mlp", "logits")
 WRITERS = ("embed", "head", "mlp")
 
@@ -93,13 +95,18 @@ def _numbers(pattern: str, label: str) -> tuple[str, ...]:
 
 
 def _into_mlp(runs: Runs, layer: int, delta: Tensor, layer_norm: str) -> Tensor:
+    return _run(runs, mlp_input_with(runs, layer, delta, layer_norm))
+
+
+def mlp_input_with(runs: Runs, layer: int, delta: Tensor, layer_norm: str) -> Hook:
+    """The hook by which the MLP of `layer` alone reads a stream with `delta` in it."""
     place = f"blocks.{layer}.mlp.hook_in"
     found: list[Tensor] = []
     name = "ln2" if hasattr(runs.model.blocks[layer], "ln2") else "ln1"
     norm = getattr(runs.model.blocks[layer], name)
     with _seen_by(norm, f"blocks.{layer}.{name}", delta, runs, layer_norm):
         _run(runs, (place, lambda value, hook: found.append(value.clone())))
-    return _run(runs, (place, lambda value, hook: found[0]))
+    return place, lambda value, hook: found[0]
 
 
 @contextmanager
@@ -134,33 +141,42 @@ def _plain_logits(runs: Runs) -> Tensor:
         return _run(runs)
 
 
-def _run(runs: Runs, *hooks: tuple[str, Callable[..., Tensor | None]]) -> Tensor:
+def _run(runs: Runs, *hooks: Hook) -> Tensor:
     with torch.no_grad():
         return runs.model.run_with_hooks(runs.corrupted_tokens, fwd_hooks=list(hooks))
 
 
-def sampled_labels(runs: Runs, seed: str, *, each: int = 2, parallel: bool) -> list[Labels]:
-    """`each` random edges of every kind of writer into every kind of reader, the last layer's among them."""
+def sampled_labels(runs: Runs, seed: str, each: int) -> list[Labels]:
+    """`each` random edges of every kind of writer into every kind of reader, and into a head's own MLP."""
     chance = random.Random(seed)
-    kinds = [(writer, reader) for writer in WRITERS for reader in READERS]
-    edges = every_edge(runs, parallel=parallel)
-    found = []
-    for kind in kinds:
+    edges = every_edge(runs)
+    found = [("L1H1", "MLP1")] if ("L1H1", "MLP1") in edges else []
+    for kind in product(WRITERS, READERS):
         alike = [edge for edge in edges if (writer_kind(edge[0]), reader_kind(edge[1])) == kind]
         found += chance.sample(alike, min(each, len(alike)))
     return found
 
 
-def every_edge(runs: Runs, *, parallel: bool) -> list[Labels]:
+def every_edge(runs: Runs) -> list[Labels]:
     """Every pair of labels whose writer has written before the reader reads, written out."""
-    layers, heads = range(runs.model.cfg.n_layers), range(runs.model.cfg.n_heads)
+    heads = range(runs.model.cfg.n_heads)
     before, edges = ["embed"], []
-    for layer in layers:
+    for layer in range(runs.model.cfg.n_layers):
         own = [f"L{layer}H{head}" for head in heads]
         edges += [(writer, f"{head}.{c}") for c in "qkv" for head in own for writer in before]
-        edges += [(writer, f"MLP{layer}") for writer in before + ([] if parallel else own)]
+        edges += [(writer, f"MLP{layer}") for writer in [*before, *own * _hears_its_heads(runs, layer)]]
         before += [*own, f"MLP{layer}"]
     return edges + [(writer, "logits") for writer in before]
+
+
+@cache
+def _hears_its_heads(runs: Runs, layer: int) -> bool:
+    """Whether the MLP of `layer` reads anything else once the heads of its own block give out nothing."""
+    found: list[Tensor] = []
+    read = (f"blocks.{layer}.mlp.hook_in", lambda value, hook: found.append(value.clone()))
+    for factor in (1.0, 0.0):
+        _run(runs, (f"blocks.{layer}.attn.hook_z", lambda z, hook, factor=factor: factor * z), read)
+    return not torch.equal(*found)
 
 
 def writer_kind(label: str) -> str:
