@@ -65,7 +65,9 @@ def test_a_frozen_edge_into_the_logits_is_what_attribution_gives_its_writer_at_t
     scales = [run["ln_final.hook_scale"][:, -1, 0] for run in (runs.clean_cache, runs.corrupted_cache)]
     given = attributed(runs, unit)
     assert len(given) == (4 if unit == "component" else 12)
-    expected = {writer: (clean * scales[0] / scales[1] - own).mean() for writer, (clean, own) in given.items()}
+    expected = {
+        writer: (clean * scales[0] / scales[1] - own).mean() for writer, (clean, own) in given.items()
+    }
     found = effects(runs, [(writer, "logits") for writer in given], LogitDifference(ANSWER, FOIL), "frozen")
     assert (found - torch.stack([*expected.values()])).abs().max() <= 1e-12 * found.abs().max()
     assert found.abs().min() > 0.0
