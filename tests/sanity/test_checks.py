@@ -14,7 +14,7 @@ from analysis import models
 from analysis.answers.compute import compute, runs_of
 from analysis.demo_model.examples import EXAMPLES
 from analysis.experiment import Activations, Run, Runs, prompts
-from analysis.requests import Experiment
+from analysis.requests import HEAD_INPUTS, LAYER_NORM_MODES, Experiment
 from analysis.results import SanityRequest, SanityResult
 from analysis.sanity import checks as sanity
 from analysis.sanity import known_results
@@ -118,6 +118,38 @@ def test_an_engine_that_is_off_disagrees_with_hooks_and_transformer_lens(monkeyp
     assert wrong == {"Clean equal to corrupted"} | BY_TRANSFORMER_LENS | {
         f"Engine against hooks, {component}" for component in "qkv"
     }
+
+
+@pytest.mark.parametrize("mode", LAYER_NORM_MODES)
+@pytest.mark.parametrize("component", HEAD_INPUTS)
+def test_an_engine_that_is_off_for_one_component_in_one_mode_shows(component, mode, monkeypatch, gpt2, store):
+    class Off(Sweep):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            self.off = (
+                0.01 if (options.get("component"), options.get("layer_norm")) == (component, mode) else 0.0
+            )
+
+        def run(self, *arguments: Any, **options: Any):
+            for piece in super().run(*arguments, **options):
+                yield replace(piece, values=piece.values - self.off)
+
+    monkeypatch.setattr(sanity, "Sweep", Off)
+    # TransformerLens's own direct paths are of an exact norm.
+    others = {f"Engine against TransformerLens, {component}"} if mode == "exact" else set()
+    assert failing(gpt2, runs_of(gpt2, store)) == {f"Engine against hooks, {component}"} | others
+
+
+def test_a_limit_is_a_hundred_thousandth_of_the_largest_logit_of_either_run(gpt2, store):
+    runs = runs_of(gpt2, store)
+    found = by_name(sanity.checked(gpt2, runs))
+    largest = max(float(run.logits.abs().max()) for run in (runs.clean, runs.corrupted))
+    exact = {"Clean equal to corrupted", "Nothing after the last layer"}
+    for name in EVERYWHERE | BY_TRANSFORMER_LENS:
+        if name in exact:
+            assert found[name].limit == 0.0
+        elif name != "Replay of the forward pass":
+            assert found[name].limit == pytest.approx(1e-5 * largest)
 
 
 def test_a_sweep_whose_rows_depend_on_each_other_shows(monkeypatch, gpt2, store):
