@@ -14,7 +14,7 @@ from analysis import models
 from analysis.answers.compute import compute, runs_of
 from analysis.demo_model.examples import EXAMPLES
 from analysis.experiment import Activations, Run, Runs, prompts
-from analysis.requests import HEAD_INPUTS, LAYER_NORM_MODES, Experiment
+from analysis.requests import HEAD_INPUTS, LAYER_NORM_MODES, UNITS, Experiment
 from analysis.results import SanityRequest, SanityResult
 from analysis.sanity import checks as sanity
 from analysis.sanity import known_results
@@ -223,7 +223,8 @@ def test_other_figures_are_not():
 
 
 def test_a_label_that_the_model_does_not_have_is_no_match():
-    figures = replace(published(), attributions={"head": {"L9H9": 2.985}})
+    known = published().attributions["head"]
+    figures = replace(published(), attributions={"head": {"L9H9": 2.985} | known})
     *_, (_, _, gap, _) = compared(models.load("demo"), figures)
     assert gap == float("inf")
 
@@ -237,6 +238,12 @@ def test_published_figures_are_compared_for_their_own_model_only(monkeypatch, gp
         "IOI, eight prompts",
         "IOI, one prompt",
     ]
+
+
+def test_figures_are_published_by_units_that_there_are():
+    for known in (known_results.INDIRECT_OBJECTS, known_results.ONE_PROMPT):
+        assert set(known.attributions) <= set(UNITS)
+        assert len(known.logit_differences) in (0, len(known.prompts))
 
 
 def test_the_published_mean_and_its_parts_are_consistent():
