@@ -224,7 +224,7 @@ def test_other_figures_are_not():
 
 def test_a_label_that_the_model_does_not_have_is_no_match():
     known = published().attributions["head"]
-    figures = replace(published(), attributions={"head": {"L9H9": 2.985} | known})
+    figures = replace(published(), attributions={"head": {**known, "L9H9": 2.985}})
     *_, (_, _, gap, _) = compared(models.load("demo"), figures)
     assert gap == float("inf")
 
