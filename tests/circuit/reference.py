@@ -36,9 +36,8 @@ def patched_set(
             if not writers:
                 return None
             now = runs.corrupted_cache if constant else model.run_with_cache(runs.corrupted_tokens)[1]
-            return sum(
-                _write(runs, runs.clean_cache, writer) - _write(runs, now, writer) for writer in writers
-            )
+            lacking = [_write(runs, runs.clean_cache, each) - _write(runs, now, each) for each in writers]
+            return torch.stack(lacking).sum(0)
 
         for layer in range(model.cfg.n_layers):
             _heads(runs, layer, lacks, stack)

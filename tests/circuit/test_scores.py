@@ -166,7 +166,7 @@ def test_nothing_is_divided_by_nothing() -> None:
 @pytest.mark.parametrize("n_random", [-1, 2.5, True])
 def test_a_number_of_random_sets_that_cannot_be(n_random: object) -> None:
     with pytest.raises(PathscopeError, match="n_random is"):
-        scores(family_runs("gpt2"), [], n_random)  # type: ignore[arg-type]
+        scores(family_runs("gpt2"), [], n_random)
 
 
 def test_a_ranking_of_another_model() -> None:
