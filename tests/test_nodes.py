@@ -41,8 +41,7 @@ def test_places_stand_in_the_order_in_which_they_run():
     graph = Graph(2, 2)
     assert graph.writers == ("embed", "L0H0", "L0H1", "MLP0", "L1H0", "L1H1", "MLP1")
     assert " ".join(graph.readers) == (
-        "L0H0.q L0H1.q L0H0.k L0H1.k L0H0.v L0H1.v MLP0 "
-        "L1H0.q L1H1.q L1H0.k L1H1.k L1H0.v L1H1.v MLP1 logits"
+        "L0H0.q L0H1.q L0H0.k L0H1.k L0H0.v L0H1.v MLP0 L1H0.q L1H1.q L1H0.k L1H1.k L1H0.v L1H1.v MLP1 logits"
     )
     heads = Graph(2, 1, has_mlps=False)
     assert heads.writers == ("embed", "L0H0", "L1H0")
@@ -90,14 +89,19 @@ def test_a_writer_reaches_what_reads_after_it(writer, reader, sequential, parall
         if exists:
             assert graph.labels(graph.index([(writer, reader)])) == [(writer, reader)]
             continue
-        with pytest.raises(PathscopeError, match=f"no path from {writer} to {reader}: .* before {writer} writes"):
+        with pytest.raises(
+            PathscopeError, match=f"no path from {writer} to {reader}: .* before {writer} writes"
+        ):
             graph.index([("embed", "logits"), (writer, reader)])
 
 
 @pytest.mark.parametrize(
     ("edge", "sentence"),
     [
-        (("L0H9", "logits"), "no 'L0H9'.*Writers are 'embed' to 'MLP2', readers 'L0H0.q' to 'MLP2' and 'logits'"),
+        (
+            ("L0H9", "logits"),
+            "no 'L0H9'.*Writers are 'embed' to 'MLP2', readers 'L0H0.q' to 'MLP2' and 'logits'",
+        ),
         (("L0H0", "L1H0"), "no 'L1H0' at this end"),
         (("L0H0.q", "logits"), "no 'L0H0.q' at this end"),
         (("logits", "MLP1"), "no 'logits' at this end"),

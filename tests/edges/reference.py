@@ -54,9 +54,7 @@ def true_effects(
 
 
 @cache
-def patched_edge(
-    runs: Runs, writer: str, reader: str, layer_norm: str
-) -> Float[Tensor, "batch pos d_vocab"]:
+def patched_edge(runs: Runs, writer: str, reader: str, layer_norm: str) -> Float[Tensor, "batch pos d_vocab"]:
     """Logits of the corrupted run in which `reader` alone sees the clean write of `writer`."""
     delta = written_difference(runs, writer)
     with KeepFloat64():

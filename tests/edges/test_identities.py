@@ -47,7 +47,7 @@ def attributed(runs: Runs, unit: str) -> dict[str, torch.Tensor]:
     if unit == "component":
         layers = range(runs.model.cfg.n_layers)
         names = {f"MLP{layer}": f"{layer}_mlp_out" for layer in layers}
-        embedding = sum(value for label, value in found.items() if label in ("embed", "pos_embed"))
+        embedding = sum((found[label] for label in ("embed", "pos_embed") if label in found), torch.zeros(()))
         return {"embed": embedding} | {writer: found[label] for writer, label in names.items()}
     heads = {writer for writer, reader in every_edge(runs) if writer[0] == "L" and reader == "logits"}
     return {label: value for label, value in found.items() if label in heads}
@@ -65,7 +65,9 @@ def test_a_frozen_edge_into_the_logits_is_what_attribution_gives_its_writer_at_t
     scales = [run["ln_final.hook_scale"][:, -1, 0] for run in (runs.clean_cache, runs.corrupted_cache)]
     given = attributed(runs, unit)
     assert len(given) == (4 if unit == "component" else 12)
-    expected = {writer: (clean * scales[0] / scales[1] - own).mean() for writer, (clean, own) in given.items()}
+    expected = {
+        writer: (clean * scales[0] / scales[1] - own).mean() for writer, (clean, own) in given.items()
+    }
     found = effects(runs, [(writer, "logits") for writer in given], LogitDifference(ANSWER, FOIL), "frozen")
     assert (found - torch.stack([*expected.values()])).abs().max() <= 1e-12 * found.abs().max()
     assert found.abs().min() > 0.0
