@@ -44,8 +44,8 @@ class Graph:
     def writer_places(self) -> Int[np.ndarray, "writer 2"]:
         """(layer, head) of every writer; an MLP stands after the last head, ``embed`` in layer -1."""
         slots = self.n_heads + self.has_mlps
-        layers = [(layer, slot) for layer in range(self.n_layers) for slot in range(slots)]
-        return np.array([(-1, self.n_heads), *layers])
+        later = [(layer, slot) for layer in range(self.n_layers) for slot in range(slots)]
+        return np.array([(-1, self.n_heads), *later])
 
     @cached_property
     def reader_places(self) -> Int[np.ndarray, "reader 3"]:
@@ -100,6 +100,17 @@ class Graph:
         heads = (self.writer_places[:, 0] >= 0) & (self.writer_places[:, 1] < self.n_heads)
         readers = self.reader_places[:, 1] == INPUTS.index(component)
         return self.exists & heads[:, None] & readers[None, :]
+
+    @cached_property
+    def edge_kinds(self) -> Int[np.ndarray, "writer reader"]:
+        """A number for what writes and what reads an edge, -1 where there is none.
+
+        ``embed``, heads and MLPs write; q, k, v, MLPs and logits read.
+        """
+        layer, slot = self.writer_places.T
+        writes = np.where(layer < 0, 0, np.where(slot < self.n_heads, 1, 2))
+        kinds = writes[:, None] * len(INPUTS) + self.reader_places[None, :, 1]
+        return np.where(self.exists, kinds, -1)
 
     def labels(self, edges: GraphEdges) -> list[tuple[str, str]]:
         """`edges` as pairs of labels."""
