@@ -1,7 +1,7 @@
 """The estimate of an edge by the model's own forward, autograd and `tests.edges.reference`.
 
-What the reader gives out, z of a head or what an MLP adds to the stream, is read off a run in which it sees the
-patch; the metric's slope at that output is the model's own gradient. Into the logits nothing follows.
+What the reader gives out, z of a head or what an MLP adds to the stream, is read off a run in which it
+sees the patch; the metric's slope at that output is the model's own gradient. After logits nothing follows.
 """
 
 from __future__ import annotations

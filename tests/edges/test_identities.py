@@ -47,7 +47,7 @@ def attributed(runs: Runs, unit: str) -> dict[str, torch.Tensor]:
     if unit == "component":
         layers = range(runs.model.cfg.n_layers)
         names = {f"MLP{layer}": f"{layer}_mlp_out" for layer in layers}
-        embedding = sum(value for label, value in found.items() if label in ("embed", "pos_embed"))
+        embedding = sum((found[label] for label in ("embed", "pos_embed") if label in found), torch.zeros(()))
         return {"embed": embedding} | {writer: found[label] for writer, label in names.items()}
     heads = {writer for writer, reader in every_edge(runs) if writer[0] == "L" and reader == "logits"}
     return {label: value for label, value in found.items() if label in heads}
