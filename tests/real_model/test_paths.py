@@ -96,7 +96,6 @@ def some_edges(real_model: RealModel, component: HeadInput, number: int) -> list
 def assert_equal(ours: dict[Edge, float], slow: dict[Edge, float]) -> None:
     """Equal to 1e-4 of the largest effect, of which there is one."""
     largest = max(map(abs, slow.values()))
-    print("GAP", max(abs(ours[e] - slow[e]) for e in ours), largest)
     assert largest > 0.1
     for edge in slow:
         assert abs(ours[edge] - slow[edge]) <= 1e-4 * largest, edge
