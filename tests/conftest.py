@@ -30,6 +30,12 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
+@pytest.fixture
+def own_store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An empty store for one test alone."""
+    monkeypatch.setenv("PATHSCOPE_STORE_DIR", str(tmp_path / "store"))
+
+
 @pytest.fixture(scope="session")
 def family_directory(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """Family name -> a Hugging Face folder with a random model of it; not to be changed."""

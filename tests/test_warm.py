@@ -9,10 +9,7 @@ from analysis.demo_model.examples import EXAMPLES
 from analysis.requests import Experiment
 from analysis.results import AllSourcesRequest, OverviewRequest, PathRequest
 
-
-@pytest.fixture(autouse=True)
-def _own_store(monkeypatch, tmp_path):
-    monkeypatch.setenv("PATHSCOPE_STORE_DIR", str(tmp_path / "store"))
+pytestmark = pytest.mark.usefixtures("own_store")
 
 
 @pytest.fixture

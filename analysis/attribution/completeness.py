@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 from transformer_lens import ActivationCache
 
-from analysis.attribution.residual import final_residual, post_normed
+from analysis.attribution.residual import final_residual
 from analysis.decoder import read_post_norms
 from analysis.errors import UnsupportedModelError
 from analysis.metrics import ULPS
@@ -79,7 +79,7 @@ def _missing(model: Any, cache: ActivationCache, unit: Unit, stack: Tensor) -> I
         if bias is not None:
             bias = bias.expand_as(heads)
             scale = f"blocks.{layer}.ln1_post.hook_scale"
-            heads = heads + (bias if norm is None else post_normed(bias, norm, cache[scale]))
+            heads = heads + (bias if norm is None else norm.share(bias, cache[scale]))
         if norm is not None and norm.bias is not None:
             heads = heads + norm.bias
         yield f"The heads of layer {layer} miss its attention output", cache[name] - heads

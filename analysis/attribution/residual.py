@@ -15,7 +15,7 @@ from torch import Tensor
 from transformer_lens import ActivationCache
 from transformer_lens.utilities import Slice
 
-from analysis.decoder import Norm, read_post_norms
+from analysis.decoder import read_post_norms
 from analysis.errors import PathscopeError
 from analysis.requests import Unit
 
@@ -190,18 +190,9 @@ def _heads(model: Any, cache: ActivationCache) -> tuple[Tensor, list[str]]:
         if norm is not None:
             scale = cache[f"blocks.{layer}.ln1_post.hook_scale"]
             own = slice(layer * n_heads, (layer + 1) * n_heads)
-            stack[own] = post_normed(stack[own], norm, scale)
+            stack[own] = norm.share(stack[own], scale)
     remainder = final_residual(cache) - stack.sum(dim=0)
     return torch.cat([stack, remainder[None]]), [*labels, "remainder"]
-
-
-def post_normed(
-    writes: Float[Tensor, "*rows d_model"], norm: Norm, scale: Float[Tensor, "*batch pos 1"]
-) -> Float[Tensor, "*rows d_model"]:
-    """A share of an attention layer's output as its post-norm, at the run's own `scale`, passes it on."""
-    if norm.centred:
-        writes = writes - writes.mean(dim=-1, keepdim=True)
-    return writes / scale * (1.0 if norm.weight is None else norm.weight)
 
 
 def _has_mid(model: Any) -> bool:

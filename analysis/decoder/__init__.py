@@ -3,8 +3,8 @@
 from analysis.decoder.architecture import read_decoder
 from analysis.decoder.checks import check_evaluation_mode, check_kind, check_model
 from analysis.decoder.fields import UnknownArchitecture
-from analysis.decoder.layers import Attention, Block, Decoder, Mlp, Norm, Rotary, softcapped
-from analysis.decoder.norm import read_post_norms
+from analysis.decoder.layers import Attention, Block, Decoder, Mlp, Rotary, softcapped
+from analysis.decoder.norm import Norm, read_post_norms
 from analysis.decoder.products import Activation, affine
 
 __all__ = [

@@ -22,8 +22,8 @@ from analysis.decoder.fields import (
     positive,
     require_known,
 )
-from analysis.decoder.layers import Block, Decoder, Mlp, Norm
-from analysis.decoder.norm import read_norm
+from analysis.decoder.layers import Block, Decoder, Mlp
+from analysis.decoder.norm import Norm, read_norm
 from analysis.decoder.products import ACTIVATIONS
 
 

@@ -18,8 +18,8 @@ from analysis.decoder.fields import (
     own_config,
     positive,
 )
-from analysis.decoder.layers import Attention, Norm, Rotary
-from analysis.decoder.norm import read_norm
+from analysis.decoder.layers import Attention, Rotary
+from analysis.decoder.norm import Norm, read_norm
 
 
 def read_attention(model: Any, layer: int, cache: Mapping[str, Tensor]) -> Attention:

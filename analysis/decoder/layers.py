@@ -6,50 +6,15 @@ prompt, a batch, or thousands of patched rows. Weights are views of the model's 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from analysis.decoder.norm import Norm
 from analysis.decoder.products import Activation, affine
-
-
-@dataclass(frozen=True)
-class Norm:
-    """LayerNorm, or RMSNorm where `centred` is false; None stands for a folded weight or bias.
-
-    A norm of q or k may have a row of weights for each head (Command R+, StableLM 2).
-    """
-
-    centred: bool
-    eps: float
-    weight: Float[Tensor, " d_model"] | Float[Tensor, "head d_head"] | None = None
-    bias: Float[Tensor, " d_model"] | None = None
-
-    def __call__(self, x: Float[Tensor, "*rows d_model"]) -> Float[Tensor, "*rows d_model"]:
-        """x normalised over its last axis, weight and bias applied."""
-        shape = x.shape[-1:]
-        if self.weight is not None and self.weight.ndim == 2:
-            # x may hold each query head's own copy of a shared key: the estimate has such copies.
-            copies = x.shape[-2] // len(self.weight)
-            return replace(self, weight=None)(x) * self.weight.repeat_interleave(copies, dim=0)
-        if self.centred:
-            return F.layer_norm(x, shape, self.weight, self.bias, self.eps)
-        return F.rms_norm(x, shape, self.weight, self.eps)
-
-    def scale(self, x: Float[Tensor, "*rows d_model"]) -> Float[Tensor, "*rows 1"]:
-        """The divisor, TransformerLens's ``hook_scale``: sqrt(mean square of (centred) x + eps)."""
-        if self.centred:
-            x = x - x.mean(-1, keepdim=True)
-        return (x.pow(2).mean(-1, keepdim=True) + self.eps).sqrt()
-
-    def of_heads(self, heads: slice) -> Norm:
-        """The same norm for some of the heads only."""
-        if self.weight is None or self.weight.ndim == 1:
-            return self
-        return replace(self, weight=self.weight[heads])
+from analysis.nodes import Graph
 
 
 @dataclass(frozen=True)
@@ -187,10 +152,14 @@ class Mlp:
 
     def __call__(self, x: Float[Tensor, "*rows d_model"]) -> Float[Tensor, "*rows d_model"]:
         """The MLP's output for its normed input."""
+        return self.write(self.hidden(x))
+
+    def hidden(self, x: Float[Tensor, "*rows d_model"]) -> Float[Tensor, "*rows d_mlp"]:
+        """The hidden layer after its nonlinearity, for the normed input."""
         if self.W_gate is None:
-            return self.write(affine(x, self.W_in, self.b_in, self.activation))
+            return affine(x, self.W_in, self.b_in, self.activation)
         hidden = affine(x, self.W_gate, self.b_gate, self.activation)
-        return self.write(hidden.mul_(affine(x, self.W_in, self.b_in)))
+        return hidden.mul_(affine(x, self.W_in, self.b_in))
 
     def write(self, hidden: Float[Tensor, "*rows d_mlp"]) -> Float[Tensor, "*rows d_model"]:
         """The MLP's output, from its hidden layer after the nonlinearity."""
@@ -221,7 +190,12 @@ class Block:
         if self.mlp is None:
             return None
         read = resid_pre if self.parallel else resid_mid
-        write = self.mlp((self.mlp_norm or self.attention_norm)(read))
+        return self.mlp_output((self.mlp_norm or self.attention_norm)(read))
+
+    def mlp_output(self, normed: Float[Tensor, "*rows d_model"]) -> Float[Tensor, "*rows d_model"]:
+        """The MLP's write for its normed input."""
+        assert self.mlp is not None
+        write = self.mlp(normed)
         return write if self.mlp_post_norm is None else self.mlp_post_norm(write)
 
 
@@ -235,13 +209,29 @@ class Decoder:
     b_U: Float[Tensor, " d_vocab"] | None
     logit_softcap: float | None
 
+    @property
+    def graph(self) -> Graph:
+        """Its writers, readers and edges."""
+        first = self.blocks[0]
+        return Graph(len(self.blocks), len(first.attention.W_Q), first.mlp is not None, first.parallel)
+
     def logits(
         self, resid: Float[Tensor, "*rows d_model"], tokens: Tensor | None = None
     ) -> Float[Tensor, "*rows token"]:
         """Logits of `tokens` [k], or of the whole vocabulary."""
+        return self.unembed(self.normed(resid), tokens)
+
+    def normed(self, resid: Float[Tensor, "*rows d_model"]) -> Float[Tensor, "*rows d_model"]:
+        """What the logits are made of: the final residual stream after its norm."""
+        return resid if self.final_norm is None else self.final_norm(resid)
+
+    def unembed(
+        self, normed: Float[Tensor, "*rows d_model"], tokens: Tensor | None = None
+    ) -> Float[Tensor, "*rows token"]:
+        """Logits of `tokens` [k], or of the whole vocabulary, from the normed residual stream."""
         W_U = self.W_U if tokens is None else self.W_U[:, tokens]
         b_U = self.b_U if tokens is None or self.b_U is None else self.b_U[tokens]
-        logits = affine(resid if self.final_norm is None else self.final_norm(resid), W_U, b_U)
+        logits = affine(normed, W_U, b_U)
         return logits if self.logit_softcap is None else softcapped(logits, self.logit_softcap)
 
 

@@ -1,12 +1,63 @@
-"""Reads a LayerNorm or RMSNorm of a model into `Norm`."""
+"""LayerNorm and RMSNorm as plain tensors, and how they are read off a model."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Any
 
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
 from analysis.decoder.fields import UnknownArchitecture, detached, first
-from analysis.decoder.layers import Norm
 from analysis.errors import UnsupportedModelError
+
+
+@dataclass(frozen=True)
+class Norm:
+    """LayerNorm, or RMSNorm where `centred` is false; None stands for a folded weight or bias.
+
+    A norm of q or k may have a row of weights for each head (Command R+, StableLM 2).
+    """
+
+    centred: bool
+    eps: float
+    weight: Float[Tensor, " d_model"] | Float[Tensor, "head d_head"] | None = None
+    bias: Float[Tensor, " d_model"] | None = None
+
+    def __call__(self, x: Float[Tensor, "*rows d_model"]) -> Float[Tensor, "*rows d_model"]:
+        """x normalised over its last axis, weight and bias applied."""
+        shape = x.shape[-1:]
+        if self.weight is not None and self.weight.ndim == 2:
+            # x may hold each query head's own copy of a shared key: the estimate has such copies.
+            copies = x.shape[-2] // len(self.weight)
+            return replace(self, weight=None)(x) * self.weight.repeat_interleave(copies, dim=0)
+        if self.centred:
+            return F.layer_norm(x, shape, self.weight, self.bias, self.eps)
+        return F.rms_norm(x, shape, self.weight, self.eps)
+
+    def scale(self, x: Float[Tensor, "*rows d_model"]) -> Float[Tensor, "*rows 1"]:
+        """The divisor, TransformerLens's ``hook_scale``: sqrt(mean square of (centred) x + eps)."""
+        if self.centred:
+            x = x - x.mean(-1, keepdim=True)
+        return (x.pow(2).mean(-1, keepdim=True) + self.eps).sqrt()
+
+    def share(
+        self, x: Float[Tensor, "*rows d_model"], scale: Float[Tensor, "*#rows 1"]
+    ) -> Float[Tensor, "*rows d_model"]:
+        """What a part of the norm's input becomes, where `scale` is that of the whole; no bias.
+
+        The norm of a sum is the sum of the shares, plus the bias.
+        """
+        if self.centred:
+            x = x - x.mean(dim=-1, keepdim=True)
+        return x / scale * (1.0 if self.weight is None else self.weight)
+
+    def of_heads(self, heads: slice) -> Norm:
+        """The same norm for some of the heads only."""
+        if self.weight is None or self.weight.ndim == 1:
+            return self
+        return replace(self, weight=self.weight[heads])
 
 
 def read_norm(module: Any, cfg: Any) -> Norm:

@@ -17,11 +17,13 @@ from analysis.metrics.named import (
 from analysis.metrics.resolution import (
     ULPS,
     checked_scalar,
+    differentiable,
     logit_resolution,
     logit_scale,
     logit_spread,
     metric_gradient,
     metric_resolution,
+    require_slope,
 )
 
 __all__ = [
@@ -34,10 +36,12 @@ __all__ = [
     "PatchingMetric",
     "Recovery",
     "checked_scalar",
+    "differentiable",
     "logit_resolution",
     "logit_scale",
     "logit_spread",
     "metric_gradient",
     "metric_resolution",
     "named_metric",
+    "require_slope",
 ]

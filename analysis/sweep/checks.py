@@ -8,8 +8,11 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Int
+from torch import Tensor
 
-from analysis.errors import PathscopeError
+from analysis.errors import MetricError, PathscopeError
+from analysis.metrics import Metric
+from analysis.settings import settings
 
 #: How matrix products are computed; float32 stands for the model's own dtype, without shortcuts.
 PRECISIONS = ("float32",)
@@ -48,3 +51,27 @@ def checked_order(order: Any) -> Int[np.ndarray, "edge 4"]:
             "Give an array [edge, 4], or leave it out."
         )
     return edges
+
+
+def check_metric(metric: Any, tokens: Int[Tensor, "batch pos"], d_vocab: int) -> None:
+    """Raise `MetricError` unless `metric` is callable and, if it declares what it reads, fits the prompts."""
+    if not callable(metric):
+        raise MetricError(
+            f"The patching metric is {metric!r}, and must be a callable from logits [batch pos d_vocab] to "
+            "one number, such as those of analysis.metrics."
+        )
+    if isinstance(metric, Metric):
+        metric.check_position(tokens.shape[1])
+        metric.check(len(tokens), d_vocab)
+
+
+def checked_bytes(memory_bytes: Any) -> int:
+    """`memory_bytes` as a number, the setting if None; raises `PathscopeError` for anything else."""
+    if memory_bytes is None:
+        return settings().sweep_bytes
+    try:
+        return index(memory_bytes)
+    except TypeError as error:
+        raise PathscopeError(
+            f"memory_bytes is {memory_bytes!r}, and must be a whole number of bytes, or None for the setting."
+        ) from error

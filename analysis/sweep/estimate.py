@@ -16,8 +16,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from analysis.decoder import Attention, Block, Decoder
-from analysis.errors import MetricError, UnsupportedModelError
-from analysis.metrics import PatchingMetric
+from analysis.errors import UnsupportedModelError
+from analysis.metrics import PatchingMetric, differentiable
 from analysis.requests import HEAD_INPUTS, HeadInput, LayerNormMode
 from analysis.sweep.checks import check_choice
 from analysis.sweep.patch import Patch
@@ -118,21 +118,10 @@ def _gradients(
     with torch.enable_grad():
         for block in decoder.blocks:
             resid = _block_with_probes(block, resid, probes)
-        value = _differentiable(metric(decoder.logits(resid)))
+        value = differentiable(metric(decoder.logits(resid)))
         flat = [probe for of_component in probes.values() for probe in of_component]
         gradients = iter(torch.autograd.grad(value, flat))
     return {component: [next(gradients) for _ in of_layer] for component, of_layer in probes.items()}
-
-
-def _differentiable(value: Any) -> Tensor:
-    """`value` if it is one finite real number with a gradient; `MetricError` otherwise."""
-    real = isinstance(value, Tensor) and value.numel() == 1 and value.is_floating_point()
-    if not (real and value.requires_grad and torch.isfinite(value)):
-        raise MetricError(
-            f"The estimate differentiates the metric, which returned {value!r}. It must return one finite "
-            "real number as a tensor that depends on the logits; the measured sweep takes any number."
-        )
-    return value.reshape(())
 
 
 def _block_with_probes(block: Block, resid: Tensor, probes: Gradients) -> Tensor:

@@ -44,7 +44,9 @@ class HookedPath:
         _require_one_input(patch.model)
         self._patch, self._model, self._tokens = patch, patch.model, patch.tokens
         W_O = tuple(block.attn.W_O.detach() for block in patch.model.blocks)
-        self._writes = source_writes(patch, W_O, read_post_norms(patch.model))
+        self._writes = source_writes(
+            patch.clean_cache, patch.corrupted_cache, W_O, read_post_norms(patch.model), patch.positions
+        )
         _require_plain_writes(patch.gate, W_O)
         self._everywhere = Suffix(0, patch.tokens.shape[1], None)
         self._alone = patch.gate.alone or not _repeats(patch.gate)

@@ -13,12 +13,11 @@ from jaxtyping import Int
 from torch import Tensor
 
 from analysis.decoder import check_model
-from analysis.errors import MetricError, PathscopeError
-from analysis.metrics import Metric, PatchingMetric
+from analysis.errors import PathscopeError
+from analysis.metrics import PatchingMetric
 from analysis.requests import HEAD_INPUTS, LAYER_NORM_MODES, HeadInput, LayerNormMode
-from analysis.settings import settings
 from analysis.sweep.caches import RunCache, as_tokens
-from analysis.sweep.checks import check_choice
+from analysis.sweep.checks import check_choice, check_metric, checked_bytes
 from analysis.sweep.gate import Gate, open_gate
 
 
@@ -63,7 +62,7 @@ class Patch:
         check_choice("component", component, HEAD_INPUTS)
         check_choice("layer_norm", layer_norm, LAYER_NORM_MODES)
         tokens = as_tokens(model, corrupted_tokens)
-        _check_metric(metric, tokens, model.cfg.d_vocab)
+        check_metric(metric, tokens, model.cfg.d_vocab)
         chosen = None if positions is None else _checked_positions(positions, tokens.shape[1])
         patch = cls(
             gate=open_gate(model, tokens),
@@ -73,7 +72,7 @@ class Patch:
             component=component,
             layer_norm=layer_norm,
             positions=chosen,
-            memory_bytes=settings().sweep_bytes if memory_bytes is None else _checked_bytes(memory_bytes),
+            memory_bytes=checked_bytes(memory_bytes),
         )
         for sentence in (*patch.gate.another_run(patch.corrupted_cache), *patch.notes):
             warnings.warn(sentence, UserWarning, stacklevel=4)
@@ -125,26 +124,6 @@ def _has_own_weight(norm: Any, cfg: Any) -> bool:
     weight = getattr(norm, "weight", None) if weight is None else weight
     neutral = 0.0 if getattr(cfg, "rmsnorm_uses_offset", False) else 1.0
     return weight is not None and not torch.allclose(weight, torch.full_like(weight, neutral), atol=1e-3)
-
-
-def _check_metric(metric: Any, tokens: Int[Tensor, "batch pos"], d_vocab: int) -> None:
-    if not callable(metric):
-        raise MetricError(
-            f"The patching metric is {metric!r}, and must be a callable from logits [batch pos d_vocab] to "
-            "one number, such as those of analysis.metrics."
-        )
-    if isinstance(metric, Metric):
-        metric.check_position(tokens.shape[1])
-        metric.check(len(tokens), d_vocab)
-
-
-def _checked_bytes(memory_bytes: Any) -> int:
-    try:
-        return index(memory_bytes)
-    except TypeError as error:
-        raise PathscopeError(
-            f"memory_bytes is {memory_bytes!r}, and must be a whole number of bytes, or None for the setting."
-        ) from error
 
 
 def _checked_positions(positions: Any, n_positions: int) -> tuple[int, ...]:

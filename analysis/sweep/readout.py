@@ -9,7 +9,7 @@ from torch import Tensor
 
 from analysis.decoder import Decoder, softcapped
 from analysis.errors import MetricError
-from analysis.metrics import Metric, PatchingMetric, checked_scalar
+from analysis.metrics import Metric, PatchingMetric, checked_scalar, differentiable
 from analysis.sweep.replay import CorruptedRun, StopCheck, Suffix
 
 Values = tuple[Float[np.ndarray, " edge"], Float[np.ndarray, "edge batch"] | None]
@@ -43,42 +43,50 @@ class Readout:
         """The metric of the corrupted run, mean and per prompt."""
         if self._declared is None:
             return checked_scalar(self._metric, self._decoder.logits(self._run.resid_final)), None
-        values = self._per_prompt(self._run.resid_final[:, None, self.position, :])
+        values = self._per_prompt(self._decoder.normed(self._run.resid_final[:, None, self.position, :]))
         return float(values.mean()), values[:, 0].cpu().double().numpy()
 
     def measure(
-        self, resid: Float[Tensor, "batch edge read d_model"], suffix: Suffix, check_stop: StopCheck
+        self, normed: Float[Tensor, "batch edge read d_model"], suffix: Suffix, check_stop: StopCheck
     ) -> Values:
-        """The metric of every edge from its final residual stream: mean, and per prompt if declared.
+        """The metric of every edge from its normed final residual stream: mean, and per prompt if declared.
 
         Raises `MetricError` where it is not finite.
         """
         if self._declared is not None:
-            values = self._per_prompt(resid[:, :, 0]).T.cpu().double().numpy()
+            values = self._per_prompt(normed[:, :, 0]).T.cpu().double().numpy()
             return values.mean(axis=1), values
         prefix = self._decoder.logits(self._run.resid_final[:, : suffix.start])
-        found = np.empty(resid.shape[1])
-        for edge in range(resid.shape[1]):
+        found = np.empty(normed.shape[1])
+        for edge in range(normed.shape[1]):
             check_stop()
-            logits = torch.cat([prefix, self._decoder.logits(resid[:, edge])], dim=1)
+            logits = torch.cat([prefix, self._decoder.unembed(normed[:, edge])], dim=1)
             found[edge] = checked_scalar(self._metric, logits)
         return found, None
 
-    def _per_prompt(self, resid: Float[Tensor, "batch edge d_model"]) -> Float[Tensor, "batch edge"]:
-        assert self._declared is not None
-        return _finite(self._declared, self._declared.per_prompt(self._logits(resid)))
+    def differentiable(
+        self, normed: Float[Tensor, "batch edge read d_model"], suffix: Suffix
+    ) -> Float[Tensor, ""]:
+        """The sum over edges of the metric, for its gradient. Raises `MetricError` where it has none."""
+        if self._declared is not None:
+            return differentiable(self._per_prompt(normed[:, :, 0]).mean(0).sum())
+        prefix = self._decoder.logits(self._run.resid_final[:, : suffix.start])
+        of_edges = (self._decoder.unembed(normed[:, edge]) for edge in range(normed.shape[1]))
+        values = [differentiable(self._metric(torch.cat([prefix, row], dim=1))) for row in of_edges]
+        return torch.stack(values).sum()
 
-    def _logits(self, resid: Float[Tensor, "batch edge d_model"]) -> Float[Tensor, "batch edge token"]:
+    def _per_prompt(self, normed: Float[Tensor, "batch edge d_model"]) -> Float[Tensor, "batch edge"]:
+        assert self._declared is not None
+        return _finite(self._declared, self._declared.per_prompt(self._logits(normed)))
+
+    def _logits(self, normed: Float[Tensor, "batch edge d_model"]) -> Float[Tensor, "batch edge token"]:
         """Logits of the declared tokens, which may differ from prompt to prompt."""
         assert self._declared is not None
-        tokens = self._declared.tokens
+        tokens, decoder = self._declared.tokens, self._decoder
         if tokens is None:
-            return self._decoder.logits(resid)
-        tokens = tokens.to(resid.device).expand(len(resid), -1)
-        decoder = self._decoder
-        normed = resid if decoder.final_norm is None else decoder.final_norm(resid)
-        columns = decoder.W_U[:, tokens].permute(1, 0, 2)
-        logits = normed @ columns
+            return decoder.unembed(normed)
+        tokens = tokens.to(normed.device).expand(len(normed), -1)
+        logits = normed @ decoder.W_U[:, tokens].permute(1, 0, 2)
         if decoder.b_U is not None:
             logits = logits + decoder.b_U[tokens][:, None]
         return logits if decoder.logit_softcap is None else softcapped(logits, decoder.logit_softcap)

@@ -117,7 +117,6 @@ class Replay:
     """Replays patched rows through the blocks above their destination layer.
 
     Rows have shape [batch edge pos d_model]: every edge once for each prompt of the batch.
-    `check_stop` is called between blocks and may raise to stop.
     """
 
     decoder: Decoder
@@ -128,24 +127,33 @@ class Replay:
         """Whether no block follows `layer`."""
         return layer == len(self.decoder.blocks) - 1
 
-    def blocks_above(
-        self, rows: Float[Tensor, "batch edge pos d_model"], layer: int, check_stop: StopCheck
+    def block(
+        self, resid: Float[Tensor, "batch edge pos d_model"], layer: int
     ) -> Float[Tensor, "batch edge read d_model"]:
-        """The final residual stream at the read positions, from the one after block `layer`."""
-        for above in range(layer + 1, len(self.decoder.blocks)):
-            check_stop()
-            rows = self._block(rows, above)
-        return rows
+        """The residual stream after `layer`, from the one before it; after the last, where it is read."""
+        kept, z = self.attend(resid, layer)
+        return self.after_attention(kept, z, layer)
 
-    def _block(self, resid: Tensor, layer: int) -> Tensor:
+    def attend(
+        self, resid: Float[Tensor, "batch edge pos d_model"], layer: int
+    ) -> tuple[Float[Tensor, "batch edge read d_model"], Float[Tensor, "batch edge read head d_head"]]:
+        """`resid` where it is still needed after this block's attention, and z there."""
         block, suffix = self.decoder.blocks[layer], self.suffix
         queries = suffix.queries(self.is_last(layer))
         normalized = block.attention_norm(resid)
         kept = slice(queries.start - suffix.start, queries.stop - suffix.start)
-        partial = kept.stop - kept.start < resid.shape[2]
-        if partial:
+        if kept.stop - kept.start < resid.shape[2]:
             resid = resid[:, :, kept]
-        z = self._attend_rows(block.attention, normalized, layer, queries, kept)
+        return resid, self._attend_rows(block.attention, normalized, layer, queries, kept)
+
+    def after_attention(
+        self,
+        resid: Float[Tensor, "batch edge read d_model"],
+        z: Float[Tensor, "batch edge read head d_head"],
+        layer: int,
+    ) -> Float[Tensor, "batch edge read d_model"]:
+        """The residual stream after `layer`, from what `attend` gives."""
+        block = self.decoder.blocks[layer]
         resid_mid = block.attention_write(block.attention.output(z)).add_(resid)
         return after_mlp(block, resid, resid_mid)
 
@@ -173,6 +181,8 @@ class Replay:
 
 
 def after_mlp(block: Block, resid_pre: Tensor, resid_mid: Tensor) -> Tensor:
-    """The residual stream after a block's MLP; reuses the memory of `resid_mid`."""
+    """The residual stream after a block's MLP; reuses the memory of `resid_mid` if no gradient is asked."""
     write = block.mlp_write(resid_pre, resid_mid)
-    return resid_mid if write is None else resid_mid.add_(write)
+    if write is None:
+        return resid_mid
+    return resid_mid + write if torch.is_grad_enabled() else resid_mid.add_(write)

@@ -7,7 +7,7 @@ stands in `analysis.sweep.destination`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,30 +60,33 @@ def activations_read(model: Any) -> set[str]:
     return {f"{block}{name}" for block in blocks for name in _READ}
 
 
-def source_writes(patch: Patch, W_O: tuple[Tensor, ...], post_norms: tuple[Norm | None, ...]) -> SourceWrites:
-    """Collect the writes of all heads from the two runs' caches, at the positions of `patch`.
+def source_writes(
+    clean: Mapping[str, Tensor],
+    corrupted: Mapping[str, Tensor],
+    W_O: tuple[Tensor, ...],
+    post_norms: tuple[Norm | None, ...],
+    positions: Sequence[int] | None = None,
+) -> SourceWrites:
+    """Collect the writes of all heads from the two runs' caches, at `positions` (everywhere if None).
 
     A head's z that differs at a position by no more than rounding of that very z counts as the same:
     two runs of equal prefixes may differ in the last bit, and treating that as a change would widen
     the suffix for nothing. Raises `PathscopeError` where a cache does not fit.
     """
-    clean_cache, corrupted_cache = patch.clean_cache, patch.corrupted_cache
     deltas: list[Tensor] = []
     normed: list[Tensor | None] = []
     for layer, (weight, post_norm) in enumerate(zip(W_O, post_norms, strict=True)):
         name = f"blocks.{layer}.attn.hook_z"
-        clean, corrupted = clean_cache[name], corrupted_cache[name]
-        difference = clean - corrupted
-        own_rounding = 8 * torch.finfo(clean.dtype).eps * corrupted.abs().amax(-1, keepdim=True)
-        changed = difference.abs().amax(-1, keepdim=True) > own_rounding
-        changed = changed & _chosen(patch.positions, clean.shape[1]).to(changed.device)[None, :, None, None]
-        deltas.append(difference * changed)
+        z_clean, z_corrupted = clean[name], corrupted[name]
+        changed = differs(z_clean, z_corrupted)
+        changed = changed & _chosen(positions, z_clean.shape[1]).to(changed.device)[None, :, None, None]
+        deltas.append((z_clean - z_corrupted) * changed)
         normed.append(None)
         if post_norm is not None:
             scale = f"blocks.{layer}.ln1_post.hook_scale"
             write = [
-                (z / scale[..., None]).transpose(1, 2) @ weight
-                for z, scale in ((clean, clean_cache[scale]), (corrupted, corrupted_cache[scale]))
+                (z / run_scale[..., None]).transpose(1, 2) @ weight
+                for z, run_scale in ((z_clean, clean[scale]), (z_corrupted, corrupted[scale]))
             ]
             gain = 1.0 if post_norm.weight is None else post_norm.weight
             # One scale for all heads: where any of them changed, each writes otherwise.
@@ -91,12 +94,20 @@ def source_writes(patch: Patch, W_O: tuple[Tensor, ...], post_norms: tuple[Norm 
     return SourceWrites(W_O, tuple(deltas), tuple(normed))
 
 
+def differs(one: Float[Tensor, "*rows width"], other: Tensor) -> Bool[Tensor, "*rows 1"]:
+    """Where `one` differs from `other` by more than rounding of its largest entry there."""
+    own_rounding = 8 * torch.finfo(one.dtype).eps * other.abs().amax(-1, keepdim=True)
+    return (one - other).abs().amax(-1, keepdim=True) > own_rounding
+
+
 def decoder_writes(patch: Patch, decoder: Decoder) -> SourceWrites:
     """`source_writes` of a model that the replay knows."""
     return source_writes(
-        patch,
+        patch.clean_cache,
+        patch.corrupted_cache,
         tuple(block.attention.W_O for block in decoder.blocks),
         tuple(block.attention_post_norm for block in decoder.blocks),
+        patch.positions,
     )
 
 

@@ -22,11 +22,7 @@ from tests.computing import Computing, overview, provenance
 from tests.experiments import on
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(autouse=True)
-def _own_store(monkeypatch, tmp_path):
-    monkeypatch.setenv("PATHSCOPE_STORE_DIR", str(tmp_path / "store"))
+pytestmark = pytest.mark.usefixtures("own_store")
 
 
 @pytest.fixture

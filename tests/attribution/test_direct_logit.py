@@ -211,6 +211,15 @@ def test_an_answer_per_prompt_attributes_each_prompt_to_its_own(pos: Any):
         torch.testing.assert_close(result.attribution[:, row], alone.attribution[:, 0], atol=1e-6, rtol=0)
 
 
+def test_texts_per_prompt_are_their_ids_per_prompt():
+    model = model_of("gpt2")
+    answers, incorrect = [" a", " b"], (" c", " d")
+    ids = [torch.tensor([model.to_single_token(text) for text in texts]) for texts in (answers, incorrect)]
+    found = direct_logit_attribution(model, TOKENS, answers, incorrect).attribution
+    torch.testing.assert_close(found, direct_logit_attribution(model, TOKENS, *ids).attribution)
+    assert not torch.equal(found, direct_logit_attribution(model, TOKENS, " a", " c").attribution)
+
+
 def test_answers_per_position_and_per_prompt_and_position():
     answers = torch.arange(40, 52).reshape(2, 6)
     model = model_of("gpt2")

@@ -66,6 +66,16 @@ def test_a_cache_that_lacks_an_activation_is_told_which():
         direct_logit_attribution(model, None, ANSWER, cache=partial)
 
 
+def test_a_cache_of_a_narrower_model_is_told_the_shape_that_it_must_have():
+    model = model_of("gpt2")
+    _, cache = model.run_with_cache(TOKENS)
+    narrow = ActivationCache({name: value[..., :-1] for name, value in cache.items()}, model)
+    d_model = model.cfg.d_model
+    said = rf"has the shape \[2, 6, {d_model - 1}\], and must be \[batch, pos, {d_model}\]"
+    with pytest.raises(PathscopeError, match=said):
+        direct_logit_attribution(model, None, ANSWER, cache=narrow)
+
+
 def test_components_that_miss_a_part_of_the_stream_are_refused():
     model = model_of("gpt2")
     _, cache = model.run_with_cache(TOKENS)

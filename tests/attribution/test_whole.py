@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from analysis.attribution.of_run import require_whole
+from analysis.attribution.readout import require_finite
 from analysis.errors import AnswerError, UnsupportedModelError
 from analysis.results import AttributionResult
 from tests.chart_samples import TOKENS, attribution
@@ -70,6 +71,18 @@ def test_each_position_is_judged_by_its_own_logits():
 def test_a_logit_that_is_not_finite_is_said_of_the_answer(value):
     with pytest.raises(AnswerError, match=r"answer or the foil is not finite.*Choose another"):
         require_whole(missing(value), torch.randn(1, len(TOKENS), 400))
+
+
+@pytest.mark.parametrize(("role", "value"), [("answer", "-inf"), ("foil", "nan")])
+def test_one_logit_that_is_not_finite_is_told_by_its_role_and_value(role, value):
+    logits = torch.randn(2, 3, 50, generator=torch.Generator().manual_seed(0))
+    answer, foil = torch.tensor([7, 8]), torch.tensor(11)
+    logits[1, 2, 8 if role == "answer" else 11] = float(value)
+    with pytest.raises(AnswerError, match=f"The logit of the {role} is {value}, which no sum"):
+        require_finite(logits, [answer, foil])
+    logits[1, 2] = 0.0
+    logits[0, 0, 9] = float(value)
+    require_finite(logits, [answer, foil])
 
 
 def test_parts_that_are_not_finite_are_no_whole():

@@ -9,7 +9,6 @@ import pytest
 from transformer_lens.model_bridge import TransformerBridge
 
 from analysis import direct_logit_attribution
-from tests.attributing import ANSWER, TOKENS, model_of
 
 
 def mocked(*, compatible: bool = True, kinds: tuple[str, ...] = ("attn+mlp",)) -> Any:
@@ -45,13 +44,3 @@ def test_a_refusal_contains_the_words_of_transformer_lens(
 ):
     with pytest.raises(error, match=words):
         direct_logit_attribution(model, **arguments)
-
-
-def test_training_mode_is_refused_in_its_words():
-    model = model_of("gpt2")
-    model.train()
-    try:
-        with pytest.raises(ValueError, match=r"training mode.*model\.eval\(\)"):
-            direct_logit_attribution(model, TOKENS, ANSWER)
-    finally:
-        model.eval()

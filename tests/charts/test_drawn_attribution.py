@@ -40,6 +40,18 @@ def tells(mark: Mark, value: float) -> bool:
     return as_number(mark.told["logits"]) == pytest.approx(value, abs=1e-4)
 
 
+def test_every_drawing_names_its_quantity_and_logits():
+    assert draw("component").bottom.title == "direct attribution (logits)"
+    trajectory = draw("layer")
+    assert trajectory.left.title == "logit difference written so far (logits)"
+    assert trajectory.bottom.title == "residual stream at"
+    for unit, position in (*((unit, None) for unit in UNITS), ("head", POSITION)):
+        (legend,) = draw(unit, position).legends
+        assert legend.title == "logits"
+    for unit in UNITS:
+        assert draw(unit, None).bottom.title == "position and token"
+
+
 @pytest.mark.parametrize("theme", THEMES)
 def test_a_bar_reaches_from_zero_to_its_components_attribution(theme):
     picture, expected = draw("component", theme=theme), values("component")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from analysis.charts import predictions_chart
@@ -66,3 +68,22 @@ def test_every_bar_has_its_number_and_a_missing_one_its_bound():
     assert list(dict.fromkeys(token for token, _ in sorted(said, key=lambda key: numbers[key].y))) == [
         *LABELS
     ]
+
+
+@pytest.mark.parametrize(
+    ("chance", "shown", "bound"),
+    [
+        (0.0104, "1.0%", "< 1.0%"),
+        (0.001, "0.1%", "< 0.1%"),
+        (0.00094, "< 0.1%", "< 0.1%"),
+        (1e-9, "< 0.1%", "< 0.1%"),
+    ],
+)
+def test_a_chance_that_would_be_written_as_nothing_is_said_to_be_below_a_tenth_of_a_percent(
+    chance, shown, bound
+):
+    result = replace(overview(), clean_top=((" Mary", 5.0, 0.7), (" John", 4.0, chance)))
+    picture = drawing(predictions_chart(result))
+    said = {(mark.told["token"], mark.told["prompt"]): mark.text for mark in picture.of("text", "token")}
+    assert said["·John", "clean"] == shown
+    assert said["⏎", "clean"] == bound

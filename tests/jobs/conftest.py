@@ -11,8 +11,7 @@ from tests.jobs.watching import SMALL_PIECES, Held
 
 
 @pytest.fixture(autouse=True)
-def _own_store_and_workers(monkeypatch, tmp_path):
-    monkeypatch.setenv("PATHSCOPE_STORE_DIR", str(tmp_path / "store"))
+def _own_store_and_workers(monkeypatch, own_store):
     monkeypatch.setenv("PATHSCOPE_SWEEP_BYTES", SMALL_PIECES)
     first = jobs._Board()
     monkeypatch.setattr(jobs, "_board", first)

@@ -117,10 +117,8 @@ def test_a_file_that_got_its_old_size_and_date_back_has_another_fingerprint(fold
     assert models.fingerprint(str(folder)) != before
 
 
-def test_a_stored_number_is_not_served_for_other_weights(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setenv("PATHSCOPE_STORE_DIR", str(tmp_path / "store"))
+@pytest.mark.usefixtures("own_store")
+def test_a_stored_number_is_not_served_for_other_weights(folder: Path):
     another_named(folder)
     request = AttributionRequest(on(folder))
     first = answer(request)

@@ -20,9 +20,8 @@ def visit() -> Callable[..., AppTest]:
 
 
 @pytest.fixture
-def see(visit: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> See:
+def see(visit: Callable[..., AppTest], own_store: None) -> See:
     """Pages that find results made by hand in their store, and compute nothing."""
-    monkeypatch.setenv("PATHSCOPE_STORE_DIR", str(tmp_path / "store"))
     keep_defaults()
 
     def see(page: str, **chosen: object) -> AppTest:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -90,7 +91,7 @@ def a_sweep(**asked: str) -> AllSourcesResult:
     sample = all_sources(N_LAYERS, N_HEADS)
     request = replace(sample.request, experiment=EXPERIMENT, **asked)
     causal = causal_edges(N_LAYERS, N_HEADS)
-    clean, corrupted = METRICS[request.metric]
+    _, corrupted = METRICS[request.metric]
     values = np.where(causal, corrupted + _numbers(request, causal.shape), np.nan)
     estimate = np.full_like(values, np.nan)
     if measured == "some":
@@ -99,10 +100,7 @@ def a_sweep(**asked: str) -> AllSourcesResult:
     return replace(
         sample,
         request=request,
-        corrupted_metric=corrupted,
-        clean_metric=clean,
-        clean_tokens=CLEAN_TOKENS,
-        corrupted_tokens=CORRUPTED_TOKENS,
+        **_of_both_runs(request.metric),
         values=values,
         estimate=estimate,
     )
@@ -111,16 +109,13 @@ def a_sweep(**asked: str) -> AllSourcesResult:
 def a_path(layer: int = 0, head: int = 3, **asked: str) -> PathResult:
     sample = path()
     request = replace(sample.request, experiment=EXPERIMENT, source_layer=layer, source_head=head, **asked)
-    clean, corrupted = METRICS[request.metric]
+    _, corrupted = METRICS[request.metric]
     values = corrupted + _numbers(request, (N_LAYERS, N_HEADS))
     values[: layer + 1] = np.nan
     return replace(
         sample,
         request=request,
-        corrupted_metric=corrupted,
-        clean_metric=clean,
-        clean_tokens=CLEAN_TOKENS,
-        corrupted_tokens=CORRUPTED_TOKENS,
+        **_of_both_runs(request.metric),
         values=values,
     )
 
@@ -134,6 +129,16 @@ def a_sanity() -> SanityResult:
         ("Finite", "every effect is a number", float("nan"), 1e-5),
     )
     return SanityResult(SanityRequest(EXPERIMENT), PROVENANCE, checks)
+
+
+def _of_both_runs(metric: str) -> dict[str, Any]:
+    clean, corrupted = METRICS[metric]
+    return {
+        "clean_metric": clean,
+        "corrupted_metric": corrupted,
+        "clean_tokens": CLEAN_TOKENS,
+        "corrupted_tokens": CORRUPTED_TOKENS,
+    }
 
 
 def _numbers(request: object, shape: tuple[int, ...]) -> np.ndarray:

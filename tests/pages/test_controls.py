@@ -187,11 +187,11 @@ def test_a_sweep_starts_by_itself_only_where_it_has_up_to_ten_thousand_paths(
     assert asks() == [key]
 
 
+@pytest.mark.usefixtures("own_store")
 @pytest.mark.parametrize(("factor", "shown"), [(1.0, True), (1.01, False), (float("nan"), False)])
 def test_the_page_refuses_parts_that_do_not_make_the_whole(
-    visit: Visit, monkeypatch: pytest.MonkeyPatch, tmp_path, factor: float, shown: bool
+    visit: Visit, monkeypatch: pytest.MonkeyPatch, factor: float, shown: bool
 ):
-    monkeypatch.setenv("PATHSCOPE_STORE_DIR", str(tmp_path / "store"))
     attribute = of_run.attribution_result
 
     def wrong(*told: Any) -> AttributionResult:

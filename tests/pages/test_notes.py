@@ -49,11 +49,6 @@ def unusable(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest
         monkeypatch.setenv("PATHSCOPE_STORE_DIR", str(tmp_path / "file" / "store"))
 
 
-@pytest.fixture
-def empty_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATHSCOPE_STORE_DIR", str(tmp_path))
-
-
 @pytest.mark.usefixtures("unusable")
 @pytest.mark.parametrize("page", PAGES)
 def test_what_cannot_be_stored_is_shown_all_the_same_and_said_once(visit: Visit, page: str):
@@ -97,7 +92,7 @@ def test_a_sweep_on_an_unusable_store_can_be_stopped_and_run_again(
     assert set(app.dataframe[0].value["how"]) == {"measured"}
 
 
-@pytest.mark.usefixtures("empty_store")
+@pytest.mark.usefixtures("own_store")
 def test_a_sweep_that_was_stopped_says_why_and_what_it_kept(visit: Visit, monkeypatch: pytest.MonkeyPatch):
     jobs.submit(REQUEST).cancel()
     assert notes(visit("all_sources")) == [
@@ -140,7 +135,7 @@ def test_what_belongs_to_the_numbers_is_said_with_them_as_plain_text(
         assert notes(app) == ["Mind the **scale**."], page
 
 
-@pytest.mark.usefixtures("empty_store")
+@pytest.mark.usefixtures("own_store")
 def test_what_befell_the_store_is_told_while_it_is_news(visit: Visit, monkeypatch: pytest.MonkeyPatch):
     visit("overview")
     store = open_store()

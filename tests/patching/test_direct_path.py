@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from functools import lru_cache
 
 import pytest
 import torch
 
 from analysis import get_act_patch_direct_path, get_act_patch_direct_path_all_sources
-from analysis.requests import HEAD_INPUTS, LAYER_NORM_MODES, HeadInput, LayerNormMode
+from analysis.requests import HEAD_INPUTS, LAYER_NORM_MODES
 from tests.families import FAMILIES
+from tests.patching.sweeping import all_sources
 from tests.reference import patched_logits
 from tests.runs import (
     Edge,
@@ -21,16 +21,6 @@ from tests.runs import (
     family_runs,
     last_logit_difference,
 )
-
-#: Families of which TransformerLens's own exact function answers for q, k and v.
-ORACLE_FAMILIES = ("gpt2", "pythia", "llama")
-
-
-@lru_cache(maxsize=32)
-def all_sources(runs: Runs, component: HeadInput, layer_norm: LayerNormMode) -> torch.Tensor:
-    return get_act_patch_direct_path_all_sources(
-        *runs.arguments, last_logit_difference, component, verbose=False, layer_norm=layer_norm
-    )
 
 
 def n_hooks(model: torch.nn.Module) -> int:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import pytest
 import torch
 from transformer_lens import patching
 
 from analysis import get_act_patch_direct_path, get_act_patch_direct_path_all_sources
-from analysis.requests import HEAD_INPUTS, LAYER_NORM_MODES, HeadInput, LayerNormMode
+from analysis.requests import HEAD_INPUTS, LAYER_NORM_MODES
 from tests.induction import (
     DECOY,
     INDUCTION,
@@ -18,18 +16,12 @@ from tests.induction import (
     answer_over_foil,
     induction_runs,
 )
+from tests.patching.sweeping import all_sources
 from tests.reference import FLOAT32_INSIDE_TOLERANCE, head_write, patched_logits
-from tests.runs import Edge, Runs, baseline, causal, family_runs, last_logit_difference, sampled_edges
+from tests.runs import Edge, baseline, causal, family_runs, last_logit_difference, sampled_edges
 
 #: Families of which TransformerLens's own exact function answers for q, k and v.
 ORACLE_FAMILIES = ("gpt2", "pythia", "llama")
-
-
-@lru_cache(maxsize=32)
-def all_sources(runs: Runs, component: HeadInput, layer_norm: LayerNormMode) -> torch.Tensor:
-    return get_act_patch_direct_path_all_sources(
-        *runs.arguments, last_logit_difference, component, verbose=False, layer_norm=layer_norm
-    )
 
 
 # TransformerLens

@@ -1,0 +1,115 @@
+"""The estimate of every edge from one backward pass: exact at the destination, linear after it.
+
+What a reader makes of the patch is computed exactly: its norm, its projection, its softmax, its output.
+Only what follows the reader is taken to first order, ``<d metric / d output, patched output - output>``.
+The last reader, the logits, is exact altogether.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from analysis.edges.destination import Reader, into_heads, into_mlp
+from analysis.edges.exchange import Exchange
+from analysis.edges.gradients import Gradients, metric_gradients
+from analysis.errors import PathscopeError
+from analysis.metrics import PatchingMetric, require_slope
+from analysis.nodes import INPUTS, Graph
+from analysis.requests import LayerNormMode
+from analysis.sweep import StopCheck
+
+
+def edge_estimates(
+    model: Any,
+    tokens: Int[Tensor, "batch pos"],
+    other_tokens: Int[Tensor, "batch pos"],
+    metric: PatchingMetric,
+    *,
+    layer_norm: LayerNormMode = "exact",
+    points: int = 1,
+    memory_bytes: int | None = None,
+) -> Float[Tensor, "writer reader"]:
+    """Estimated effect of every edge of `residual_graph(model)`, NaN where there is none.
+
+    Estimates `edge_effects`: the metric of the run on `tokens` with one edge carrying the run on
+    `other_tokens`, minus the metric of the run, in the metric's unit. `points` above 1 averages what
+    follows the reader over so many runs on the way to the other one (integrated gradients).
+    Second-order terms after the reader are left out.
+
+    Raises `UnsupportedModelError` where the replay does not know or does not reproduce the model, and
+    beside somebody's hooks; `MetricError` for a metric without a gradient; `PathscopeError`, or one of
+    its kinds, for arguments that do not fit together.
+    """
+    # Tensors made in inference mode have no gradient, now or later.
+    with torch.inference_mode(False), torch.no_grad():
+        exchange = Exchange.of(
+            model, tokens, other_tokens, metric, layer_norm=layer_norm, memory_bytes=memory_bytes
+        )
+        return torch.from_numpy(estimated_effects(exchange, points=points))
+
+
+def estimated_effects(
+    exchange: Exchange, *, points: int = 1, check_stop: StopCheck = lambda: None
+) -> Float[np.ndarray, "writer reader"]:
+    """`edge_estimates` of an exchange. `check_stop` is called between layers and may raise to stop."""
+    if isinstance(points, bool) or not isinstance(points, int) or points < 1:
+        raise PathscopeError(f"points is {points!r}, and must be a whole number from 1: 1 or 5, say.")
+    replay = exchange.required_replay("estimate")
+    require_slope(exchange.metric, exchange.gate.logits)
+    graph, other = exchange.graph, exchange.other.run
+    assert other is not None
+    found = np.full(graph.exists.shape, np.nan)
+    found[graph.exists] = 0.0
+    if not _heard(exchange):
+        return found
+    gradients = metric_gradients(replay, other, points)
+    writers = np.array([writer for writer in range(len(graph.writers)) if not replay.writes.silent(writer)])
+    at_once = replay.edges_at_once()[graph.n_layers]
+    for first in range(0, len(writers), at_once):
+        chosen = writers[first : first + at_once]
+        delta = replay.writes.delta(chosen, replay.suffix)
+        for layer in range(graph.n_layers):
+            check_stop()
+            reader = Reader.of(replay, layer, frozen=exchange.layer_norm == "frozen")
+            _into_layer(found, graph, reader, layer, chosen, delta, gradients)
+    into_logits = np.column_stack([writers, np.full(len(writers), len(graph.readers) - 1)])
+    values, _ = replay.measure(into_logits, check_stop)
+    found[writers, -1] = values - replay.baseline
+    return found
+
+
+def _into_layer(
+    found: Float[np.ndarray, "writer reader"],
+    graph: Graph,
+    reader: Reader,
+    layer: int,
+    writers: Int[np.ndarray, " writer"],
+    delta: Float[Tensor, "batch writer pos d_model"],
+    gradients: Gradients,
+) -> None:
+    """Fill in the edges from `writers` into every input of one layer."""
+    layer_of, reads, _ = graph.reader_places.T
+    for name in INPUTS[:-1]:
+        (columns,) = np.nonzero((layer_of == layer) & (reads == INPUTS.index(name)))
+        rows = graph.exists[writers, columns[0]] if len(columns) else np.zeros(len(writers), dtype=bool)
+        if not rows.any():
+            continue
+        # Writers stand in the order in which they run, so those that come before are the first.
+        earlier = delta[:, : int(rows.sum())]
+        if name == "mlp":
+            effects = into_mlp(reader, earlier, gradients.resid_post[layer])
+        else:
+            effects = into_heads(reader, name, earlier, gradients.z[layer])
+        found[np.ix_(writers[rows], columns)] = effects.cpu().double().numpy()
+
+
+def _heard(exchange: Exchange) -> bool:
+    """Whether anything that changes can reach what the metric reads."""
+    assert exchange.replay is not None
+    suffix = exchange.replay.suffix
+    return suffix.length > 0 and (suffix.read is None or suffix.read >= suffix.start)

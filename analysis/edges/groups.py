@@ -1,0 +1,90 @@
+"""How far the estimate of any unmeasured edge may be off, from random groups of edges patched together.
+
+All unmeasured edges are divided at random into groups, several times over, and each group is patched as
+a whole (the idea of the random subsets of AtP*, Kramar et al. 2024). By what a group's effect differs from
+the sum of its members' estimates, they have missed together. An edge with a large miss shows in its group,
+unless the rest of the group happens to hide it; and that rest is as random a set as any other group is.
+
+So the miss of an edge is at most the group's minus the smallest of the other groups' in every division in
+which its rest is not the most extreme of all, which for one edge and one side happens with probability
+``1 / groups``. With ``divisions`` independent divisions and N edges, ``2 N / groups ** divisions`` bounds the
+probability that any miss exceeds the largest range of a division. Assumed is that the effects of a random
+group's members add up; what they do not add up by widens the range.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import ceil
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from analysis.edges.joint import JointReplay
+from analysis.nodes import GraphEdges
+from analysis.sweep import StopCheck
+
+#: Times that all edges are divided: few large groups hide more, many small ones cost more.
+DIVISIONS = 4
+
+
+def groups_needed(n_edges: int, confidence: float) -> int:
+    """Groups of each division so that all edges together miss by more with ``1 - confidence`` at most.
+
+    >>> groups_needed(123_211, 0.95)
+    48
+    """
+    return ceil((2 * n_edges / (1.0 - confidence)) ** (1.0 / DIVISIONS))
+
+
+class GroupTest:
+    """Random groups of `edges`, none of which is measured yet, and what they miss their estimates by."""
+
+    def __init__(
+        self,
+        joint: JointReplay,
+        edges: GraphEdges,
+        estimates: Float[np.ndarray, " edge"],
+        confidence: float,
+        seed: int,
+    ) -> None:
+        self._joint, self._edges, self._estimates = joint, edges, estimates
+        self.n_groups = groups_needed(len(edges), confidence)
+        random = np.random.default_rng(seed)
+        even = np.arange(len(edges)) % self.n_groups
+        self._group: Int[np.ndarray, "division edge"] = np.stack(
+            [random.permutation(even) for _ in range(DIVISIONS)]
+        )
+        self._missed: list[Float[np.ndarray, " group"]] = []
+
+    @property
+    def n_sets(self) -> int:
+        """How many groups are patched in all."""
+        return self.n_groups * DIVISIONS
+
+    def run(self, memory_bytes: int, check_stop: StopCheck) -> Iterator[int]:
+        """Patch every group; yields how many have been patched so far."""
+        done = 0
+        for group in self._group:
+            estimated = np.bincount(group, self._estimates, self.n_groups)
+            found = np.empty(self.n_groups)
+            shape = self._joint.graph.exists.shape
+            sets = np.zeros((self.n_groups, *shape), dtype=bool)
+            sets[group, self._edges[:, 0], self._edges[:, 1]] = True
+            for batch in self._joint.in_batches(sets, memory_bytes):
+                values, _ = self._joint.measure(sets[batch], check_stop)
+                found[batch] = values - self._joint.replay.baseline
+                done += len(values)
+                yield done
+            self._missed.append(found - estimated)
+
+    def band(self, rows: Int[np.ndarray, " measured"], misses: Float[np.ndarray, " measured"]) -> float:
+        """The most that any edge but those at `rows` may miss its estimate by, in the metric's unit.
+
+        `rows` have been measured since; their `misses` (effect minus estimate) are taken out of their groups.
+        """
+        ranges = []
+        for group, missed in zip(self._group, self._missed, strict=True):
+            left = missed - np.bincount(group[rows], misses, self.n_groups)
+            ranges.append(float(left.max() - left.min()))
+        return max(ranges)

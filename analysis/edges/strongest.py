@@ -1,0 +1,243 @@
+"""The strongest edges, measured exactly, and whether any other may exceed them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from analysis.edges.effects import measured_effects
+from analysis.edges.estimates import estimated_effects
+from analysis.edges.exchange import Exchange
+from analysis.edges.groups import GroupTest
+from analysis.edges.joint import JointReplay
+from analysis.errors import MetricError, PathscopeError
+from analysis.metrics import PatchingMetric
+from analysis.nodes import Graph, GraphEdges
+from analysis.requests import LayerNormMode
+from analysis.sweep import StopCheck
+
+#: A group of edges patched together costs about as much as so many edges alone.
+_EDGES_PER_GROUP = 8
+#: Down to which share of the k-th effect estimates are measured before the rest is tested in groups, and
+#: the share of the doubt that this test may use up. Fewer strong edges in the groups, smaller misses.
+_ROUNDS = ((1 / 16, 0.8), (1 / 64, 0.2))
+
+
+@dataclass(frozen=True)
+class StrongestEdges:
+    """The k edges with the largest measured effects, largest first, of `n_edges` that there are.
+
+    `bound` is what no other edge's effect exceeds in size: the largest estimate among the unmeasured ones
+    plus `band`, which is the most that an estimate among them may be off. That holds for all of them
+    together with the probability `confidence`, under the assumption that `analysis.edges.groups` states;
+    band and bound are NaN as long as nothing is known, and 0 once everything is measured. `largest_miss`
+    is the largest difference between effect and estimate among the measured edges. `proved`: the k-th
+    effect exceeds the bound. `estimated` is false where the metric has no gradient and edges
+    were measured in plain order.
+    """
+
+    graph: Graph
+    edges: GraphEdges
+    effects: Float[np.ndarray, " edge"]
+    n_edges: int
+    n_measured: int
+    band: float
+    bound: float
+    largest_miss: float
+    confidence: float
+    estimated: bool
+
+    @property
+    def labels(self) -> list[tuple[str, str]]:
+        """Writer and reader of each edge."""
+        return self.graph.labels(self.edges)
+
+    @property
+    def proved(self) -> bool:
+        """Whether no other edge can be among them, as far as `confidence` goes."""
+        return self.n_measured == self.n_edges or bool(np.abs(self.effects).min(initial=np.inf) >= self.bound)
+
+    def sentence(self, unit: str = "logits") -> str:
+        """What is known about the others, for people."""
+        if self.n_measured == self.n_edges:
+            return f"All {self.n_edges:,} paths are measured exactly."
+        found = f"The {len(self.edges)} strongest of {self.n_edges:,} paths are measured exactly"
+        if self.proved:
+            return f"{found}; with {self.confidence:.0%} confidence no other exceeds {self.bound:.2g} {unit}."
+        if not self.estimated:
+            return (
+                f"{self.n_measured:,} of {self.n_edges:,} paths are measured, in plain order, because this "
+                "metric has no gradient to order them by; any of the others may be stronger."
+            )
+        weakest = float(np.abs(self.effects).min(initial=np.inf))
+        known = "" if np.isnan(self.bound) else f", up to {self.bound:.2g} {unit}"
+        return (
+            f"{self.n_measured:,} of {self.n_edges:,} paths are measured exactly, strongest estimates first. "
+            f"Another may still exceed the {len(self.edges)}th, {weakest:.2g} {unit}{known}."
+        )
+
+
+def strongest_edges(
+    model: Any,
+    tokens: Int[Tensor, "batch pos"],
+    other_tokens: Int[Tensor, "batch pos"],
+    metric: PatchingMetric,
+    k: int = 20,
+    *,
+    among: Bool[np.ndarray, "writer reader"] | None = None,
+    confidence: float = 0.95,
+    layer_norm: LayerNormMode = "exact",
+    memory_bytes: int | None = None,
+) -> StrongestEdges:
+    """The `k` edges with the largest effects (`edge_effects`) in size, measured, and what bounds the others.
+
+    Edges are measured in the order of `edge_estimates`, and random groups of the others are patched
+    together, until the k-th effect exceeds every other estimate by more than it may be off, or until
+    that would take longer than it is worth; `StrongestEdges.proved` tells. `among` limits the edges (all
+    of `residual_graph(model)` if None). Raises what `edge_estimates` raises, but takes a metric without a
+    gradient, for which every edge is measured; and `PathscopeError` for a k or a confidence that cannot be.
+    """
+    with torch.inference_mode(False), torch.no_grad():
+        exchange = Exchange.of(
+            model, tokens, other_tokens, metric, layer_norm=layer_norm, memory_bytes=memory_bytes
+        )
+        *_, last = strongest_in_steps(exchange, k, among=among, confidence=confidence)
+    return last
+
+
+def strongest_in_steps(
+    exchange: Exchange,
+    k: int = 20,
+    *,
+    among: Bool[np.ndarray, "writer reader"] | None = None,
+    confidence: float = 0.95,
+    check_stop: StopCheck = lambda: None,
+    seed: int = 0,
+) -> Iterator[StrongestEdges]:
+    """`strongest_edges` as it goes; every state is true, and the last one is the answer."""
+    walk = _Walk(exchange, k, among, confidence, check_stop)
+    yield walk.state()
+    if not walk.estimated:
+        while walk.unmeasured:
+            walk.measure()
+            yield walk.state()
+        return
+    for depth, share in _ROUNDS:
+        groups = walk.group_test(share, seed)
+        most = walk.n_measured + _EDGES_PER_GROUP * groups.n_sets
+        while walk.unmeasured and walk.worth_measuring(depth) and walk.n_measured < most:
+            walk.measure()
+            yield walk.state()
+        groups = walk.group_test(share, seed)
+        if walk.unmeasured <= _EDGES_PER_GROUP * groups.n_sets:
+            break
+        for _ in groups.run(exchange.memory_bytes, check_stop):
+            yield walk.state()
+        walk.judge_by(groups)
+        yield walk.state()
+        if walk.state().proved:
+            return
+    else:
+        return
+    while walk.unmeasured:
+        walk.measure()
+        yield walk.state()
+
+
+class _Walk:
+    """Down the ranking: what has been measured so far, and what is known about the rest."""
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        k: int,
+        among: Bool[np.ndarray, "writer reader"] | None,
+        confidence: float,
+        check_stop: StopCheck,
+    ) -> None:
+        _require(k, confidence)
+        self._exchange, self._k, self._confidence, self._check_stop = exchange, k, confidence, check_stop
+        graph = exchange.graph
+        edges = np.argwhere(graph.exists if among is None else graph.exists & among)
+        try:
+            estimates = estimated_effects(exchange, check_stop=check_stop)[tuple(edges.T)]
+            self.estimated = True
+        except MetricError:
+            estimates, self.estimated = np.zeros(len(edges)), False
+        order = np.argsort(-np.abs(estimates), kind="stable")
+        self._edges, self._estimates = edges[order], estimates[order]
+        self._effects: Float[np.ndarray, " measured"] = np.empty(0)
+        self._groups: GroupTest | None = None
+        self._judged_from = 0
+
+    @property
+    def n_measured(self) -> int:
+        return len(self._effects)
+
+    @property
+    def unmeasured(self) -> int:
+        return len(self._edges) - self.n_measured
+
+    def measure(self) -> None:
+        """Measure the next edges of the ranking, as many as go through the model together."""
+        assert self._exchange.replay is not None
+        at_once = self._exchange.replay.edges_at_once()[0]
+        found = measured_effects(
+            self._exchange, self._edges[self.n_measured : self.n_measured + at_once], self._check_stop
+        )
+        self._effects = np.concatenate([self._effects, found])
+
+    def worth_measuring(self, depth: float) -> bool:
+        """Whether the next estimate is above that share of the k-th effect, as far as that is known."""
+        if self.n_measured < 4 * self._k:
+            return True
+        weakest = np.sort(np.abs(self._effects))[-self._k]
+        return bool(abs(self._estimates[self.n_measured]) > depth * weakest)
+
+    def group_test(self, share: float, seed: int) -> GroupTest:
+        """Random groups of the edges that are left, to be wrong with `share` of the probability left."""
+        left = slice(self.n_measured, None)
+        confidence = 1.0 - share * (1.0 - self._confidence)
+        return GroupTest(
+            JointReplay.of(self._exchange), self._edges[left], self._estimates[left], confidence, seed
+        )
+
+    def judge_by(self, groups: GroupTest) -> None:
+        """Take the band from `groups`, which were made of the edges that are unmeasured now."""
+        self._groups, self._judged_from = groups, self.n_measured
+
+    def state(self) -> StrongestEdges:
+        """What is known now."""
+        order = np.argsort(-np.abs(self._effects), kind="stable")[: self._k]
+        misses = self._effects - self._estimates[: self.n_measured]
+        band = bound = 0.0
+        if self.unmeasured:
+            since = np.arange(self._judged_from, self.n_measured)
+            groups = self._groups
+            band = np.nan if groups is None else groups.band(since - self._judged_from, misses[since])
+            bound = band + abs(float(self._estimates[self.n_measured]))
+        return StrongestEdges(
+            graph=self._exchange.graph,
+            edges=self._edges[order],
+            effects=self._effects[order],
+            n_edges=len(self._edges),
+            n_measured=self.n_measured,
+            band=band,
+            bound=bound,
+            largest_miss=float(np.abs(misses).max(initial=0.0)) if self.estimated else np.nan,
+            confidence=self._confidence,
+            estimated=self.estimated,
+        )
+
+
+def _require(k: int, confidence: float) -> None:
+    if isinstance(k, bool) or not isinstance(k, int) or k < 1:
+        raise PathscopeError(f"k is {k!r}, and must be a whole number from 1: how many edges to find.")
+    if not 0.0 < confidence < 1.0:
+        raise PathscopeError(f"confidence is {confidence!r}, and must lie between 0 and 1, such as 0.95.")
