@@ -29,7 +29,8 @@ class Sweep:
     that of matrix products, `memory_bytes` what patched rows may take (the setting if None). The caches
     are any mappings with ``blocks.{l}.attn.hook_z`` of both runs and, in frozen mode,
     ``blocks.{l}.ln1.hook_scale`` of the corrupted one (and ``blocks.{l}.ln1_post.hook_scale`` of both
-    on post-norm blocks).
+    on post-norm blocks). `metric` costs the logits that it reads, as for `get_act_patch_direct_path`; an
+    `analysis.metrics.Metric` is the quickest.
 
     `engine` tells what computes: "replay", or "hooks" where the replay of these very prompts fails the
     gate (`analysis.sweep.gate`), does not know the architecture or reads another metric, or somebody's
