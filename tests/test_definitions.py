@@ -50,7 +50,12 @@ def test_every_definition_is_the_one_recorded_for_its_version():
             "logits[..., 1] - logits[..., 0]",
             ALL - {"runs", "AttributionRequest"},
         ),
-        ("nodes", "layers[:, None, None, None] < ", "layers[:, None, None, None] <= ", PATCHING | {"AttributionRequest"}),
+        (
+            "nodes",
+            "layers[:, None, None, None] < ",
+            "layers[:, None, None, None] <= ",
+            PATCHING | {"AttributionRequest"},
+        ),
         ("sweep/gate", *PLANTED, PATCHING),
         ("patching/all_sources", "-np.abs(", "np.abs(", {"AllSourcesRequest"}),
         ("experiment/overview", "TOP_TOKENS = 10", "TOP_TOKENS = 12", {"OverviewRequest"}),
