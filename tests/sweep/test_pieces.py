@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -22,7 +23,7 @@ from analysis.sweep.pieces import (
     edges_at_once,
     weights_per_block,
 )
-from tests.runs import family_runs, last_logit_difference
+from tests.runs import causal, family_runs, last_logit_difference
 
 NAMED = LogitDifference(answer=7, foil=11)
 
@@ -76,6 +77,17 @@ def test_the_rows_of_a_piece_stay_within_the_budget_and_use_more_than_a_sixth_of
     sweep = Sweep(*runs.arguments, metric, component="k", layer_norm="exact", memory_bytes=memory_bytes)
     assert sweep.n_pieces > 2
     assert memory_bytes / 6 < peak_of(sweep) <= memory_bytes
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama-grouped"])
+def test_the_rows_of_pieces_of_several_layers_stay_within_the_budget(family):
+    runs = family_runs(family, torch.float32, n_tokens=32, differences=(1,))
+    edges = causal(runs).nonzero().numpy()
+    order = edges[np.random.default_rng(0).permutation(len(edges))]
+    sweep = Sweep(*runs.arguments, NAMED, component="k", layer_norm="exact", order=order, memory_bytes=2**19)
+    assert sweep.n_pieces > 2
+    assert any(len(np.unique(piece.edges[:, 2])) > 1 for piece in sweep.run())
+    assert 2**19 / 6 < peak_of(sweep) <= 2**19
 
 
 #: d_model, width of all heads, d_mlp, blocks: a toy, GPT-2 small, Qwen2.5-0.5B, GPT-2 XL.
