@@ -59,9 +59,12 @@ def sweep_view(
     """
     from analysis.charts import all_sources_chart
 
-    chart = all_sources_chart(result, scale, current_theme())
     left, right = st.columns([6, 5], gap="medium")
+    # First the table: server and browser are busy with a large map for seconds.
+    with right:
+        (strongest or strongest_paths)(result)
     with left:
+        chart = all_sources_chart(result, scale, current_theme())
         # Streamlit 1.67 forgets a zoom that it does not watch whenever new data come.
         event = st.altair_chart(
             chart, width="stretch", key=Key.EDGE_CHART, on_select="rerun", selection_mode=("edge", "zoom")
@@ -71,8 +74,6 @@ def sweep_view(
             "Click a cell to open its source. Zoom with Ctrl and the wheel or a pinch, move with Shift and "
             "the pointer; a double click shows all again."
         )
-    with right:
-        (strongest or strongest_paths)(result)
     downloads(f"all_sources_{result.request.component}", result, result.table(), chart)
     picked = event.selection.get("edge") or []
     if picked:

@@ -147,7 +147,7 @@ def test_a_click_on_a_row_that_has_moved_since_opens_the_source_that_stood_there
     drawn = a_sweep()
     edges = drawn.table()[["sl", "sh"]].to_numpy().tolist()
     app = visit("all_sources")
-    moved = replace(drawn, values=drawn.values[..., ::-1].copy())
+    moved = replace(drawn, values=drawn.values[:, ::-1].copy())
     keep(moved)
     later = moved.table()[["sl", "sh"]].to_numpy().tolist()
     row = next(i for i, (then, now) in enumerate(zip(edges, later, strict=True)) if then != now)
