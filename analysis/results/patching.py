@@ -180,7 +180,7 @@ class AllSourcesRequest(LongRequest[AllSourcesResult]):
     """Direct path patching from every source head to every later head."""
 
     computed_by = "analysis.patching:AllSourcesWork"
-    version = 1
+    version = 2
     reads = ("analysis.sweep:activations_read",)
     called = "sweep"
 
