@@ -20,6 +20,7 @@ from analysis.sweep.pieces import (
     OPERATIONS_OF_A_PIECE,
     POSITIONS_AT_LEAST,
     POSITIONS_AT_ONCE,
+    cut,
     edges_at_once,
     weights_per_block,
 )
@@ -88,6 +89,12 @@ def test_the_rows_of_pieces_of_several_layers_stay_within_the_budget(family):
     assert sweep.n_pieces > 2
     assert any(len(np.unique(piece.edges[:, 2])) > 1 for piece in sweep.run())
     assert 2**19 / 6 < peak_of(sweep) <= 2**19
+
+
+def test_a_piece_of_several_layers_is_no_larger_than_its_lowest_layer_allows():
+    edges = np.array([(0, 0, layer, head) for head in range(6) for layer in (3, 2)])
+    assert [len(piece) for piece in cut(edges, {1: 2, 2: 5, 3: 9}, n_first=12)] == [4, 4, 4]
+    assert [len(piece) for piece in cut(edges, {1: 2, 2: 5, 3: 9}, n_first=5)] == [5, 4, 3]
 
 
 #: d_model, width of all heads, d_mlp, blocks: a toy, GPT-2 small, Qwen2.5-0.5B, GPT-2 XL.
