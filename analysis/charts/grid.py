@@ -22,6 +22,8 @@ MOST_HEADS_NAMED = 40
 MOST_HEADS_NAMED_ACROSS = 10
 #: Columns that leave room for a number in each cell.
 MOST_COLUMNS_NUMBERED = 8
+#: Pixels that one character of a cell's number takes; a cell that is too narrow has none.
+DIGIT_WIDTH = 7
 #: Share of the scale below which a cell's number is left to its tooltip.
 LEAST_NUMBERED = 0.05
 
@@ -58,14 +60,16 @@ def layer_by_head(
     if n_heads > MOST_COLUMNS_NUMBERED:
         return [cells]
     size = f"abs(datum.{value}) / {end!r}"
+    written = two_digits(end)
+    narrowest = DIGIT_WIDTH * len(format(end, written))
     numbers = (
         base.mark_text(fontSize=11, tooltip=None)
-        .transform_filter(f"{size} >= {LEAST_NUMBERED}")
+        .transform_filter(f"{size} >= {LEAST_NUMBERED} && width / {n_heads} >= {narrowest}")
         .transform_calculate(x=f"datum.{head} + 0.5", y=f"datum.{layer} + 0.5")
         .encode(
             x="x:Q",
             y="y:Q",
-            text=alt.Text(f"{value}:Q", format=two_digits(end)),
+            text=alt.Text(f"{value}:Q", format=written),
             color=alt.when(f"{size} > {palette.strong}")
             .then(alt.value(palette.on_strong))
             .otherwise(alt.value(palette.text)),
