@@ -24,11 +24,12 @@ def peak_above_start() -> Iterator[Peak]:
         yield peak
         return
     clear.write_text("5")  # resets VmHWM to the present size
-    start = _kibibytes(status, "VmRSS")
+    start = kibibytes(status, "VmRSS")
     yield peak
-    peak.bytes = 1024 * (_kibibytes(status, "VmHWM") - start)
+    peak.bytes = 1024 * (kibibytes(status, "VmHWM") - start)
 
 
-def _kibibytes(status: Path, name: str) -> int:
+def kibibytes(status: Path, name: str) -> int:
+    """The value of one line of a process's `status` file."""
     (line,) = (line for line in status.read_text().splitlines() if line.startswith(name))
     return int(line.split()[1])
