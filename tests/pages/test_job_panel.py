@@ -62,6 +62,7 @@ def test_the_time_left_is_told_in_seconds_and_from_a_hundred_on_in_minutes(secon
     ("state", "position", "said"),
     [
         ("queued", 3, "Waiting for 3 earlier sweeps"),
+        ("queued", 1, "Waiting for 1 earlier sweep"),
         ("queued", 0, "Starting"),
         ("starting", 0, "Estimating every path at once"),
     ],
