@@ -1,4 +1,4 @@
-"""Direct logit attribution and direct path patching for transformer language models.
+"""Direct logit attribution, direct path patching and circuits for transformer language models.
 
 Every name loads its room on first use, so that `import analysis.results` brings in neither torch
 nor transformer_lens.
@@ -14,6 +14,14 @@ from analysis.release import __version__ as __version__
 
 if TYPE_CHECKING:
     from analysis.attribution import DirectLogitAttribution, direct_logit_attribution
+    from analysis.circuit import (
+        circuit_curve,
+        circuit_scores,
+        find_circuit,
+        patch_edge_sets,
+        patch_edges,
+    )
+    from analysis.edges import edge_effects, edge_estimates, residual_graph, strongest_edges
     from analysis.patching import get_act_patch_direct_path, get_act_patch_direct_path_all_sources
     from analysis.sweep import edge_attribution
 
@@ -21,6 +29,14 @@ __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "attribution": ["DirectLogitAttribution", "direct_logit_attribution"],
+        "circuit": [
+            "circuit_curve",
+            "circuit_scores",
+            "find_circuit",
+            "patch_edge_sets",
+            "patch_edges",
+        ],
+        "edges": ["edge_effects", "edge_estimates", "residual_graph", "strongest_edges"],
         "patching": ["get_act_patch_direct_path", "get_act_patch_direct_path_all_sources"],
         "sweep": ["edge_attribution"],
     },
@@ -28,8 +44,17 @@ __getattr__, __dir__, _ = lazy_loader.attach(
 
 __all__ = [
     "DirectLogitAttribution",
+    "circuit_curve",
+    "circuit_scores",
     "direct_logit_attribution",
     "edge_attribution",
+    "edge_effects",
+    "edge_estimates",
+    "find_circuit",
     "get_act_patch_direct_path",
     "get_act_patch_direct_path_all_sources",
+    "patch_edge_sets",
+    "patch_edges",
+    "residual_graph",
+    "strongest_edges",
 ]

@@ -101,6 +101,17 @@ class Graph:
         readers = self.reader_places[:, 1] == INPUTS.index(component)
         return self.exists & heads[:, None] & readers[None, :]
 
+    @cached_property
+    def edge_kinds(self) -> Int[np.ndarray, "writer reader"]:
+        """A number for what writes and what reads an edge, -1 where there is none.
+
+        ``embed``, heads and MLPs write; q, k, v, MLPs and logits read.
+        """
+        layer, slot = self.writer_places.T
+        writes = np.where(layer < 0, 0, np.where(slot < self.n_heads, 1, 2))
+        kinds = writes[:, None] * len(INPUTS) + self.reader_places[None, :, 1]
+        return np.where(self.exists, kinds, -1)
+
     def labels(self, edges: GraphEdges) -> list[tuple[str, str]]:
         """`edges` as pairs of labels."""
         return [(self.writers[writer], self.readers[reader]) for writer, reader in np.asarray(edges).tolist()]

@@ -2,8 +2,8 @@
 
 Needs Python 3.11 and nothing else: environments with the pinned packages are made on the first
 run, and Chromium is installed where the machine allows it. ``--lint`` stops after lint, types and the
-order of the rooms; ``--quick`` leaves out the browser and the older TransformerLens; everything else on
-the command line goes to pytest.
+order of the rooms; ``--quick`` leaves out the browser, the older TransformerLens and the
+real model; everything else on the command line goes to pytest.
 """
 
 from __future__ import annotations
@@ -16,8 +16,13 @@ import sys
 import venv
 from pathlib import Path
 
+from tests.real_model import NOT_TO_BE_HAD
+
 ROOT = Path(__file__).resolve().parent.parent
 TESTS = ROOT / "tests"
+
+#: Options for the tests that the main run leaves out.
+APART = "--strict-markers -ra"
 
 
 def main(arguments: list[str]) -> int:
@@ -40,7 +45,9 @@ def main(arguments: list[str]) -> int:
             return 0
         with_browser = chromium()
         older = environment(".venv-tests-3.9", TESTS / "compat" / "requirements.txt")
-        run(older, "pytest", "-o", "addopts=--strict-markers -ra", "tests/compat")
+        run(older, "pytest", "-o", f"addopts={APART}", "tests/compat")
+        if real_model(python):
+            run(python, "pytest", "-o", f"addopts={APART}", "tests/real_model")
         run(python, "pytest", *([] if with_browser else ["-m", "not browser"]), *to_pytest)
     except subprocess.CalledProcessError as error:
         return error.returncode or 1
@@ -87,6 +94,17 @@ def chromium() -> bool:
         raise subprocess.CalledProcessError(1, "chromium")
     say("no chromium here, so the browser tests are left out (install it to run them)")
     return False
+
+
+def real_model(python: Path) -> bool:
+    """Whether there is a real language model to test with, made if need be; if not, a line has said so."""
+    try:
+        run(python, "tests.real_model.conversion")
+    except subprocess.CalledProcessError as error:
+        if error.returncode != NOT_TO_BE_HAD:
+            raise
+        return False
+    return True
 
 
 def run(python: Path, module: str, *arguments: str) -> None:

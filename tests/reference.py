@@ -48,16 +48,40 @@ def patched_logits(
         kept = torch.zeros_like(delta)
         kept[:, list(positions)] = 1.0
         delta = delta * kept
-    attn = f"blocks.{edge.dl}.attn"
-    with _patched_input(runs, edge.dl, delta, layer_norm):
-        projected = _read(runs, f"{attn}.hook_{component}")
-    # Query heads share keys and values in groups of consecutive heads.
-    own = edge.dh * projected.shape[2] // runs.model.cfg.n_heads
-    z = _read(runs, f"{attn}.hook_z", (f"{attn}.hook_{component}", _put(projected, own)))
+    return logits_with(runs, delta, edge.dl, edge.dh, component, layer_norm)
+
+
+def logits_with(
+    runs: Runs,
+    delta: Float[Tensor, "batch pos d_model"],
+    layer: int,
+    head: int,
+    component: str,
+    layer_norm: str,
+) -> Float[Tensor, "batch pos d_vocab"]:
+    """Logits of the corrupted run in which component c of head B alone sees `delta` in the stream."""
+    z = z_with(runs, delta, layer, head, component, layer_norm)
     with torch.no_grad():
         return runs.model.run_with_hooks(
-            runs.corrupted_tokens, fwd_hooks=[(f"{attn}.hook_z", _put(z, edge.dh))]
+            runs.corrupted_tokens, fwd_hooks=[(f"blocks.{layer}.attn.hook_z", _put(z, head))]
         )
+
+
+def z_with(
+    runs: Runs,
+    delta: Float[Tensor, "batch pos d_model"],
+    layer: int,
+    head: int,
+    component: str,
+    layer_norm: str,
+) -> Float[Tensor, "batch pos head d_head"]:
+    """z of B's layer in the corrupted run with `delta` seen by component c of B; only B's own z counts."""
+    attn = f"blocks.{layer}.attn"
+    with _patched_input(runs, layer, delta, layer_norm):
+        projected = _read(runs, f"{attn}.hook_{component}")
+    # Query heads share keys and values in groups of consecutive heads.
+    own = head * projected.shape[2] // runs.model.cfg.n_heads
+    return _read(runs, f"{attn}.hook_z", (f"{attn}.hook_{component}", _put(projected, own)))
 
 
 def _put(value: Float[Tensor, "batch pos head d_head"], head: int) -> Callable[..., Tensor]:

@@ -105,12 +105,12 @@ def random_prompts(batch: int, differences: tuple[int, ...], n_tokens: int) -> t
 
 
 @lru_cache(maxsize=16)
-def computed_in_float64(family: str) -> Runs:
+def computed_in_float64(family: str, *, folded: bool = True) -> Runs:
     """The default `family_runs` of a model that keeps float64 where its own code would drop to float32.
 
     Norms, attention scores and softmax then hide no error between 1e-15 and 1e-7.
     """
-    model = family_model.__wrapped__(family)
+    model = family_model.__wrapped__(family, folded=folded)
     own = type(model)
 
     def forward(model: Any, *arguments: Any, **options: Any) -> Any:

@@ -13,6 +13,7 @@ from tests import definitions
 from tests.definitions import ROOT, complaints, parts, record_anew, recorded
 
 PATCHING = {"AllSourcesRequest", "PathRequest", "SanityRequest"}
+READS_DECODERS = PATCHING | {"AttributionRequest"}
 ALL = {definition.name for definition in definitions.definitions()}
 #: What to find in a module and what to put there, where any other code will do.
 PLANTED = ("\nimport", "\nimport math\nimport")
@@ -50,7 +51,12 @@ def test_every_definition_is_the_one_recorded_for_its_version():
             "logits[..., 1] - logits[..., 0]",
             ALL - {"runs", "AttributionRequest"},
         ),
-        ("nodes", "layers[:, None, None, None] < ", "layers[:, None, None, None] <= ", PATCHING | {"AttributionRequest"}),
+        (
+            "nodes",
+            "layers[:, None, None, None] < ",
+            "layers[:, None, None, None] <= ",
+            PATCHING | {"AttributionRequest"},
+        ),
         ("sweep/gate", *PLANTED, PATCHING),
         ("patching/all_sources", "-np.abs(", "np.abs(", {"AllSourcesRequest"}),
         ("experiment/overview", "TOP_TOKENS = 10", "TOP_TOKENS = 12", {"OverviewRequest"}),

@@ -22,6 +22,9 @@ from analysis.results import AttributionResult
 
 TITLE = "direct attribution (logits)"
 
+#: Pixels for the number at the end of a bar.
+_NUMBER_WIDTH = 40
+
 #: Layers of a chart, and the height of its plot in pixels.
 Drawing = tuple[list[alt.Chart], int]
 
@@ -56,16 +59,11 @@ def _with_tooltip(chart: alt.Chart, result: AttributionResult, *fields: str) -> 
     return chart.transform_calculate(logits=logits).encode(tooltip=tooltip)
 
 
-def _domain(values: pd.Series) -> list[float]:
-    """From below zero to above it, with room for the number at the end of a bar."""
-    low, high = min(0.0, values.min()), max(0.0, values.max())
-    room = 0.12 * (high - low or 1.0)
-    return [low - room if low < 0 else low, high + room]
-
-
 def _bars(result: AttributionResult, position: int, palette: Palette) -> Drawing:
     rows = _rows(result, position)
-    room = alt.Scale(domain=_domain(rows["attribution"]), nice=False)
+    ends = [min(0.0, rows["attribution"].min()), max(0.0, rows["attribution"].max())]
+    # In pixels: a share of the axis would be too little for a number on a narrow screen.
+    room = alt.Scale(domain=ends, padding=_NUMBER_WIDTH, nice=False)
     base = _with_tooltip(alt.Chart(rows), result, "component").encode(
         y=alt.Y("component:N", sort=None, title=None),
         x=alt.X("attribution:Q", title=TITLE, scale=room, axis=alt.Axis(tickCount=8)),
@@ -110,8 +108,7 @@ def _heads(result: AttributionResult, position: int, palette: Palette) -> Drawin
         component=[head_label(*cell) for cell in cells], attribution=rounded(values[tuple(cells.T)])
     )
     amount = BELOW_RESOLUTION if result.below_resolution(remainder) else f"{remainder:+.3f} logits"
-    caption = f"remainder (embedding, MLPs and biases): {amount}"
-    titles = ("layer", ["head", caption], "logits")
+    titles = ("layer", ["head", "remainder (embedding, MLPs and biases):", amount], "logits")
     fields = ("layer", "head", "attribution")
     end = reach(values, result.provenance.resolution)
     marks, *numbers = layer_by_head(rows, fields, (n_layers, n_heads), end, titles, palette)

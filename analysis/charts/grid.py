@@ -20,8 +20,8 @@ from analysis.charts.themes import Palette
 MOST_HEADS_NAMED = 40
 #: Heads whose names fit side by side where a longer axis is zoomed in.
 MOST_HEADS_NAMED_ACROSS = 10
-#: Columns that leave room for a number in each cell.
-MOST_COLUMNS_NUMBERED = 8
+#: Pixels that one character of a cell's number takes; a cell that is too narrow has none.
+DIGIT_WIDTH = 7
 #: Share of the scale below which a cell's number is left to its tooltip.
 LEAST_NUMBERED = 0.05
 
@@ -39,7 +39,7 @@ def layer_by_head(
     """A cell for each row, at its layer (down) and head (across), coloured by its value up to `end`.
 
     `fields` names the columns of layer, head and value, `titles` says what they are. The cells come
-    first; where there is room, the numbers of the strong ones follow.
+    first; the numbers of the strong ones follow, drawn where there is room.
     """
     layer, head, value = fields
     n_layers, n_heads = shape
@@ -55,17 +55,17 @@ def layer_by_head(
             color=diverging(value, titles[2], end, palette),
         )
     )
-    if n_heads > MOST_COLUMNS_NUMBERED:
-        return [cells]
     size = f"abs(datum.{value}) / {end!r}"
+    written = two_digits(end)
+    narrowest = DIGIT_WIDTH * len(format(end, written))
     numbers = (
         base.mark_text(fontSize=11, tooltip=None)
-        .transform_filter(f"{size} >= {LEAST_NUMBERED}")
+        .transform_filter(f"{size} >= {LEAST_NUMBERED} && width / {n_heads} >= {narrowest}")
         .transform_calculate(x=f"datum.{head} + 0.5", y=f"datum.{layer} + 0.5")
         .encode(
             x="x:Q",
             y="y:Q",
-            text=alt.Text(f"{value}:Q", format=two_digits(end)),
+            text=alt.Text(f"{value}:Q", format=written),
             color=alt.when(f"{size} > {palette.strong}")
             .then(alt.value(palette.on_strong))
             .otherwise(alt.value(palette.text)),

@@ -7,17 +7,34 @@ from typing import TYPE_CHECKING
 import lazy_loader
 
 if TYPE_CHECKING:
-    from analysis.edges.effects import edge_effects
-    from analysis.edges.estimates import edge_estimates
+    from analysis.edges.effects import edge_effects, measured_effects
+    from analysis.edges.estimates import edge_estimates, estimated_effects
     from analysis.edges.exchange import Exchange, residual_graph
+    from analysis.edges.joint import EdgeSet, JointReplay, Sets
+    from analysis.edges.strongest import StrongestEdges, strongest_edges, strongest_in_steps
 
 __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "effects": ["edge_effects"],
-        "estimates": ["edge_estimates"],
+        "effects": ["edge_effects", "measured_effects"],
+        "estimates": ["edge_estimates", "estimated_effects"],
         "exchange": ["Exchange", "residual_graph"],
+        "joint": ["EdgeSet", "JointReplay", "Sets"],
+        "strongest": ["StrongestEdges", "strongest_edges", "strongest_in_steps"],
     },
 )
 
-__all__ = ["Exchange", "edge_effects", "edge_estimates", "residual_graph"]
+__all__ = [
+    "EdgeSet",
+    "Exchange",
+    "JointReplay",
+    "Sets",
+    "StrongestEdges",
+    "edge_effects",
+    "edge_estimates",
+    "estimated_effects",
+    "measured_effects",
+    "residual_graph",
+    "strongest_edges",
+    "strongest_in_steps",
+]

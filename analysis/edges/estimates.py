@@ -18,7 +18,7 @@ from analysis.edges.destination import Reader, into_heads, into_mlp
 from analysis.edges.exchange import Exchange
 from analysis.edges.gradients import Gradients, metric_gradients
 from analysis.errors import PathscopeError
-from analysis.metrics import PatchingMetric
+from analysis.metrics import PatchingMetric, require_slope
 from analysis.nodes import INPUTS, Graph
 from analysis.requests import LayerNormMode
 from analysis.sweep import StopCheck
@@ -60,6 +60,7 @@ def estimated_effects(
     if isinstance(points, bool) or not isinstance(points, int) or points < 1:
         raise PathscopeError(f"points is {points!r}, and must be a whole number from 1: 1 or 5, say.")
     replay = exchange.required_replay("estimate")
+    require_slope(exchange.metric, exchange.gate.logits)
     graph, other = exchange.graph, exchange.other.run
     assert other is not None
     found = np.full(graph.exists.shape, np.nan)

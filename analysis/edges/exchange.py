@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -88,6 +88,11 @@ class Exchange:
                 layer_norm,
                 checked_bytes(memory_bytes),
             )
+
+    @cached_property
+    def reversed(self) -> Exchange:
+        """The same two runs the other way round: this one's writes in the other run."""
+        return replace(self, gate=self.other, other=self.gate)
 
     @property
     def model(self) -> Any:

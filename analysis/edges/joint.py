@@ -21,6 +21,7 @@ from analysis.nodes import INPUTS, Graph
 from analysis.requests import HEAD_INPUTS
 from analysis.sweep import CorruptedRun, EdgeReplay, StopCheck, Values
 
+EdgeSet = Bool[np.ndarray, "writer reader"]
 Sets = Bool[np.ndarray, "set writer reader"]
 
 
@@ -55,6 +56,23 @@ class JointReplay:
             rows.through(layer)
         return self.replay.readout.measure(rows.normed(), self.replay.suffix, check_stop)
 
+    def gradient(self, patched: EdgeSet, check_stop: StopCheck) -> Float[np.ndarray, "writer reader"]:
+        """The metric's gradient at the share to which each edge carries the other run, in the run of one set.
+
+        What patching one more edge of a set would change, to first order, is its entry; what taking one
+        out of the set would change is minus its entry. 0 where there is no edge. Raises `MetricError`
+        for a metric without a gradient.
+        """
+        with torch.enable_grad():
+            rows = _Rows(self, self.graph.exists[None])
+            rows.shares = rows.shares.new_tensor(patched[None]).requires_grad_()
+            for layer in range(self.graph.n_layers):
+                check_stop()
+                rows.through(layer)
+            value = self.replay.readout.differentiable(rows.normed(), self.replay.suffix)
+            (found,) = torch.autograd.grad(value, rows.shares)
+        return np.where(self.graph.exists, found[0].cpu().double().numpy(), 0.0)
+
 
 #: Sets that go through the model together: more make the products no faster.
 MOST_AT_ONCE = 16
@@ -74,19 +92,26 @@ class _Rows:
         #: Writers that any set patches somewhere; of no other need the write be kept.
         self._used: Int[np.ndarray, " writer"] = np.nonzero(sets.any((0, 2)))[0]
         self._heard: Bool[np.ndarray, " reader"] = np.asarray(sets.any((0, 1)))
-        self._sets = torch.from_numpy(sets[:, self._used]).to(first)
+        #: To which share each edge carries the other run: 1.0 where a set has it.
+        self.shares = torch.from_numpy(sets[:, self._used]).to(first)
         #: The other run's write minus the current one [batch set writer pos d_model].
-        self._behind = first.new_zeros(len(first), len(sets), len(self._used), *first.shape[2:])
+        self._behind = first.new_empty(len(first), len(sets), len(self._used), *first.shape[2:])
         self._written = 0
         self._write(0, (other - first)[:, :, None])
 
     def _write(self, writer: int, behind: Float[Tensor, "batch *set writer pos d_model"]) -> None:
         """Keep what the writers from index `writer` on lack to the other run's writes."""
         here = (self._used >= writer) & (self._used < writer + behind.shape[2])
-        if here.any():
-            chosen = torch.as_tensor(self._used[here] - writer, device=behind.device)
-            self._behind[:, :, np.nonzero(here)[0].tolist()] = behind[:, :, chosen]
-            self._written += int(here.sum())
+        if not here.any():
+            return
+        chosen = torch.as_tensor(self._used[here] - writer, device=behind.device)
+        last = self._written + len(chosen)
+        new = behind[:, :, chosen].expand(-1, len(self.shares), -1, -1, -1)
+        if torch.is_grad_enabled():  # what has been read must stay as it was
+            self._behind = torch.cat([self._behind[:, :, : self._written], new], dim=2)
+        else:
+            self._behind[:, :, self._written : last] = new
+        self._written = last
 
     def _columns(self, layer: int, *inputs: str) -> Int[np.ndarray, " reader"]:
         layer_of, reads, _ = self._graph.reader_places.T
@@ -101,9 +126,9 @@ class _Rows:
         columns = self._columns(layer, *inputs)
         if not self._heard[columns].any():
             return self._resid[:, :, None]
-        at = torch.as_tensor(columns, device=self._sets.device)
+        at = torch.as_tensor(columns, device=self.shares.device)
         behind = self._behind[:, :, : self._written]
-        seen = torch.matmul(self._sets[:, : self._written, at].mT, behind.flatten(3))
+        seen = torch.matmul(self.shares[:, : self._written, at].mT, behind.flatten(3))
         return seen.unflatten(-1, behind.shape[3:]).add_(self._resid[:, :, None])
 
     def through(self, layer: int) -> None:

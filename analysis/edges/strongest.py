@@ -61,13 +61,13 @@ class StrongestEdges:
     @property
     def proved(self) -> bool:
         """Whether no other edge can be among them, as far as `confidence` goes."""
-        return self.n_measured == self.n_edges or bool(np.abs(self.effects).min(initial=np.inf) > self.bound)
+        return self.n_measured == self.n_edges or bool(np.abs(self.effects).min(initial=np.inf) >= self.bound)
 
     def sentence(self, unit: str = "logits") -> str:
         """What is known about the others, for people."""
-        found = f"The {len(self.edges)} strongest of {self.n_edges:,} paths are measured exactly"
         if self.n_measured == self.n_edges:
-            return f"{found}, and so are all others."
+            return f"All {self.n_edges:,} paths are measured exactly."
+        found = f"The {len(self.edges)} strongest of {self.n_edges:,} paths are measured exactly"
         if self.proved:
             return f"{found}; with {self.confidence:.0%} confidence no other exceeds {self.bound:.2g} {unit}."
         if not self.estimated:

@@ -23,6 +23,7 @@ from analysis.metrics.resolution import (
     logit_spread,
     metric_gradient,
     metric_resolution,
+    require_slope,
 )
 
 __all__ = [
@@ -42,4 +43,5 @@ __all__ = [
     "metric_gradient",
     "metric_resolution",
     "named_metric",
+    "require_slope",
 ]

@@ -135,12 +135,26 @@ def checked_scalar(metric: PatchingMetric, logits: Float[Tensor, "batch pos d_vo
     return number
 
 
+def require_slope(metric: PatchingMetric, logits: Float[Tensor, "batch pos d_vocab"]) -> None:
+    """Raise `MetricError` where `metric` cannot have a gradient, without asking it for one.
+
+    torch warns of turning a tensor that wants a gradient into a number.
+    """
+    with torch.no_grad():
+        value = metric(logits.detach().clone())
+    if not _has_slope(value):
+        raise _no_slope(value)
+
+
 def differentiable(value: Any) -> Tensor:
     """`value` if it is one finite real number with a gradient; `MetricError` otherwise."""
-    real = isinstance(value, Tensor) and value.numel() == 1 and value.is_floating_point()
-    if not (real and value.requires_grad and torch.isfinite(value)):
-        raise MetricError(
-            f"The estimate differentiates the metric, which returned {value!r}. It must return one finite "
-            "real number as a tensor that depends on the logits; the measured sweep takes any number."
-        )
+    if not (_has_slope(value) and value.requires_grad and torch.isfinite(value)):
+        raise _no_slope(value)
     return value.reshape(())
+
+
+def _no_slope(value: object) -> MetricError:
+    return MetricError(
+        f"The estimate differentiates the metric, which returned {value!r}. It must return one finite "
+        "real number as a tensor that depends on the logits; the measured sweep takes any number."
+    )

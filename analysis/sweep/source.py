@@ -84,13 +84,12 @@ def source_writes(
         normed.append(None)
         if post_norm is not None:
             scale = f"blocks.{layer}.ln1_post.hook_scale"
-            write = [
-                (z / run_scale[..., None]).transpose(1, 2) @ weight
+            writes = [
+                post_norm.share((z.transpose(1, 2) @ weight).transpose(1, 2), run_scale[..., None])
                 for z, run_scale in ((z_clean, clean[scale]), (z_corrupted, corrupted[scale]))
             ]
-            gain = 1.0 if post_norm.weight is None else post_norm.weight
             # One scale for all heads: where any of them changed, each writes otherwise.
-            normed[-1] = (write[0] - write[1]).transpose(1, 2) * gain * changed.any(2, keepdim=True)
+            normed[-1] = (writes[0] - writes[1]) * changed.any(2, keepdim=True)
     return SourceWrites(W_O, tuple(deltas), tuple(normed))
 
 

@@ -31,7 +31,8 @@ def job_panel(job: Job[AllSourcesResult], snapshot: JobSnapshot[AllSourcesResult
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         if snapshot.state == "queued":
             before = snapshot.queue_position
-            st.progress(0.0, text=f"Waiting for {before} earlier sweeps" if before else "Starting")
+            waiting = f"Waiting for {before} earlier sweep{'s' * (before > 1)}" if before else "Starting"
+            st.progress(0.0, text=waiting)
         elif snapshot.state == "starting":
             st.progress(0.0, text="Estimating every path at once")
         else:

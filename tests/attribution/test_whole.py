@@ -10,8 +10,6 @@ import torch
 
 from analysis.attribution.of_run import require_whole
 from analysis.attribution.readout import require_finite
-from analysis.attribution.residual import post_normed
-from analysis.decoder import Norm
 from analysis.errors import AnswerError, UnsupportedModelError
 from analysis.results import AttributionResult
 from tests.chart_samples import TOKENS, attribution
@@ -93,15 +91,3 @@ def test_parts_that_are_not_finite_are_no_whole():
     parts[0, 1] = np.nan
     with pytest.raises(UnsupportedModelError):
         require_whole(replace(result, attribution=parts), torch.randn(1, len(TOKENS), 400))
-
-
-@pytest.mark.parametrize("centred", [True, False], ids=["LayerNorm", "RMSNorm"])
-@pytest.mark.parametrize("weight", [True, False], ids=["weight", "folded"])
-def test_the_shares_of_a_normed_output_add_up_to_it(centred, weight):
-    generator = torch.Generator().manual_seed(0)
-    shares = torch.randn(4, 2, 3, 16, generator=generator, dtype=torch.float64)
-    gain = torch.randn(16, generator=generator, dtype=torch.float64)
-    norm = Norm(centred, eps=1e-5, weight=gain if weight else None)
-    whole = shares.sum(dim=0)
-    found = post_normed(shares, norm, norm.scale(whole))
-    assert torch.allclose(found.sum(dim=0), norm(whole), rtol=0, atol=1e-12)

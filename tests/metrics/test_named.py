@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import math
+from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,9 @@ from analysis.metrics import (
     LogitDifference,
     Metric,
     Recovery,
+    named_metric,
 )
+from analysis.requests import METRIC_NAMES, MetricName
 
 LOGITS = torch.randn(2, 3, 20, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 ENDS = {"clean": 3.0, "corrupted": 1.0}
@@ -65,6 +69,30 @@ def test_a_metric_without_its_subject_or_with_an_unnamed_field_cannot_be_made(
         metric(*arguments)
 
 
+#: What the metrics that a question may name are of patched logits y and clean logits x, by name.
+FORMULAS: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
+    "logit_difference": lambda y, x: y[7] - y[11],
+    "answer_log_probability": lambda y, x: y[7] - y.logsumexp(0),
+    "answer_probability": lambda y, x: y[7].exp() / y.exp().sum(),
+    "kl_from_clean": lambda y, x: torch.nn.functional.kl_div(
+        y.log_softmax(0), x.log_softmax(0), log_target=True, reduction="sum"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", METRIC_NAMES)
+def test_a_metric_that_is_named_reads_its_answer_and_foil_at_the_last_position(name: MetricName):
+    pair = SimpleNamespace(answer=7, foil=11)
+    patched, clean = LOGITS[:1], LOGITS[1:]
+    found = float(named_metric(name, pair, clean)(patched))
+    assert found == pytest.approx(float(FORMULAS[name](patched[0, -1], clean[0, -1])), abs=1e-12)
+
+
+def test_a_metric_of_another_name_is_refused_with_those_that_there_are():
+    with pytest.raises(MetricError, match=f"no metric called 'loss'; the metrics are {', '.join(FORMULAS)}"):
+        named_metric("loss", SimpleNamespace(answer=7, foil=11), LOGITS)
+
+
 NO_TOKEN = [-1, True, 1.0, "7", None, [], [3, -1], [3, True], [1.5, 2.0], "", torch.tensor([1.0, 2.0])]
 NO_TOKEN += [torch.tensor(True), np.array([1.0]), np.bool_(True), torch.zeros(2, 2, dtype=torch.long), {7}]
 
@@ -109,8 +137,15 @@ def test_answers_and_foils_of_different_number_are_refused():
 
 @pytest.mark.parametrize("position", [1.0, True, "last", None, [1]], ids=repr)
 def test_a_position_is_a_whole_number(position: Any):
-    with pytest.raises(MetricError, match=r"The position is .*whole number"):
-        AnswerProbability(7, position=position)
+    for make in (
+        lambda: AnswerProbability(7, position=position),
+        lambda: AnswerLogProbability(7, position=position),
+        lambda: LogitDifference(7, 11, position=position),
+        lambda: Recovery(7, 11, position=position, **ENDS),
+        lambda: KLFromClean(LOGITS[:, -1], position=position),
+    ):
+        with pytest.raises(MetricError, match=r"The position is .*whole number"):
+            make()
 
 
 def test_a_position_or_token_outside_the_logits_is_named_with_its_limit():

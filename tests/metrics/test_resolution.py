@@ -17,6 +17,7 @@ from analysis.metrics import (
     checked_scalar,
     logit_resolution,
     logit_scale,
+    logit_spread,
     metric_gradient,
     metric_resolution,
 )
@@ -26,6 +27,14 @@ LOGITS = torch.randn(2, 3, 400, generator=torch.Generator().manual_seed(0))
 
 def test_the_scale_of_normal_logits_is_about_their_largest():
     assert float(logit_scale(LOGITS).min()) > 3.0 and float(logit_scale(LOGITS).max()) < 6.0
+
+
+@pytest.mark.parametrize("shift", [-40.0, 40.0])
+def test_the_scale_of_logits_far_from_zero_is_their_distance_from_it_whatever_their_sign(shift: float):
+    scale, plain = logit_scale(LOGITS + shift), logit_spread(LOGITS)
+    assert (scale - abs(shift) - plain).abs().max() < 0.3
+    assert (logit_scale(-LOGITS - shift) - scale).abs().max() < 0.1
+    assert logit_spread(LOGITS + shift) == pytest.approx(plain, rel=1e-3)
 
 
 @pytest.mark.parametrize("entry", [-1e4, 1e4, -math.inf, math.nan])

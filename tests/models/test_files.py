@@ -13,9 +13,12 @@ from typing import Any
 import huggingface_hub.constants
 import pytest
 
-from analysis import demo_model, models
+from analysis import answers, demo_model, models
 from analysis.errors import ModelError
 from analysis.models import files as model_files
+from analysis.requests import Experiment
+from analysis.results import OverviewRequest
+from analysis.store import open_store
 
 # The fingerprint
 
@@ -139,6 +142,18 @@ def hub(folder: Path, hub_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     yield handler
     server.shutdown()
     server.server_close()
+
+
+def test_a_look_up_fetches_no_model_and_a_computation_does(hub: type[Hub], own_store: None):
+    """Whoever turns to a page downloads nothing until they ask for numbers."""
+    request = OverviewRequest(Experiment("pathscope/tiny", "a b c", "a d c", " e", " f"))
+    assert answers.stored(request) is None
+    assert not hub.downloads
+    with pytest.raises(ModelError):
+        answers.result_key(request, open_store(), download=False)
+    assert not hub.downloads
+    answers.result_key(request, open_store())
+    assert hub.downloads
 
 
 def test_a_hub_model_is_downloaded_once_and_then_needs_no_network(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,11 +13,22 @@ from streamlit.testing.v1 import AppTest
 
 from tests.charts.drawn import Drawing, drawing_of
 
+ROOT = Path(__file__).resolve().parents[2]
+
 
 class See(Protocol):
     """Opens a page, chooses values in its controls by their keys, and returns what then is shown."""
 
     def __call__(self, page: str, **chosen: object) -> AppTest: ...
+
+
+def visit(page: str, **parameters: str) -> AppTest:
+    """Open a page by its file's name, as a link with the given parameters would."""
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=180)
+    for name, value in parameters.items():
+        app.query_params[name] = value
+    app.switch_page(f"pages/{page}.py")
+    return app.run()
 
 
 def specification(app: AppTest) -> dict[str, Any]:

@@ -46,6 +46,14 @@ def test_those_are_the_kinds_of_the_house():
     assert {kind for kind in kinds() if kind.__module__.startswith("analysis.")} == set(map(type, ASKED))
 
 
+def test_what_is_asked_unless_something_else_is_said():
+    """As the analysis functions have it: the clean run by component, queries under a frozen norm."""
+    assert AttributionRequest(EXPERIMENT) == AttributionRequest(EXPERIMENT, unit="component", run="clean")
+    options = {"component": "q", "layer_norm": "frozen", "metric": "logit_difference"}
+    assert PathRequest(EXPERIMENT, 1, 2) == PathRequest(EXPERIMENT, source_layer=1, source_head=2, **options)
+    assert AllSourcesRequest(EXPERIMENT) == AllSourcesRequest(EXPERIMENT, **options)
+
+
 @pytest.mark.parametrize(
     "fields",
     [

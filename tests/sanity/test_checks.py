@@ -14,7 +14,7 @@ from analysis import models
 from analysis.answers.compute import compute, runs_of
 from analysis.demo_model.examples import EXAMPLES
 from analysis.experiment import Activations, Run, Runs, prompts
-from analysis.requests import Experiment
+from analysis.requests import HEAD_INPUTS, LAYER_NORM_MODES, UNITS, Experiment
 from analysis.results import SanityRequest, SanityResult
 from analysis.sanity import checks as sanity
 from analysis.sanity import known_results
@@ -120,6 +120,38 @@ def test_an_engine_that_is_off_disagrees_with_hooks_and_transformer_lens(monkeyp
     }
 
 
+@pytest.mark.parametrize("mode", LAYER_NORM_MODES)
+@pytest.mark.parametrize("component", HEAD_INPUTS)
+def test_an_engine_that_is_off_for_one_component_in_one_mode_shows(component, mode, monkeypatch, gpt2, store):
+    class Off(Sweep):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            self.off = (
+                0.01 if (options.get("component"), options.get("layer_norm")) == (component, mode) else 0.0
+            )
+
+        def run(self, *arguments: Any, **options: Any):
+            for piece in super().run(*arguments, **options):
+                yield replace(piece, values=piece.values - self.off)
+
+    monkeypatch.setattr(sanity, "Sweep", Off)
+    # TransformerLens's own direct paths are of an exact norm.
+    others = {f"Engine against TransformerLens, {component}"} if mode == "exact" else set()
+    assert failing(gpt2, runs_of(gpt2, store)) == {f"Engine against hooks, {component}"} | others
+
+
+def test_a_limit_is_a_hundred_thousandth_of_the_largest_logit_of_either_run(gpt2, store):
+    runs = runs_of(gpt2, store)
+    found = by_name(sanity.checked(gpt2, runs))
+    largest = max(float(run.logits.abs().max()) for run in (runs.clean, runs.corrupted))
+    exact = {"Clean equal to corrupted", "Nothing after the last layer"}
+    for name in EVERYWHERE | BY_TRANSFORMER_LENS:
+        if name in exact:
+            assert found[name].limit == 0.0
+        elif name != "Replay of the forward pass":
+            assert found[name].limit == pytest.approx(1e-5 * largest)
+
+
 def test_a_sweep_whose_rows_depend_on_each_other_shows(monkeypatch, gpt2, store):
     run = Sweep.run
 
@@ -191,7 +223,8 @@ def test_other_figures_are_not():
 
 
 def test_a_label_that_the_model_does_not_have_is_no_match():
-    figures = replace(published(), attributions={"head": {"L9H9": 2.985}})
+    known = published().attributions["head"]
+    figures = replace(published(), attributions={"head": {**known, "L9H9": 2.985}})
     *_, (_, _, gap, _) = compared(models.load("demo"), figures)
     assert gap == float("inf")
 
@@ -205,6 +238,12 @@ def test_published_figures_are_compared_for_their_own_model_only(monkeypatch, gp
         "IOI, eight prompts",
         "IOI, one prompt",
     ]
+
+
+def test_figures_are_published_by_units_that_there_are():
+    for known in (known_results.INDIRECT_OBJECTS, known_results.ONE_PROMPT):
+        assert set(known.attributions) <= set(UNITS)
+        assert len(known.logit_differences) in (0, len(known.prompts))
 
 
 def test_the_published_mean_and_its_parts_are_consistent():

@@ -7,12 +7,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.nn.modules.module import (
+    register_module_forward_hook,
+    register_module_forward_pre_hook,
+    register_module_full_backward_hook,
+)
 
 from analysis import get_act_patch_direct_path_all_sources
 from analysis.errors import MetricError
 from analysis.metrics import AnswerProbability, KLFromClean, LogitDifference
 from analysis.requests import HEAD_INPUTS, LAYER_NORM_MODES
-from analysis.sweep import Sweep, open_gate
+from analysis.sweep import Sweep, foreign_hooks, open_gate
 from tests.reference import FLOAT32_INSIDE_TOLERANCE, FLOAT64_TOLERANCE, patched_logits
 from tests.runs import (
     Edge,
@@ -66,6 +71,24 @@ def test_the_gate_sees_a_change_inside_attention(place):
     model.add_hook(f"blocks.2.attn.{place}", lambda value, hook: 1.01 * value, is_permanent=True)
     runs = run_pair(model, runs.clean_tokens, runs.corrupted_tokens)
     assert Sweep(*runs.arguments, last_logit_difference).engine == "hooks"
+
+
+@pytest.mark.filterwarnings("ignore:For backward hooks to be called")
+@pytest.mark.parametrize(
+    "register",
+    [register_module_forward_hook, register_module_forward_pre_hook, register_module_full_backward_hook],
+)
+def test_hooks_on_every_module_there_is_are_somebodys_too(register):
+    """They may be made for these prompts, and leave the corrupted run as it is."""
+    runs = family_runs("gpt2")
+    assert foreign_hooks(runs.model) == ()
+    handle = register(lambda *arguments: None)
+    try:
+        assert len(foreign_hooks(runs.model)) == 1
+        assert Sweep(*runs.arguments, last_logit_difference).engine == "hooks"
+    finally:
+        handle.remove()
+    assert Sweep(*runs.arguments, last_logit_difference).engine == "replay"
 
 
 @pytest.mark.parametrize("factor", [1.0, 1.001])

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 import torch
@@ -28,10 +26,7 @@ def z_of_a_run(dtype: torch.dtype = torch.float64) -> Tensor:
 
 def writes_of(clean: Tensor, corrupted: Tensor, positions: Sequence[int] | None = None) -> SourceWrites:
     name = "blocks.0.attn.hook_z"
-    patch: Any = SimpleNamespace(
-        clean_cache={name: clean}, corrupted_cache={name: corrupted}, positions=positions
-    )
-    return source_writes(patch, (W_O.to(clean),), (None,))
+    return source_writes({name: clean}, {name: corrupted}, (W_O.to(clean),), (None,), positions)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
@@ -81,11 +76,10 @@ def test_the_writes_of_all_heads_together_are_what_the_post_norm_gives_out(weigh
     norm = Norm(centred=False, eps=1e-5, weight=gain if weight else None)
     clean, corrupted = (z.flatten(2) @ W_O.flatten(0, 1) for z in runs)
     z, scale = "blocks.0.attn.hook_z", "blocks.0.ln1_post.hook_scale"
-    patch: Any = SimpleNamespace(
-        clean_cache={z: runs[0], scale: norm.scale(clean)},
-        corrupted_cache={z: runs[1], scale: norm.scale(corrupted)},
-        positions=None,
-    )
     every_head = torch.tensor([[0, head] for head in range(HEADS)])
-    found = source_writes(patch, (W_O,), (norm,)).delta(every_head, Suffix(0, POSITIONS, None))
+    of_clean, of_corrupted = (
+        {z: own_z, scale: norm.scale(output)} for own_z, output in zip(runs, (clean, corrupted), strict=True)
+    )
+    writes = source_writes(of_clean, of_corrupted, (W_O,), (norm,))
+    found = writes.delta(every_head, Suffix(0, POSITIONS, None))
     assert torch.allclose(found.sum(dim=1), norm(clean) - norm(corrupted), rtol=0, atol=1e-12)
