@@ -20,8 +20,6 @@ from analysis.charts.themes import Palette
 MOST_HEADS_NAMED = 40
 #: Heads whose names fit side by side where a longer axis is zoomed in.
 MOST_HEADS_NAMED_ACROSS = 10
-#: Columns that leave room for a number in each cell.
-MOST_COLUMNS_NUMBERED = 8
 #: Pixels that one character of a cell's number takes; a cell that is too narrow has none.
 DIGIT_WIDTH = 7
 #: Share of the scale below which a cell's number is left to its tooltip.
@@ -41,7 +39,7 @@ def layer_by_head(
     """A cell for each row, at its layer (down) and head (across), coloured by its value up to `end`.
 
     `fields` names the columns of layer, head and value, `titles` says what they are. The cells come
-    first; where there is room, the numbers of the strong ones follow.
+    first; the numbers of the strong ones follow, drawn where there is room.
     """
     layer, head, value = fields
     n_layers, n_heads = shape
@@ -57,8 +55,6 @@ def layer_by_head(
             color=diverging(value, titles[2], end, palette),
         )
     )
-    if n_heads > MOST_COLUMNS_NUMBERED:
-        return [cells]
     size = f"abs(datum.{value}) / {end!r}"
     written = two_digits(end)
     narrowest = DIGIT_WIDTH * len(format(end, written))

@@ -104,9 +104,10 @@ class Drawing:
         return found
 
 
-def drawing(chart: Chart, theme: Theme = "light") -> Drawing:
-    """`chart` as Vega draws it."""
-    return drawing_of(picture(chart, theme))
+def drawing(chart: Chart, theme: Theme = "light", width: int | None = None) -> Drawing:
+    """`chart` as Vega draws it, its plot `width` pixels wide or as wide as in a picture."""
+    spec = picture(chart, theme)
+    return drawing_of(spec if width is None else spec | {"width": width})
 
 
 def drawing_of(spec: dict[str, Any]) -> Drawing:

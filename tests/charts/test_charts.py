@@ -99,7 +99,7 @@ def test_the_heads_remainder_is_a_number_under_the_map_and_no_cell():
     result = attribution("head")
     view = cells(attribution_chart(result, 2))
     assert len(view["rows"]) == 12
-    assert f"{result.attribution[-1, 2]:+.3f}" in view["encoding"]["x"]["title"][1]
+    assert f"{result.attribution[-1, 2]:+.3f}" in view["encoding"]["x"]["title"][-1]
 
 
 def test_negative_positions_count_from_the_end():

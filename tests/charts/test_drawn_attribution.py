@@ -79,6 +79,13 @@ def test_the_number_of_a_bar_stands_beside_it_and_is_its_value():
         assert picture.bottom.read(number.x) == pytest.approx(expected[component], abs=1e-3)
 
 
+@pytest.mark.parametrize("width", [160, 720])
+def test_the_number_of_a_bar_stays_within_the_plot(width):
+    numbers = drawing(attribution_chart(attribution("component"), POSITION), width=width).of("text")
+    assert {as_number(number.text) < 0 for number in numbers} == {True, False}
+    assert all(35 <= number.x <= width - 35 for number in numbers)
+
+
 def test_zero_is_a_line_across_the_bars():
     picture = draw("component")
     (zero,) = picture.of("rule")
@@ -118,6 +125,13 @@ def test_every_head_stands_in_its_layer_with_its_own_value(theme):
     )
     assert (picture.left.title, picture.bottom.title.split()[0]) == ("layer", "head")
     assert picture.bottom.title.endswith(f"{remainder:+.3f} logits")
+
+
+def test_the_numbers_of_the_heads_are_left_out_where_they_would_touch():
+    chart = attribution_chart(attribution("head"), POSITION)
+    length = 7 * max(len(number.text) for number in drawing(chart).of("text"))
+    assert drawing(chart, width=N_HEADS * length).of("text")
+    assert not drawing(chart, width=N_HEADS * (length - 1)).of("text")
 
 
 @pytest.mark.parametrize("theme", THEMES)
