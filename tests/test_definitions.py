@@ -88,21 +88,12 @@ def test_comments_docstrings_and_rooms_that_define_nothing_may_change(house, mod
 
 
 def test_a_module_that_comes_in_later_belongs_to_the_definition(house):
-<<<<<<< HEAD
     (house / "analysis" / "newroom").mkdir()
     (house / "analysis" / "newroom" / "__init__.py").write_text("from analysis.newroom.score import share\n")
     (house / "analysis" / "newroom" / "score.py").write_text("share = 0.5\n")
     changed(house, "sweep/readout", "\nimport", "\nfrom analysis.newroom import share\nimport")
     (sweep,) = (found for found in definitions.definitions() if found.name == "AllSourcesRequest")
     assert "analysis.newroom.score" in parts(sweep, house)
-=======
-    (house / "analysis" / "newcomer").mkdir()
-    (house / "analysis" / "newcomer" / "__init__.py").write_text("from analysis.newcomer.score import share\n")
-    (house / "analysis" / "newcomer" / "score.py").write_text("share = 0.5\n")
-    changed(house, "sweep/readout", "\nimport", "\nfrom analysis.newcomer import share\nimport")
-    (sweep,) = (found for found in definitions.definitions() if found.name == "AllSourcesRequest")
-    assert "analysis.newcomer.score" in parts(sweep, house)
->>>>>>> order
 
 
 def test_other_fields_of_request_or_result_are_another_definition(monkeypatch):
