@@ -1,8 +1,8 @@
 """Patching metrics: callables from logits to one number, each declaring what it reads.
 
 Any callable ``logits [batch pos d_vocab] -> scalar`` is a metric for the engine. The classes here
-say in addition which position and which tokens they look at, so that only those are computed,
-and give one value per prompt. Each reduces to its mean over the batch when called.
+say in addition which position and which tokens they look at, so that nothing else is computed from
+the last block on, and give one value per prompt. Each reduces to its mean over the batch when called.
 """
 
 from analysis.metrics.metric import Metric, PatchingMetric

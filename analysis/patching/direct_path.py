@@ -48,6 +48,10 @@ def get_act_patch_direct_path(
     of the corrupted run with that one path patched, in the metric's unit and the model's dtype;
     0.0 where ``dl <= src_layer``, which is no measurement. `verbose` shows a progress bar.
 
+    A callable costs the logits that it reads: one that selects first, ``logits[:, -1, token]``, is quick,
+    one that reads all positions, writes into the logits or takes them as NumPy is not. The quickest is an
+    `analysis.metrics.Metric`, which declares its `position` and `tokens` and computes `per_prompt`.
+
     Raises `PathscopeError` for an unknown component, mode or source head, for caches that do not fit
     the tokens, and for half-precision weights or a model in training mode; `PromptError` for tokens
     that the model cannot read; `MetricError` for a metric that is not one finite number;

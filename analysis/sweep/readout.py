@@ -1,4 +1,8 @@
-"""From the final residual stream to the metric: reads only what the metric declares."""
+"""From the final residual stream to the metric: computes only the logits that the metric reads.
+
+A `Metric` declares them. Any other callable gets logits that are computed when it reads them, if it takes
+them so (`analysis.sweep.on_demand`), and whole logits otherwise.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +13,13 @@ from torch import Tensor
 
 from analysis.decoder import Decoder, softcapped
 from analysis.errors import MetricError
-from analysis.metrics import Metric, PatchingMetric, checked_scalar, differentiable
+from analysis.metrics import Metric, PatchingMetric, checked_scalar, differentiable, metric_resolution
+from analysis.sweep.on_demand import value_on_demand
+from analysis.sweep.patched import PatchedLogits
 from analysis.sweep.replay import CorruptedRun, StopCheck, Suffix
+
+#: Where the whole logits of a row take fewer operations than this, they come sooner than they are asked for.
+OPERATIONS_WORTH_ASKING = 2e7
 
 Values = tuple[Float[np.ndarray, " edge"], Float[np.ndarray, "edge batch"] | None]
 
@@ -21,6 +30,7 @@ class Readout:
     def __init__(self, decoder: Decoder, run: CorruptedRun, metric: PatchingMetric) -> None:
         self._decoder, self._run, self._metric = decoder, run, metric
         self._declared = metric if isinstance(metric, Metric) else None
+        self._on_demand = False
         if self._declared is not None:
             self._declared.check_position(run.resid_final.shape[1])
             self._declared.check(len(run.resid_final), decoder.W_U.shape[1])
@@ -42,7 +52,7 @@ class Readout:
     def baseline(self) -> tuple[float, Float[np.ndarray, " batch"] | None]:
         """The metric of the corrupted run, mean and per prompt."""
         if self._declared is None:
-            return checked_scalar(self._metric, self._decoder.logits(self._run.resid_final)), None
+            return self._baseline_of_callable(), None
         values = self._per_prompt(self._decoder.normed(self._run.resid_final[:, None, self.position, :]))
         return float(values.mean()), values[:, 0].cpu().double().numpy()
 
@@ -56,12 +66,11 @@ class Readout:
         if self._declared is not None:
             values = self._per_prompt(normed[:, :, 0]).T.cpu().double().numpy()
             return values.mean(axis=1), values
-        prefix = self._decoder.logits(self._run.resid_final[:, : suffix.start])
+        rows = PatchedLogits(self._decoder, self._run.resid_final, normed, suffix.start)
         found = np.empty(normed.shape[1])
         for edge in range(normed.shape[1]):
             check_stop()
-            logits = torch.cat([prefix, self._decoder.unembed(normed[:, edge])], dim=1)
-            found[edge] = checked_scalar(self._metric, logits)
+            found[edge] = self._of_edge(rows, edge)
         return found, None
 
     def differentiable(
@@ -74,6 +83,36 @@ class Readout:
         of_edges = (self._decoder.unembed(normed[:, edge]) for edge in range(normed.shape[1]))
         values = [differentiable(self._metric(torch.cat([prefix, row], dim=1))) for row in of_edges]
         return torch.stack(values).sum()
+
+    def _baseline_of_callable(self) -> float:
+        """The callable's value of the run itself, asked in both ways.
+
+        Where they differ by more than rounding, or the first is refused, patched rows give it whole logits.
+        """
+        logits = self._decoder.logits(self._run.resid_final)
+
+        def read(positions: tuple[int, ...], tokens: tuple[int, ...] | None) -> Tensor:
+            rows = logits[:, list(positions)]
+            return rows if tokens is None else rows[..., list(tokens)]
+
+        on_demand = None
+        if 2.0 * logits.numel() * len(self._decoder.W_U) >= OPERATIONS_WORTH_ASKING:
+            batch, n_positions, d_vocab = logits.shape
+            on_demand = value_on_demand(self._metric, read, logits, (batch, n_positions, d_vocab))
+        # It may write into what it is given.
+        value = checked_scalar(self._metric, logits.clone())
+        if on_demand is not None:
+            off = abs(on_demand - value)
+            self._on_demand = off == 0 or off <= metric_resolution(self._metric, logits)
+        return value
+
+    def _of_edge(self, rows: PatchedLogits, edge: int) -> float:
+        if self._on_demand:
+            value = value_on_demand(self._metric, rows.reader(edge), self._run.resid_final, rows.shape)
+            if value is not None:
+                return value
+            self._on_demand = False
+        return checked_scalar(self._metric, rows.whole(edge))
 
     def _per_prompt(self, normed: Float[Tensor, "batch edge d_model"]) -> Float[Tensor, "batch edge"]:
         assert self._declared is not None
