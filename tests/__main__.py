@@ -61,6 +61,9 @@ def environment(name: str, requirements: Path) -> Path:
     stamp = directory / "requirements.sha256"
     wanted = digest(requirements)
     if not stamp.exists() or stamp.read_text() != wanted:
+        if directory.is_symlink():  # making it anew would empty what somebody else works with
+            say(f"{name} is a link to an environment made from other requirements; remove the link first")
+            raise subprocess.CalledProcessError(1, name)
         say(f"installing {requirements.relative_to(ROOT)} into {name}")
         venv.create(directory, clear=True, with_pip=True)
         run(python, "pip", "install", "--quiet", "--disable-pip-version-check", "-r", str(requirements))
