@@ -88,12 +88,12 @@ def test_comments_docstrings_and_rooms_that_define_nothing_may_change(house, mod
 
 
 def test_a_module_that_comes_in_later_belongs_to_the_definition(house):
-    (house / "analysis" / "circuit").mkdir()
-    (house / "analysis" / "circuit" / "__init__.py").write_text("from analysis.circuit.score import share\n")
-    (house / "analysis" / "circuit" / "score.py").write_text("share = 0.5\n")
-    changed(house, "sweep/readout", "\nimport", "\nfrom analysis.circuit import share\nimport")
+    (house / "analysis" / "later").mkdir()
+    (house / "analysis" / "later" / "__init__.py").write_text("from analysis.later.score import share\n")
+    (house / "analysis" / "later" / "score.py").write_text("share = 0.5\n")
+    changed(house, "sweep/readout", "\nimport", "\nfrom analysis.later import share\nimport")
     (sweep,) = (found for found in definitions.definitions() if found.name == "AllSourcesRequest")
-    assert "analysis.circuit.score" in parts(sweep, house)
+    assert "analysis.later.score" in parts(sweep, house)
 
 
 def test_other_fields_of_request_or_result_are_another_definition(monkeypatch):
