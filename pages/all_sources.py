@@ -13,7 +13,7 @@ from pages.shared.experiment import experiment_sidebar
 from pages.shared.keys import Key
 from pages.shared.notes import note
 from pages.shared.patching import baselines, patching_controls
-from pages.shared.sweeps import is_small, job_panel, seconds_between_drawings, sweep_view
+from pages.shared.sweeps import is_small, job_panel, seconds_between_drawings, strongest_paths, sweep_view
 
 
 def show(result: AllSourcesResult, from_store: bool) -> None:
@@ -43,12 +43,20 @@ def follow_progress(job: jobs.Job[AllSourcesResult], drawn: bool) -> None:
     job_panel(job, snapshot)
 
 
+@st.fragment(run_every=1)
+def follow_strongest(job: jobs.Job[AllSourcesResult]) -> None:
+    """The strongest paths, by what is measured so far."""
+    result = job.snapshot().result
+    if result is not None:
+        strongest_paths(result)
+
+
 def follow_cells(job: jobs.Job[AllSourcesResult]) -> None:
     """The estimate, and measured cells as they arrive."""
     result = job.snapshot().result
     if result is not None:
         baselines(result)
-        sweep_view(result, st.session_state[Key.SCALE])
+        sweep_view(result, st.session_state[Key.SCALE], lambda _: follow_strongest(job))
 
 
 def follow(job: jobs.Job[AllSourcesResult], result: AllSourcesResult | None) -> None:
@@ -57,7 +65,7 @@ def follow(job: jobs.Job[AllSourcesResult], result: AllSourcesResult | None) -> 
     follow_progress(job, drawn=result is not None)
     if result is not None:
         note(*result.provenance.notes)
-        # Apart from the bar: to draw a large sweep twice a second would take the cores from measuring it.
+        # Apart from bar and table: to draw a large map twice a second would take the cores from measuring.
         st.fragment(follow_cells, run_every=seconds_between_drawings(result))(job)
 
 

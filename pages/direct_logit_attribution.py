@@ -101,6 +101,6 @@ with right:
         width="stretch",
         column_config={"attribution": st.column_config.NumberColumn("logits")},
     )
-    resolution_caption(result, table, "parts")
+    resolution_caption(result, table["below_resolution"], "parts")
 downloads(f"attribution_{unit}", result, table, chart)
 provenance_panel(result, found.from_store)

@@ -96,6 +96,6 @@ with right:
         width="stretch",
         column_config=edge_formats(choices["metric"]),
     )
-resolution_caption(result, table, "paths")
+resolution_caption(result, table["below_resolution"], "paths")
 downloads(f"paths_from_{head_label(layer, head)}_{choices['component']}", result, table, chart)
 provenance_panel(result, found.from_store)

@@ -11,6 +11,7 @@ from pkgutil import resolve_name
 from typing import Any, TypeVar
 
 from analysis.experiment import Origin, Runs, run_experiment
+from analysis.memory import give_back
 from analysis.requests import Experiment, kinds
 from analysis.results import GrowingResult, LongRequest, LongWork, Request, Result
 from analysis.store import Store
@@ -25,11 +26,14 @@ def compute(request: Request[R], store: Store) -> R:
     Raises `PathscopeError` with a sentence for whatever is wrong with the request.
     """
     started = time.perf_counter()
-    origin = Origin(runs_of(request.experiment, store), started)
-    if isinstance(request, LongRequest):
-        return _in_one_go(work_of(request, origin), origin)
-    result: R = resolve_name(request.computed_by)(request, origin)
-    return result
+    try:
+        origin = Origin(runs_of(request.experiment, store), started)
+        if isinstance(request, LongRequest):
+            return _in_one_go(work_of(request, origin), origin)
+        result: R = resolve_name(request.computed_by)(request, origin)
+        return result
+    finally:
+        give_back()
 
 
 def work_of(request: LongRequest[G], origin: Origin) -> LongWork[G]:

@@ -21,6 +21,8 @@ from analysis.store import Memo, Store, computed_once, open_store, recall
 # Read when torch is loaded. Sessions and sweeps share the cores; a thread that spins while it waits
 # for its siblings takes the core that they need, and small models then run ten times slower.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# MKL otherwise keeps the buffers of every thread that ever multiplied, some twenty megabytes.
+os.environ.setdefault("MKL_DISABLE_FAST_MM", "1")
 
 R = TypeVar("R", bound=Result)
 R_co = TypeVar("R_co", bound=Result, covariant=True)

@@ -8,7 +8,7 @@ import lazy_loader
 
 if TYPE_CHECKING:
     from analysis.edges.effects import edge_effects, measured_effects
-    from analysis.edges.estimates import edge_estimates, estimated_effects
+    from analysis.edges.estimates import edge_estimates, estimated_effects, path_estimates
     from analysis.edges.exchange import Exchange, residual_graph
     from analysis.edges.joint import EdgeSet, JointReplay, Sets
     from analysis.edges.strongest import StrongestEdges, strongest_edges, strongest_in_steps
@@ -17,7 +17,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "effects": ["edge_effects", "measured_effects"],
-        "estimates": ["edge_estimates", "estimated_effects"],
+        "estimates": ["edge_estimates", "estimated_effects", "path_estimates"],
         "exchange": ["Exchange", "residual_graph"],
         "joint": ["EdgeSet", "JointReplay", "Sets"],
         "strongest": ["StrongestEdges", "strongest_edges", "strongest_in_steps"],
@@ -34,6 +34,7 @@ __all__ = [
     "edge_estimates",
     "estimated_effects",
     "measured_effects",
+    "path_estimates",
     "residual_graph",
     "strongest_edges",
     "strongest_in_steps",

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from analysis.edges.destination import Reader, into_heads, into_mlp
@@ -19,8 +19,8 @@ from analysis.edges.exchange import Exchange
 from analysis.edges.gradients import Gradients, metric_gradients
 from analysis.errors import PathscopeError
 from analysis.metrics import PatchingMetric, require_slope
-from analysis.nodes import INPUTS, Graph
-from analysis.requests import LayerNormMode
+from analysis.nodes import INPUTS, Graph, causal_edges
+from analysis.requests import HeadInput, LayerNormMode
 from analysis.sweep import StopCheck
 
 
@@ -53,22 +53,56 @@ def edge_estimates(
         return torch.from_numpy(estimated_effects(exchange, points=points))
 
 
+def path_estimates(
+    model: Any,
+    tokens: Int[Tensor, "batch pos"],
+    other_tokens: Int[Tensor, "batch pos"],
+    metric: PatchingMetric,
+    component: HeadInput,
+    *,
+    layer_norm: LayerNormMode,
+) -> Float[np.ndarray, "layer head layer head"]:
+    """`edge_estimates` of every path between two heads into `component`, NaN where there is no path.
+
+    Indexed by layer and head of the source, then of the destination. Raises what `edge_estimates` raises.
+    """
+    # Tensors made in inference mode have no gradient, now or later.
+    with torch.inference_mode(False), torch.no_grad():
+        exchange = Exchange.of(model, tokens, other_tokens, metric, layer_norm=layer_norm)
+        graph = exchange.graph
+        effects = estimated_effects(exchange, wanted=graph.heads_into(component))
+    shape = (graph.n_layers, graph.n_heads)
+    paths, found = np.argwhere(causal_edges(*shape)), np.full((*shape, *shape), np.nan)
+    found[tuple(paths.T)] = effects[tuple(graph.between_heads(paths, component).T)]
+    return found
+
+
 def estimated_effects(
-    exchange: Exchange, *, points: int = 1, check_stop: StopCheck = lambda: None
+    exchange: Exchange,
+    *,
+    points: int = 1,
+    wanted: Bool[np.ndarray, "writer reader"] | None = None,
+    check_stop: StopCheck = lambda: None,
 ) -> Float[np.ndarray, "writer reader"]:
-    """`edge_estimates` of an exchange. `check_stop` is called between layers and may raise to stop."""
+    """`edge_estimates` of an exchange, NaN but for the `wanted` edges (all if None).
+
+    `check_stop` is called between layers and may raise to stop.
+    """
     if isinstance(points, bool) or not isinstance(points, int) or points < 1:
         raise PathscopeError(f"points is {points!r}, and must be a whole number from 1: 1 or 5, say.")
     replay = exchange.required_replay("estimate")
     require_slope(exchange.metric, exchange.gate.logits)
     graph, other = exchange.graph, exchange.other.run
     assert other is not None
-    found = np.full(graph.exists.shape, np.nan)
-    found[graph.exists] = 0.0
+    wanted = graph.exists if wanted is None else wanted & graph.exists
+    found = np.where(wanted, 0.0, np.nan)
     if not _heard(exchange):
         return found
     gradients = metric_gradients(replay, other, points)
-    writers = np.array([writer for writer in range(len(graph.writers)) if not replay.writes.silent(writer)])
+    (writers,) = np.nonzero(wanted.any(axis=1))
+    writers = writers[[not replay.writes.silent(writer) for writer in writers.tolist()]]
+    read = set(graph.reader_places[wanted.any(axis=0), 1].tolist())
+    names = [name for index, name in enumerate(INPUTS[:-1]) if index in read]
     at_once = replay.edges_at_once()[graph.n_layers]
     for first in range(0, len(writers), at_once):
         chosen = writers[first : first + at_once]
@@ -76,25 +110,28 @@ def estimated_effects(
         for layer in range(graph.n_layers):
             check_stop()
             reader = Reader.of(replay, layer, frozen=exchange.layer_norm == "frozen")
-            _into_layer(found, graph, reader, layer, chosen, delta, gradients)
-    into_logits = np.column_stack([writers, np.full(len(writers), len(graph.readers) - 1)])
-    values, _ = replay.measure(into_logits, check_stop)
-    found[writers, -1] = values - replay.baseline
+            _into_layer(found, graph, names, reader, layer, chosen, delta, gradients)
+    if wanted[:, -1].any():
+        into_logits = np.column_stack([writers, np.full(len(writers), len(graph.readers) - 1)])
+        values, _ = replay.measure(into_logits, check_stop)
+        found[writers, -1] = values - replay.baseline
+    found[~wanted] = np.nan
     return found
 
 
 def _into_layer(
     found: Float[np.ndarray, "writer reader"],
     graph: Graph,
+    names: list[str],
     reader: Reader,
     layer: int,
     writers: Int[np.ndarray, " writer"],
     delta: Float[Tensor, "batch writer pos d_model"],
     gradients: Gradients,
 ) -> None:
-    """Fill in the edges from `writers` into every input of one layer."""
+    """Fill in the edges from `writers` into those inputs of one layer that `names` names."""
     layer_of, reads, _ = graph.reader_places.T
-    for name in INPUTS[:-1]:
+    for name in names:
         (columns,) = np.nonzero((layer_of == layer) & (reads == INPUTS.index(name)))
         rows = graph.exists[writers, columns[0]] if len(columns) else np.zeros(len(writers), dtype=bool)
         if not rows.any():

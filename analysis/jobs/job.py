@@ -10,6 +10,7 @@ from typing import Any, Generic, Literal, Self, TypeVar
 
 from analysis.answers import Answer
 from analysis.errors import Cancelled, PathscopeError, Remedy
+from analysis.memory import give_back
 from analysis.results import GrowingResult, LongRequest
 from analysis.settings import settings
 
@@ -151,6 +152,7 @@ class Job(Generic[G]):
         except Cancelled:
             self.cancel()
         finally:
+            give_back()
             self.idle.set()
             self._pace = None
 

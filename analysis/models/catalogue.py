@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from analysis.errors import ModelError
+from analysis.memory import give_back
 from analysis.models import files as model_files
 from analysis.models.files import DEMO, ModelFiles
 from analysis.settings import settings
@@ -88,7 +89,10 @@ def load(name: str) -> LoadedModel:
             if model is None:
                 _import_libraries()
                 _make_room(settings().models_loaded - 1)
-                model = _load(name, files, key)
+                try:
+                    model = _load(name, files, key)
+                finally:
+                    give_back()
                 with _registry:
                     _loaded[key] = model
     return replace(model, name=name)

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 
+from analysis.edges import path_estimates
 from analysis.errors import UnsupportedModelError
 from analysis.experiment import Origin, Runs, alone_with
 from analysis.metrics import Metric, metric_resolution, named_metric
-from analysis.nodes import causal_edges
 from analysis.results import AllSourcesRequest, PathRequest, PathResult, Provenance
-from analysis.sweep import Piece, Sweep, edge_attributions
+from analysis.sweep import Piece, Sweep
 
 
 class Patching:
@@ -76,18 +76,23 @@ class Patching:
             yield piece
 
     def estimate(self) -> Float[np.ndarray, "layer head layer head"]:
-        """First-order estimate of every effect, NaN where there is no path or no estimate at all."""
-        found, component = np.full(self.shape, np.nan), self._request.component
+        """Every effect, exact at the destination and to first order after it.
+
+        NaN where there is no path or no estimate at all.
+        """
+        runs, request = self._runs, self._request
         try:
-            with alone_with(self._runs.model):
-                estimate = edge_attributions(
-                    *self._arguments, components=(component,), layer_norm=self._request.layer_norm
-                )[component]
+            with alone_with(runs.model):
+                return path_estimates(
+                    runs.model.bridge,
+                    runs.pair.corrupted,
+                    runs.pair.clean,
+                    self.metric,
+                    request.component,
+                    layer_norm=request.layer_norm,
+                )
         except UnsupportedModelError:
-            return found
-        causal = causal_edges(*self.shape[:2])
-        found[causal] = estimate.cpu().double().numpy()[causal]
-        return found
+            return np.full(self.shape, np.nan)
 
     def provenance(self, origin: Origin, sweep: Sweep) -> Provenance:
         """Where the numbers of `sweep` come from, and how small an effect they can tell from rounding."""

@@ -79,8 +79,8 @@ class AllSourcesResult(PatchingResult, GrowingResult):
     """Every source head to every later head; may be partly estimated while a sweep runs.
 
     `values[sl, sh, dl, dh]` is the metric, in its own unit, with that path patched, NaN where it is
-    not (yet) measured. `estimate` is the first-order estimate of the *effect*, NaN where there is
-    none; it fills cells only until they are measured.
+    not (yet) measured. `estimate` is an estimate of the *effect*, exact at the destination and to first
+    order after it, NaN where there is none; it fills cells only until they are measured.
     """
 
     arrays: ClassVar[tuple[str, ...]] = ("values", "estimate")
@@ -144,9 +144,9 @@ class AllSourcesResult(PatchingResult, GrowingResult):
         Columns as of `PathResult.table`, and measured. `most` limits the rows.
         """
         edges = np.argwhere(~np.isnan(self.effect))
-        table = _edge_table(self, edges, self.effect[tuple(edges.T)])
+        table = _edge_table(self, edges, self.effect[tuple(edges.T)], most)
         table["measured"] = self.measured[tuple(table[["sl", "sh", "dl", "dh"]].to_numpy().T)]
-        return table if most is None else table.head(most)
+        return table
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ class AllSourcesRequest(LongRequest[AllSourcesResult]):
     """Direct path patching from every source head to every later head."""
 
     computed_by = "analysis.patching:AllSourcesWork"
-    version = 1
+    version = 2
     reads = ("analysis.sweep:activations_read",)
     called = "sweep"
 
@@ -189,10 +189,12 @@ class AllSourcesRequest(LongRequest[AllSourcesResult]):
     metric: MetricName = "logit_difference"
 
 
-def _edge_table(result: PatchingResult, edges: np.ndarray, effect: np.ndarray) -> pd.DataFrame:
+def _edge_table(
+    result: PatchingResult, edges: np.ndarray, effect: np.ndarray, most: int | None = None
+) -> pd.DataFrame:
     import pandas as pd
 
-    order = np.argsort(-np.abs(effect), kind="stable")
+    order = np.argsort(-np.abs(effect), kind="stable")[:most]
     edges, effect = edges[order], effect[order]
     table = pd.DataFrame(edges, columns=["sl", "sh", "dl", "dh"])
     table.insert(0, "source", [head_label(*edge[:2]) for edge in edges])

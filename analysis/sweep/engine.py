@@ -17,7 +17,7 @@ from analysis.sweep.checks import PRECISIONS, check_choice, checked_order, check
 from analysis.sweep.fast import FastPath
 from analysis.sweep.hooked import HookedPath
 from analysis.sweep.patch import Patch
-from analysis.sweep.pieces import Edges, Piece, cut, edges_of, ordered
+from analysis.sweep.pieces import EDGES_AT_FIRST, Edges, Piece, cut, edges_of, ordered
 from analysis.sweep.readout import measure_logits
 
 
@@ -77,8 +77,11 @@ class Sweep:
         self.notes: tuple[str, ...] = patch.notes
         self.baseline: float = self._path.baseline
         edges = edges_of(model.cfg.n_layers, model.cfg.n_heads, sources)
-        edges = edges if order is None else ordered(edges, checked_order(order))
-        self._pieces: tuple[Edges, ...] = cut(edges, self._path.edges_at_once())
+        n_first = 0
+        if order is not None:
+            edges, n_named = ordered(edges, checked_order(order))
+            n_first = min(EDGES_AT_FIRST, n_named) if self._path.mixes_layers else 0
+        self._pieces: tuple[Edges, ...] = cut(edges, self._path.edges_at_once(), n_first)
 
     @property
     def n_edges(self) -> int:

@@ -15,6 +15,9 @@ from analysis.sweep.writes import Writes
 class FastPath:
     """Measures pieces of a sweep through `EdgeReplay`."""
 
+    #: Whether a piece may hold edges of several destination layers.
+    mixes_layers = True
+
     def __init__(self, patch: Patch) -> None:
         decoder, run = patch.gate.decoder, patch.gate.run
         assert decoder is not None and run is not None
@@ -32,7 +35,7 @@ class FastPath:
         self.baseline = self._replay.baseline
 
     def edges_at_once(self) -> dict[int, int]:
-        """Destination layer -> how many edges fit in a piece."""
+        """Lowest destination layer -> how many edges fit in a piece."""
         at_once = self._replay.edges_at_once()
         return {layer: at_once[layer] for layer in range(1, self._graph.n_layers)}
 

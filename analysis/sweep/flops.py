@@ -6,6 +6,8 @@ elementwise work, the patches themselves and the readout of a few logits are lef
 
 from __future__ import annotations
 
+import numpy as np
+
 from analysis.decoder import Block, Decoder
 from analysis.sweep.destination import can_fold
 from analysis.sweep.pieces import Edges
@@ -13,17 +15,21 @@ from analysis.sweep.replay import Suffix
 
 
 def piece_flops(decoder: Decoder, suffix: Suffix, batch: int, edges: Edges) -> float:
-    """Operations of one piece: the destination's own block, then every block above it."""
-    layer, last = int(edges[0, 2]), len(decoder.blocks) - 1
+    """Operations of one piece: each edge's destination block, then every block above it."""
+    last = len(decoder.blocks) - 1
 
     def queries(index: int) -> int:
         kept = suffix.queries(index == last)
         return kept.stop - kept.start
 
-    total = _destination(decoder.blocks[layer], queries(layer), suffix, batch, len(edges))
-    for index in range(layer + 1, last + 1):
-        total += _block(decoder.blocks[index], queries(index), suffix)
-    return 2.0 * batch * len(edges) * total
+    total = 0.0
+    layers, counts = np.unique(edges[:, 2], return_counts=True)
+    for layer, n_edges in zip(layers.tolist(), counts.tolist(), strict=True):
+        of_row = _destination(decoder.blocks[layer], queries(layer), suffix, batch, n_edges)
+        for index in range(layer + 1, last + 1):
+            of_row += _block(decoder.blocks[index], queries(index), suffix)
+        total += n_edges * of_row
+    return 2.0 * batch * total
 
 
 def _destination(block: Block, queries: int, suffix: Suffix, batch: int, n_edges: int) -> float:

@@ -40,6 +40,9 @@ Hooks = list[tuple[str, Callable[..., Any]]]
 class HookedPath:
     """Measures pieces of a sweep with the model's own forward."""
 
+    #: Whether a piece may hold edges of several destination layers.
+    mixes_layers = False
+
     def __init__(self, patch: Patch) -> None:
         _require_one_input(patch.model)
         self._patch, self._model, self._tokens = patch, patch.model, patch.tokens

@@ -1,4 +1,8 @@
-"""Cutting a sweep into pieces: batches of edges of one destination layer that fit in memory.
+"""Cutting a sweep into pieces: batches of edges that fit in memory.
+
+Edges of one destination layer make the largest matrix products, so most pieces hold one layer. The
+first pieces of a sweep in order hold what comes first in it, from whatever layers: whoever watches
+wants the strongest paths measured before the rest.
 
 The composition of the pieces depends on the arguments alone, so that a stored piece can be
 recognised by its index when a sweep is resumed, and recomputing it would give the same bits.
@@ -33,6 +37,10 @@ OPERATIONS_AT_ONCE = 4e10
 #: whoever watches sees a piece only when it is finished.
 OPERATIONS_OF_A_PIECE = 8e10
 
+#: Edges that a sweep in order measures before all others, whatever their layers: more than a table of
+#: the strongest shows, and few, because products of a few rows of each layer run slower.
+EDGES_AT_FIRST = 256
+
 Edges = Int[np.ndarray, "edge 4"]
 
 
@@ -63,29 +71,36 @@ def edges_of(n_layers: int, n_heads: int, sources: Sequence[tuple[int, int]] | N
     return edges[np.lexsort((edges[:, 1], edges[:, 0], edges[:, 3], edges[:, 2]))]
 
 
-def ordered(edges: Edges, order: Edges) -> Edges:
-    """`edges` in the sequence of `order`; those that it does not name follow as they stood."""
+def ordered(edges: Edges, order: Edges) -> tuple[Edges, int]:
+    """`edges` in the sequence of `order`, and how many of them it names; the others follow as they stood."""
     rank = {tuple(edge): i for i, edge in enumerate(np.asarray(order).tolist())}
-    keys = [rank.get(tuple(edge), len(rank)) for edge in edges.tolist()]
-    return edges[np.argsort(keys, kind="stable")]
+    keys = np.array([rank.get(tuple(edge), len(rank)) for edge in edges.tolist()], dtype=np.int64)
+    return edges[np.argsort(keys, kind="stable")], int((keys < len(rank)).sum())
 
 
-def cut(edges: Edges, edges_at_once: dict[int, int]) -> tuple[Edges, ...]:
-    """Pieces of one destination layer each, in the sequence of their first edge in `edges`.
+def cut(edges: Edges, edges_at_once: dict[int, int], n_first: int = 0) -> tuple[Edges, ...]:
+    """Pieces of the first `n_first` edges, whatever their layers, then of one destination layer each.
 
-    `edges_at_once[dl]` limits a piece; within a layer the pieces are as even as possible. Inside
-    a piece edges are sorted by destination head, then source, which groups the products.
+    `edges_at_once[dl]` limits a piece whose lowest destination layer is dl; pieces are as even as
+    possible. Those of one layer come in the sequence of their first edge in `edges`. Inside a piece edges
+    are sorted by destination head, then source, which groups the products.
     """
+    first, rest = edges[:n_first], edges[n_first:]
+    lowest = min((edges_at_once[layer] for layer in set(first[:, 2].tolist())), default=1)
     pieces = []
     for layer, limit in edges_at_once.items():
-        (where,) = np.nonzero(edges[:, 2] == layer)
-        if not len(where):
-            continue
-        for part in np.array_split(where, -(-len(where) // limit)):
-            chosen = edges[part]
-            sequence = np.lexsort((chosen[:, 1], chosen[:, 0], chosen[:, 3]))
-            pieces.append((part[0], chosen[sequence]))
-    return tuple(chosen for _, chosen in sorted(pieces, key=lambda piece: piece[0]))
+        (where,) = np.nonzero(rest[:, 2] == layer)
+        pieces += [(part[0], rest[part]) for part in _evenly(where, limit)]
+    by_layer = [chosen for _, chosen in sorted(pieces, key=lambda piece: piece[0])]
+    return tuple(
+        chosen[np.lexsort((chosen[:, 1], chosen[:, 0], chosen[:, 3], chosen[:, 2]))]
+        for chosen in [*_evenly(first, lowest), *by_layer]
+    )
+
+
+def _evenly(rows: np.ndarray, limit: int) -> list[np.ndarray]:
+    """`rows` in the fewest parts of at most `limit`; none of no rows."""
+    return np.array_split(rows, -(-len(rows) // limit)) if len(rows) else []
 
 
 def bytes_per_edge(decoder: Decoder, suffix: Suffix, batch: int, itemsize: int, logits_width: int) -> int:
@@ -111,7 +126,8 @@ def edges_at_once(
     if per_edge > memory_bytes:
         raise PathscopeError(
             f"One patched row needs {per_edge / 2**20:.3g} MiB, more than the sweep's memory budget of "
-            f"{memory_bytes / 2**20:.3g} MiB. Raise PATHSCOPE_SWEEP_BYTES, or use shorter prompts."
+            f"{memory_bytes / 2**20:.3g} MiB. Raise PATHSCOPE_SWEEP_BYTES or memory_bytes, or use shorter "
+            "prompts."
         )
     return max(1, min(memory_bytes // per_edge, ceil(positions / max(1, positions_per_edge))))
 

@@ -29,6 +29,7 @@ class Key(StrEnum):
     CANCEL_SWEEP = "cancel_sweep"
     EDGE_CHART = "edge_chart"
     EDGE_TABLE = "edge_table"
+    EDGE_ROWS = "edge_rows"
     PATH_CHART = "path_chart"
     PROVENANCE = "provenance"
     PAGE = "page"

@@ -10,6 +10,7 @@ import streamlit as st
 from analysis.results import Result
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
     from pandas.io.formats.style import Styler
 
@@ -25,13 +26,13 @@ def written(table: pd.DataFrame, formats: Mapping[str, Callable[[float], str]], 
     return table.style.format(dict(formats)).format(lambda _: BELOW, subset=(below.index[below], columns))
 
 
-def resolution_caption(result: Result, table: pd.DataFrame, what: str) -> None:
-    """How many rows of `table` are below the result's resolution, and the way out."""
-    few, provenance = int(table["below_resolution"].sum()), result.provenance
+def resolution_caption(result: Result, below: pd.Series | np.ndarray, what: str) -> None:
+    """How many numbers are `below` the result's resolution, and the way out."""
+    few, provenance = int(below.sum()), result.provenance
     if not few or provenance.resolution is None:
         return
     sentence = (
-        f"{few:,} of {len(table):,} {what} are below the resolution of {provenance.dtype} on this "
+        f"{few:,} of {len(below):,} {what} are below the resolution of {provenance.dtype} on this "
         f"experiment, {provenance.resolution:.0e}: rounding alone can explain what is measured there."
     )
     if provenance.dtype != "float64":

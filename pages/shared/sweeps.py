@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import numpy as np
 import streamlit as st
 
 from analysis.jobs import Job, JobSnapshot
@@ -47,13 +49,23 @@ def _rough(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
-def sweep_view(result: AllSourcesResult, scale: EffectScale) -> None:
-    """Heat map and strongest edges; a click on either opens the source of the edge."""
+def sweep_view(
+    result: AllSourcesResult,
+    scale: EffectScale,
+    strongest: Callable[[AllSourcesResult], None] | None = None,
+) -> None:
+    """Heat map and strongest edges; a click on either opens the source of the edge.
+
+    `strongest` draws the latter, `strongest_paths` if None.
+    """
     from analysis.charts import all_sources_chart
 
-    chart = all_sources_chart(result, scale, current_theme())
     left, right = st.columns([6, 5], gap="medium")
+    # First the table: server and browser are busy with a large map for seconds.
+    with right:
+        (strongest or strongest_paths)(result)
     with left:
+        chart = all_sources_chart(result, scale, current_theme())
         # Streamlit 1.67 forgets a zoom that it does not watch whenever new data come.
         event = st.altair_chart(
             chart, width="stretch", key=Key.EDGE_CHART, on_select="rerun", selection_mode=("edge", "zoom")
@@ -63,23 +75,30 @@ def sweep_view(result: AllSourcesResult, scale: EffectScale) -> None:
             "Click a cell to open its source. Zoom with Ctrl and the wheel or a pinch, move with Shift and "
             "the pointer; a double click shows all again."
         )
-    with right:
-        st.subheader("Strongest paths")
-        table = result.table()
-        chosen = _edge_table(table, result.request.metric)
-        resolution_caption(result, table, "paths")
-    downloads(f"all_sources_{result.request.component}", result, table, chart)
+    downloads(f"all_sources_{result.request.component}", result, result.table(), chart)
     picked = event.selection.get("edge") or []
     if picked:
         open_source(int(picked[0]["sl"]), int(picked[0]["sh"]))
-    elif chosen is not None:
-        open_source(int(table["sl"].iloc[chosen]), int(table["sh"].iloc[chosen]))
+
+
+def strongest_paths(result: AllSourcesResult) -> None:
+    """The strongest edges as a table; a click on a row opens the source of the edge."""
+    st.subheader("Strongest paths")
+    table = result.table(MOST_EDGES)
+    chosen = _edge_table(table, result.request.metric)
+    effect = result.effect[~np.isnan(result.effect)]
+    resolution_caption(result, result.below_resolution(effect), "paths")
+    sources = table[["sl", "sh"]].to_numpy().tolist()
+    # Of a running sweep the rows may have changed places since the table in which one was clicked.
+    clicked = st.session_state.get(Key.EDGE_ROWS, sources)
+    st.session_state[Key.EDGE_ROWS] = sources
+    if chosen is not None:
+        open_source(*clicked[chosen])
 
 
 def _edge_table(table: pd.DataFrame, metric: MetricName) -> int | None:
     """Draw the strongest edges; the number of the row that was picked."""
-    shown = table.head(MOST_EDGES)
-    shown = shown.assign(how=shown["measured"].map({True: "measured", False: "estimate"}))
+    shown = table.assign(how=table["measured"].map({True: "measured", False: "estimate"}))
     event = st.dataframe(
         edge_columns(shown, "source", "destination", "how"),
         hide_index=True,
@@ -94,7 +113,7 @@ def _edge_table(table: pd.DataFrame, metric: MetricName) -> int | None:
 
 
 def seconds_between_drawings(result: AllSourcesResult) -> float:
-    """How often to draw a running sweep anew: half a second for the bundled model, longer for more paths."""
+    """How often to draw a running sweep's map: half a second for the bundled model, longer for more paths."""
     return max(0.5, int(result.causal.sum()) / PATHS_DRAWN_PER_SECOND)
 
 

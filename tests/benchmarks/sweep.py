@@ -26,7 +26,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from analysis.metrics import LogitDifference
 from analysis.models.catalogue import load
 from analysis.sweep import Sweep
-from tests.benchmarks.memory import peak_above_start
+from tests.benchmarks.peak import peak_above_start
 from tests.families import byte_tokenizer
 
 SIZES = {

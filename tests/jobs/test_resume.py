@@ -85,6 +85,28 @@ def test_the_most_promising_pieces_come_first(request_):
     assert len(order) == 48 and (np.diff(sizes) <= 0).all()
 
 
+def test_after_the_first_piece_the_strongest_paths_are_measured_ones(monkeypatch, request_):
+    reached, release = threading.Event(), threading.Event()
+
+    def hold(number: int) -> None:
+        if number == 2:
+            reached.set()
+            assert release.wait(timeout=60)
+
+    slowly(monkeypatch, hold)
+    job = jobs.submit(request_)
+    assert reached.wait(timeout=60)
+    now = job.snapshot().result
+    release.set()
+    assert now is not None and 0 < now.n_done < 48 / 8
+    assert now.table(now.n_done)["measured"].all()
+    strongest = most_promising_first(now.estimate)[: now.n_done]
+    assert now.measured[tuple(strongest.T)].all()
+    # Whatever their layers: that is what a table of the strongest asks for.
+    assert len(np.unique(strongest[:, 2])) > 1
+    ended(job)
+
+
 def test_a_result_that_cannot_be_stored_is_shown_with_the_reason(monkeypatch, request_):
     monkeypatch.setattr(
         "analysis.store.store.Store.put", lambda *_: "Shown but not stored: the disk is full."

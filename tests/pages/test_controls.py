@@ -141,6 +141,22 @@ def test_a_click_on_a_row_opens_its_source(see: See, visit: Visit, monkeypatch: 
     assert opened(visit("all_sources")) == ("Path patching", 0, 2)
 
 
+def test_a_click_on_a_row_that_has_moved_since_opens_the_source_that_stood_there(
+    see: See, visit: Visit, monkeypatch: pytest.MonkeyPatch
+):
+    drawn = a_sweep()
+    edges = drawn.table()[["sl", "sh"]].to_numpy().tolist()
+    app = visit("all_sources")
+    moved = replace(drawn, values=drawn.values[:, ::-1].copy())
+    keep(moved)
+    later = moved.table()[["sl", "sh"]].to_numpy().tolist()
+    row = next(i for i, (then, now) in enumerate(zip(edges, later, strict=True)) if then != now)
+    layer, head = edges[row]
+    keep(a_path(layer, head))
+    clicked(monkeypatch, None, row)
+    assert opened(app.run()) == ("Path patching", layer, head)
+
+
 def test_without_a_choice_the_source_is_that_of_the_strongest_path(see: See, visit: Visit):
     edges = [edge for edge in np.ndindex(3, 4, 3, 4) if edge[0] < edge[2]]
     result = a_sweep()

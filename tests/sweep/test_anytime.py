@@ -70,11 +70,14 @@ def test_a_source_in_the_last_layer_leaves_nothing_to_do():
     assert (sweep.n_edges, sweep.n_pieces, list(sweep.run())) == (0, 0, [])
 
 
+@pytest.mark.parametrize("in_order", [False, True], ids=["by layer", "in order"])
 @pytest.mark.parametrize("metric", [METRIC, last_logit_difference], ids=["named", "plain"])
 @pytest.mark.parametrize("family", ["gpt2", "llama-grouped", "gemma2"])
-def test_a_resumed_sweep_equals_an_uninterrupted_one_bit_for_bit(family, metric):
+def test_a_resumed_sweep_equals_an_uninterrupted_one_bit_for_bit(monkeypatch, family, metric, in_order):
+    monkeypatch.setattr("analysis.sweep.engine.EDGES_AT_FIRST", 20)
     runs = family_runs(family, torch.float32)
-    options: dict[str, Any] = {"component": "k", "memory_bytes": TIGHT}
+    order = shuffled_edges(runs) if in_order else None
+    options: dict[str, Any] = {"component": "k", "memory_bytes": TIGHT, "order": order}
     whole = {piece.index: piece for piece in Sweep(*runs.arguments, metric, **options).run()}
     assert len(whole) >= 4
     first = Sweep(*runs.arguments, metric, **options).run()
@@ -130,14 +133,65 @@ def test_an_order_puts_its_edges_first_and_changes_no_number():
     assert np.mean(ranks[:half]) < np.mean(ranks[half:])
 
 
+def test_the_first_pieces_hold_what_comes_first_in_the_order_whatever_its_layers(monkeypatch):
+    monkeypatch.setattr("analysis.sweep.engine.EDGES_AT_FIRST", 20)
+    runs = family_runs("gpt2")
+    order = shuffled_edges(runs)
+    pieces = list(Sweep(*runs.arguments, METRIC, order=order, memory_bytes=TIGHT).run())
+    first = [tuple(edge) for edge in order.tolist()[:20]]
+    n_done = 0
+    while n_done < 20:
+        piece = pieces.pop(0)
+        assert set(edges_of([piece])) == set(first[n_done : n_done + len(piece.edges)])
+        n_done += len(piece.edges)
+    assert n_done == 20 and len({edge[2] for edge in first}) == 2
+    assert pieces and all(len(np.unique(piece.edges[:, 2])) == 1 for piece in pieces)
+
+
+def test_pieces_that_the_model_itself_measures_hold_one_layer_each(monkeypatch):
+    monkeypatch.setattr("analysis.sweep.gate.foreign_hooks", lambda model: ("somebody's",))
+    runs = family_runs("gpt2")
+    order = shuffled_edges(runs)
+    sweep = Sweep(*runs.arguments, METRIC, order=order)
+    pieces = list(sweep.run(skip=range(2, sweep.n_pieces)))
+    assert sweep.engine == "hooks"
+    assert tuple(order[0]) in edges_of(pieces[:1])
+    assert [len(np.unique(piece.edges[:, 2])) for piece in pieces] == [1, 1]
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama-grouped"])
+def test_the_operations_of_a_piece_of_several_layers_are_those_of_its_edges(family):
+    runs = family_runs(family)
+    # So few rows that none enters an MLP from its head's change, which would cost each of them less.
+    sweep = Sweep(*runs.arguments, METRIC, order=shuffled_edges(runs), memory_bytes=TIGHT)
+    alone = {layer: flops_of_an_edge_into(runs, layer) for layer in (1, 2)}
+    assert alone[1] > alone[2] > 0
+    for piece in sweep.run():
+        expected = sum(alone[layer] for layer in piece.edges[:, 2].tolist())
+        assert sweep.flops(piece.index) == pytest.approx(expected)
+
+
+def flops_of_an_edge_into(runs: Runs, layer: int) -> float:
+    """Of a piece that holds one edge, into `layer`."""
+    sweep = Sweep(*runs.arguments, METRIC, sources=[(0, 0)], memory_bytes=2**16)
+    return next(
+        sweep.flops(piece.index) / len(piece.edges) for piece in sweep.run() if piece.edges[0, 2] == layer
+    )
+
+
+def shuffled_edges(runs: Runs) -> np.ndarray:
+    """Every edge, in an order that knows no layers."""
+    edges = np.array(sorted(all_edges(runs)))
+    return edges[np.random.default_rng(0).permutation(len(edges))]
+
+
 def test_an_order_of_a_few_edges_leaves_the_rest_for_later():
     runs = family_runs("gpt2")
     first = [(1, 3, 2, 1), (0, 2, 1, 0)]
     pieces = list(Sweep(*runs.arguments, METRIC, order=np.array(first), memory_bytes=TIGHT).run())
     edges = edges_of(pieces)
     assert len(edges) == len(set(edges)) and set(edges) == all_edges(runs)
-    assert first[0] in edges_of(pieces[:1])
-    assert first[1] in edges_of(pieces[:2])
+    assert set(first) == set(edges_of(pieces[:1]))
 
 
 def test_an_order_of_every_edge_serves_a_sweep_of_some_sources_too():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -19,10 +20,11 @@ from analysis.sweep.pieces import (
     OPERATIONS_OF_A_PIECE,
     POSITIONS_AT_LEAST,
     POSITIONS_AT_ONCE,
+    cut,
     edges_at_once,
     weights_per_block,
 )
-from tests.runs import family_runs, last_logit_difference
+from tests.runs import causal, family_runs, last_logit_difference
 
 NAMED = LogitDifference(answer=7, foil=11)
 
@@ -76,6 +78,23 @@ def test_the_rows_of_a_piece_stay_within_the_budget_and_use_more_than_a_sixth_of
     sweep = Sweep(*runs.arguments, metric, component="k", layer_norm="exact", memory_bytes=memory_bytes)
     assert sweep.n_pieces > 2
     assert memory_bytes / 6 < peak_of(sweep) <= memory_bytes
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama-grouped"])
+def test_the_rows_of_pieces_of_several_layers_stay_within_the_budget(family):
+    runs = family_runs(family, torch.float32, n_tokens=32, differences=(1,))
+    edges = causal(runs).nonzero().numpy()
+    order = edges[np.random.default_rng(0).permutation(len(edges))]
+    sweep = Sweep(*runs.arguments, NAMED, component="k", layer_norm="exact", order=order, memory_bytes=2**19)
+    assert sweep.n_pieces > 2
+    assert any(len(np.unique(piece.edges[:, 2])) > 1 for piece in sweep.run())
+    assert 2**19 / 6 < peak_of(sweep) <= 2**19
+
+
+def test_a_piece_of_several_layers_is_no_larger_than_its_lowest_layer_allows():
+    edges = np.array([(0, 0, layer, head) for head in range(6) for layer in (3, 2)])
+    assert [len(piece) for piece in cut(edges, {1: 2, 2: 5, 3: 9}, n_first=12)] == [4, 4, 4]
+    assert [len(piece) for piece in cut(edges, {1: 2, 2: 5, 3: 9}, n_first=5)] == [5, 4, 3]
 
 
 #: d_model, width of all heads, d_mlp, blocks: a toy, GPT-2 small, Qwen2.5-0.5B, GPT-2 XL, Llama 3 8B, of
