@@ -28,8 +28,8 @@ class Graph:
     each layer its heads ``L3H7`` and its MLP ``MLP3``. Readers: of each layer q of all heads
     (``L3H7.q``), then k, then v, then the MLP's input ``MLP3``; last the ``logits``. With grouped keys
     the reader is a query head with its own copy of the shared key or value. In a `parallel` block the
-    MLP reads what attention reads, otherwise also what its own block's heads write. Left out: biases,
-    which write the same in every run.
+    MLP reads what attention reads, otherwise also what its own block's heads write. Left out: biases;
+    they write the same in every run, but for one that a norm of the attention output scales (GLM 4).
 
     >>> len(Graph(12, 12)), len(Graph(30, 9))
     (32491, 123211)

@@ -40,6 +40,7 @@ DEFINES_NOTHING = (
         "errors",
         "jobs",
         "labels",
+        "memory",
         "release",
         "requests",
         "results",

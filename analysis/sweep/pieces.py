@@ -126,7 +126,8 @@ def edges_at_once(
     if per_edge > memory_bytes:
         raise PathscopeError(
             f"One patched row needs {per_edge / 2**20:.3g} MiB, more than the sweep's memory budget of "
-            f"{memory_bytes / 2**20:.3g} MiB. Raise PATHSCOPE_SWEEP_BYTES, or use shorter prompts."
+            f"{memory_bytes / 2**20:.3g} MiB. Raise PATHSCOPE_SWEEP_BYTES or memory_bytes, or use shorter "
+            "prompts."
         )
     return max(1, min(memory_bytes // per_edge, ceil(positions / max(1, positions_per_edge))))
 
