@@ -42,7 +42,7 @@ def all_sources_chart(
     paths, note = len(rows), note_of(result, scale)
     if paths > most:
         rows = rows.iloc[np.argsort(-rows["value"].abs().to_numpy(), kind="stable")[:most]]
-        note = [f"the {most:,} strongest of {paths:,} paths; weaker ones are left blank"]
+        note = [f"the {most:,} strongest of {paths:,} paths;", "weaker ones are left blank"]
     cells = _edge_cells(_with_kind(rows, result), (n_layers, n_heads), ["destination head", *note])
     cells = with_tooltip(cells, result, scale, "'L' + datum.sl + 'H' + datum.sh")
     end = end_of(result, rows, scale)
@@ -124,8 +124,9 @@ def _kind_opacity(palette: Palette) -> alt.Opacity:
         legend=alt.Legend(
             title=None,
             orient="bottom",
+            columns=1,
             symbolFillColor=palette.positive,
             symbolStrokeWidth=0,
-            labelExpr="datum.label == 'estimated' ? 'estimated (smaller squares)' : datum.label",
+            labelExpr="datum.label == 'estimated' ? 'estimated (smaller)' : datum.label",
         ),
     )

@@ -20,6 +20,8 @@ from analysis.charts.themes import Palette
 MOST_HEADS_NAMED = 40
 #: Heads whose names fit side by side where a longer axis is zoomed in.
 MOST_HEADS_NAMED_ACROSS = 10
+#: Pixels that the name of a layer takes beside its neighbours.
+LAYER_NAME_WIDTH = 26
 #: Pixels that one character of a cell's number takes; a cell that is too narrow has none.
 DIGIT_WIDTH = 7
 #: Share of the scale below which a cell's number is left to its tooltip.
@@ -112,6 +114,11 @@ def _place(first: int, stop: int, n_heads: int | None = None, reverse: bool = Fa
             if not reverse:
                 near = f"span(domain('x')) <= {MOST_HEADS_NAMED_ACROSS}"
             head, of_layer = "datum.value % 1 == 0.5", f"datum.value % {n_heads} == {n_heads / 2}"
+            if not reverse:
+                # Every layer if there is room for its name, or else every second, third and so on.
+                layers_shown = f"span(domain('x')) / {n_heads}"
+                every = f"ceil({LAYER_NAME_WIDTH} * {layers_shown} / width)"
+                of_layer += f" && floor(datum.value / {n_heads}) % {every} == 0"
             cell = f"{near} ? ({head} ? {cell} : '') : ({of_layer} ? {layer} : '')"
     vertical_names = n_heads is not None and not by_layer and not reverse
     scale = alt.Scale(domain=[first, stop], nice=False, zero=False, round=True)

@@ -220,3 +220,10 @@ def test_an_effect_is_given_in_the_unit_of_its_metric(sample, metric):
     picture = draw(sample(metric=metric), "effect")
     picture.legend(title)
     assert all(title in mark.told for mark in cells(picture).values())
+
+
+@pytest.mark.parametrize(("width", "named"), [(720, 13), (300, 6), (150, 4)])
+def test_the_layers_of_a_long_axis_are_thinned_until_their_names_stand_apart(width, named):
+    places = [at for _, at in drawing(all_sources_chart(all_sources(14, 4)), width=width).bottom.labels]
+    assert len(places) == named
+    assert min(np.diff(places)) >= 25
