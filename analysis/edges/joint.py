@@ -176,12 +176,14 @@ class _Rows:
         W_O, norm, first = block.attention.W_O, block.attention_post_norm, self._graph.first_writer(layer)
         other_z = other.z[:, None, queries].transpose(2, 3)
         if norm is None:
-            behind = (other_z - z) @ W_O
+            behind = _per_head(other_z - z, W_O)
             self._write(first, behind)
             return other.attention_output[:, None, queries] - behind.sum(2)
         output = block.attention.output(z.transpose(2, 3))
-        there = norm.share(other_z @ W_O, norm.scale(other.attention_output[:, None, None, queries]))
-        self._write(first, there - norm.share(z @ W_O, norm.scale(output)[:, :, None]))
+        there = norm.share(
+            _per_head(other_z, W_O), norm.scale(other.attention_output[:, None, None, queries])
+        )
+        self._write(first, there - norm.share(_per_head(z, W_O), norm.scale(output)[:, :, None]))
         return norm(output)
 
     def normed(self) -> Float[Tensor, "batch set read d_model"]:
@@ -191,6 +193,15 @@ class _Rows:
 
 def _mlp_write(block: Block, seen: Tensor) -> Tensor:
     return block.mlp_output((block.mlp_norm or block.attention_norm)(seen))
+
+
+def _per_head(
+    x: Float[Tensor, "batch set head pos d_in"], weight: Float[Tensor, "head d_in d_out"]
+) -> Float[Tensor, "batch set head pos d_out"]:
+    """One product a head; a broadcast one would copy the weights for every set."""
+    by_head = x.permute(2, 0, 1, 3, 4)
+    product = by_head.flatten(1, 3) @ weight
+    return product.unflatten(1, by_head.shape[1:4]).permute(1, 2, 0, 3, 4)
 
 
 def _projected(attention: Attention, component: str, normed: Tensor, positions: slice) -> Tensor:
