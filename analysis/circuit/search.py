@@ -105,21 +105,28 @@ class _Search:
     def _faithfulness(self, sets: np.ndarray) -> Float[np.ndarray, " set"]:
         return self._pair.faithfulness(sets, self._check_stop)
 
-    def _first_that_holds(self, ranking: GraphEdges, start: EdgeSet, sizes: list[int]) -> tuple[int, EdgeSet]:
-        """The smallest of `sizes` of edges added to `start` that is faithful enough, or the most faithful."""
+    def _first_that_holds(
+        self, ranking: GraphEdges, start: EdgeSet, sizes: list[int]
+    ) -> tuple[int, EdgeSet, bool]:
+        """The smallest of `sizes` of edges added to `start` that is faithful enough, or the most faithful.
+
+        As its row among `sizes`, the set, and whether it is faithful enough.
+        """
         sets = top_sets(self._pair.graph, ranking, sizes) | start
         found = self._faithfulness(sets)
         holds = np.nonzero(found >= self._asked)[0]
         row = int(holds[0]) if len(holds) else int(found.argmax())
-        return row, sets[row]
+        return row, sets[row], bool(len(holds))
 
     def from_ranking(self) -> EdgeSet:
         """The first edges of the ranking, as many as it takes."""
         nothing, total = np.zeros_like(self._pair.graph.exists), len(self._ranking)
         sizes = sorted({*np.geomspace(1, total, 16).astype(int).tolist(), total})
-        row, found = self._first_that_holds(self._ranking, nothing, sizes)
-        between = np.linspace(sizes[max(0, row - 1)], sizes[row], 9)[1:].astype(int).tolist()
-        return found if row == 0 else self._first_that_holds(self._ranking, nothing, sorted(set(between)))[1]
+        row, found, _ = self._first_that_holds(self._ranking, nothing, sizes)
+        if row == 0:
+            return found
+        between = sorted({*np.linspace(sizes[row - 1], sizes[row], 9)[1:].astype(int).tolist()})
+        return self._first_that_holds(self._ranking, nothing, between)[1]
 
     def _gains(self, chosen: EdgeSet) -> Float[np.ndarray, "writer reader"]:
         """What each edge's clean write adds to the faithfulness of `chosen`, to first order."""
@@ -138,14 +145,10 @@ class _Search:
         most = int(limit.sum())
         chosen = top_sets(self._pair.graph, self._ranking, [max(1, most // 16)])[0]
         while (size := int(chosen.sum())) < most:
-            step = max(1, size // 2)
-            sizes = sorted({*np.geomspace(1, min(step, most - size), 6).astype(int).tolist()})
-            chosen = (
-                self._pair.set_of(self._most_wanted(chosen)[: sizes[-1]]) | chosen
-                if len(sizes) == 1
-                else (self._first_that_holds(self._most_wanted(chosen), chosen, sizes)[1])
-            )
-            if self._faithfulness(chosen[None])[0] >= self._asked:
+            step = min(max(1, size // 2), most - size)
+            sizes = sorted({*np.geomspace(1, step, 6).astype(int).tolist()})
+            _, chosen, holds = self._first_that_holds(self._most_wanted(chosen), chosen, sizes)
+            if holds:
                 return chosen
         return limit
 

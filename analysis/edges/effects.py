@@ -12,8 +12,8 @@ from torch import Tensor
 
 from analysis.edges.exchange import Exchange
 from analysis.metrics import PatchingMetric
-from analysis.nodes import INPUTS, GraphEdges
-from analysis.requests import HEAD_INPUTS, LayerNormMode
+from analysis.nodes import GraphEdges
+from analysis.requests import HEAD_INPUTS, HeadInput, LayerNormMode
 from analysis.sweep import EdgeReplay, HookedPath, Patch, StopCheck
 
 
@@ -90,7 +90,7 @@ def _through_the_model(
     if not heads.all():
         exchange.required_replay("measurement of " + " -> ".join(graph.labels(edges[~heads])[0]))
     for reads in np.unique(reader[:, 1]).tolist():
-        path = HookedPath(_patch(exchange, INPUTS[reads]))
+        path = HookedPath(_patch(exchange, HEAD_INPUTS[reads]))
         limit = path.edges_at_once()
         for layer in np.unique(reader[reader[:, 1] == reads, 0]).tolist():
             (rows,) = np.nonzero((reader[:, 1] == reads) & (reader[:, 0] == layer))
@@ -99,11 +99,12 @@ def _through_the_model(
                 yield part, values - path.baseline
 
 
-def _patch(exchange: Exchange, component: Any) -> Patch:
+def _patch(exchange: Exchange, component: HeadInput) -> Patch:
+    clean_cache, corrupted_cache = exchange.own_caches
     return Patch(
         gate=exchange.gate,
-        clean_cache=exchange.own_cache(exchange.other),  # type: ignore[arg-type]
-        corrupted_cache=exchange.own_cache(exchange.gate),  # type: ignore[arg-type]
+        clean_cache=clean_cache,
+        corrupted_cache=corrupted_cache,
         metric=exchange.metric,
         component=component,
         layer_norm=exchange.layer_norm,

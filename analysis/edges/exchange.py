@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -15,17 +16,19 @@ from analysis.decoder import Decoder, check_kind, check_model
 from analysis.errors import PromptError, UnsupportedModelError
 from analysis.metrics import PatchingMetric
 from analysis.nodes import Graph
-from analysis.requests import LAYER_NORM_MODES, LayerNormMode
+from analysis.requests import LAYER_NORM_MODES, LayerNormMode, RunName
 from analysis.sweep import (
     CorruptedRun,
     EdgeReplay,
     Gate,
+    RunCache,
     Writes,
     activations_read,
     as_tokens,
     check_choice,
     check_metric,
     checked_bytes,
+    layer_norm_notes,
     measure_logits,
     open_gate,
 )
@@ -67,9 +70,10 @@ class Exchange:
         layer_norm: LayerNormMode = "exact",
         memory_bytes: int | None = None,
     ) -> Exchange:
-        """StopCheck every argument, and run and replay the model on both batches of prompts.
+        """Check every argument, and run and replay the model on both batches of prompts.
 
-        Raises `PathscopeError` or one of its kinds. `memory_bytes` is the setting if None.
+        Raises `PathscopeError` or one of its kinds; warns where the frozen norm leaves a weight out.
+        `memory_bytes` is the setting if None.
         """
         check_model(model)
         check_choice("layer_norm", layer_norm, LAYER_NORM_MODES)
@@ -80,6 +84,8 @@ class Exchange:
                 "carry writes from token to token: use as many prompts, of equal length."
             )
         check_metric(metric, here, model.cfg.d_vocab)
+        for sentence in layer_norm_notes(model, layer_norm):
+            warnings.warn(sentence, UserWarning, stacklevel=3)
         with torch.no_grad():
             return cls(
                 open_gate(model, here),
@@ -143,12 +149,16 @@ class Exchange:
             "between heads can be measured all the same, each by forward passes of its own."
         )
 
-    def own_cache(self, gate: Gate) -> Mapping[str, Tensor]:
-        """What the general path reads of the model's own run."""
+    @cached_property
+    def own_caches(self) -> tuple[RunCache, RunCache]:
+        """What the general path reads of the model's own runs: the other one's, then this one's."""
         names = activations_read(self.model)
-        return dict(
-            self.model.run_with_cache(gate.tokens, names_filter=lambda name: name in names)[1].items()
-        )
+
+        def cache(run: RunName, gate: Gate) -> RunCache:
+            _, found = self.model.run_with_cache(gate.tokens, names_filter=lambda name: name in names)
+            return RunCache(run, found, gate.tokens, self.model)
+
+        return cache("clean", self.other), cache("corrupted", self.gate)
 
 
 def _frozen_scales(decoder: Decoder, run: CorruptedRun) -> Callable[[int], Tensor]:

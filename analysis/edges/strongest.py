@@ -14,7 +14,7 @@ from torch import Tensor
 from analysis.edges.effects import measured_effects
 from analysis.edges.estimates import estimated_effects
 from analysis.edges.exchange import Exchange
-from analysis.edges.groups import GroupTest
+from analysis.edges.groups import DIVISIONS, GroupTest, groups_needed
 from analysis.edges.joint import JointReplay
 from analysis.errors import MetricError, PathscopeError
 from analysis.metrics import PatchingMetric
@@ -129,14 +129,13 @@ def strongest_in_steps(
             yield walk.state()
         return
     for depth, share in _ROUNDS:
-        groups = walk.group_test(share, seed)
-        most = walk.n_measured + _EDGES_PER_GROUP * groups.n_sets
+        most = walk.n_measured + walk.worth_a_group_test(share)
         while walk.unmeasured and walk.worth_measuring(depth) and walk.n_measured < most:
             walk.measure()
             yield walk.state()
-        groups = walk.group_test(share, seed)
-        if walk.unmeasured <= _EDGES_PER_GROUP * groups.n_sets:
+        if walk.unmeasured <= walk.worth_a_group_test(share):
             break
+        groups = walk.group_test(share, seed)
         for _ in groups.run(exchange.memory_bytes, check_stop):
             yield walk.state()
         walk.judge_by(groups)
@@ -200,13 +199,17 @@ class _Walk:
         weakest = np.sort(np.abs(self._effects))[-self._k]
         return bool(abs(self._estimates[self.n_measured]) > depth * weakest)
 
+    def worth_a_group_test(self, share: float) -> int:
+        """How many edges can be measured in the time of `group_test`."""
+        return _EDGES_PER_GROUP * DIVISIONS * groups_needed(self.unmeasured, self._confident(share))
+
     def group_test(self, share: float, seed: int) -> GroupTest:
-        """Random groups of the edges that are left, to be wrong with `share` of the probability left."""
-        left = slice(self.n_measured, None)
-        confidence = 1.0 - share * (1.0 - self._confidence)
-        return GroupTest(
-            JointReplay.of(self._exchange), self._edges[left], self._estimates[left], confidence, seed
-        )
+        """Random groups of the edges that are left, which may be wrong with `share` of the doubt."""
+        left, joint = slice(self.n_measured, None), JointReplay.of(self._exchange)
+        return GroupTest(joint, self._edges[left], self._estimates[left], self._confident(share), seed)
+
+    def _confident(self, share: float) -> float:
+        return 1.0 - share * (1.0 - self._confidence)
 
     def judge_by(self, groups: GroupTest) -> None:
         """Take the band from `groups`, which were made of the edges that are unmeasured now."""

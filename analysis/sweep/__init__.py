@@ -1,6 +1,6 @@
 """The engine: direct path patching of many edges, fast where the replay is shown to be the model's own."""
 
-from analysis.sweep.caches import as_tokens
+from analysis.sweep.caches import RunCache, as_tokens
 from analysis.sweep.checks import check_choice, check_metric, checked_bytes
 from analysis.sweep.edges import EdgeReplay, patched_norm
 from analysis.sweep.engine import Sweep
@@ -8,7 +8,7 @@ from analysis.sweep.estimate import edge_attribution, edge_attributions
 from analysis.sweep.foreign import foreign_hooks
 from analysis.sweep.gate import Gate, open_gate
 from analysis.sweep.hooked import HookedPath
-from analysis.sweep.patch import Patch
+from analysis.sweep.patch import Patch, layer_norm_notes
 from analysis.sweep.pieces import Piece
 from analysis.sweep.readout import Values, measure_logits
 from analysis.sweep.replay import CorruptedRun, LayerRun, Replay, StopCheck, Suffix
@@ -24,6 +24,7 @@ __all__ = [
     "Patch",
     "Piece",
     "Replay",
+    "RunCache",
     "StopCheck",
     "Suffix",
     "Sweep",
@@ -37,6 +38,7 @@ __all__ = [
     "edge_attribution",
     "edge_attributions",
     "foreign_hooks",
+    "layer_norm_notes",
     "measure_logits",
     "open_gate",
     "patched_norm",

@@ -91,32 +91,34 @@ class Patch:
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences that belong to every number of this patch."""
-        if self.layer_norm == "exact":
-            return ()
-        unfolded = [
-            layer
-            for layer, block in enumerate(self.model.blocks)
-            if _has_own_weight(block.ln1, self.model.cfg)
-        ]
-        if not unfolded:
-            return ()
-        return (
-            f"Block {unfolded[0]} scales what its norm gives out by weights that are not folded into W_Q, "
-            'W_K and W_V. layer_norm="frozen" leaves them out of the patch, so its numbers may be far off. '
-            'Use layer_norm="exact"' + self._way_to_fold(),
-        )
-
-    def _way_to_fold(self) -> str:
-        """What a person can still do about it, which is nothing where the norms cannot be folded."""
-        if not hasattr(self.model, "enable_compatibility_mode"):
-            return ", or load the model with fold_ln=True."
-        if getattr(self.model, "compatibility_mode", False):
-            return "; TransformerLens cannot fold the norms of this model."
-        return ", or call model.enable_compatibility_mode() first."
+        return layer_norm_notes(self.model, self.layer_norm)
 
     def ln1_scale(self, layer: int) -> Tensor:
         """The divisor of frozen mode: the corrupted run's ``ln1.hook_scale`` [batch pos 1]."""
         return self.corrupted_cache[f"blocks.{layer}.ln1.hook_scale"]
+
+
+def layer_norm_notes(model: Any, layer_norm: LayerNormMode) -> tuple[str, ...]:
+    """What has to be said of every number of `model` that is measured in this mode."""
+    if layer_norm == "exact":
+        return ()
+    unfolded = [i for i, block in enumerate(model.blocks) if _has_own_weight(block.ln1, model.cfg)]
+    if not unfolded:
+        return ()
+    return (
+        f"Block {unfolded[0]} scales what its norm gives out by weights that are not folded into W_Q, "
+        'W_K and W_V. layer_norm="frozen" leaves them out of the patch, so its numbers may be far off. '
+        'Use layer_norm="exact"' + _way_to_fold(model),
+    )
+
+
+def _way_to_fold(model: Any) -> str:
+    """What a person can still do about it, which is nothing where the norms cannot be folded."""
+    if not hasattr(model, "enable_compatibility_mode"):
+        return ", or load the model with fold_ln=True."
+    if getattr(model, "compatibility_mode", False):
+        return "; TransformerLens cannot fold the norms of this model."
+    return ", or call model.enable_compatibility_mode() first."
 
 
 def _has_own_weight(norm: Any, cfg: Any) -> bool:

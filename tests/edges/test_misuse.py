@@ -218,3 +218,17 @@ def test_a_model_in_training_mode_or_half_precision(ask):
     model.eval().to(torch.bfloat16)
     with pytest.raises(PathscopeError, match="bfloat16"):
         ask(runs)
+
+
+def test_frozen_mode_says_what_it_leaves_out_where_norms_are_not_folded():
+    runs = family_runs("gpt2", folded=False)
+    arguments = (
+        runs.model,
+        runs.corrupted_tokens,
+        runs.clean_tokens,
+        [("L0H0", "L1H0.q")],
+        last_logit_difference,
+    )
+    with pytest.warns(UserWarning, match=r'are not folded into W_Q.*Use layer_norm="exact"'):
+        edge_effects(*arguments, layer_norm="frozen")
+    edge_effects(*arguments)
