@@ -2,6 +2,22 @@
 
 from analysis.requests import LongRequest, Request, request_from_json, request_to_json
 from analysis.results.attribution import AttributionRequest, AttributionResult
+from analysis.results.circuit import (
+    CircuitScoresRequest,
+    CircuitScoresResult,
+    EdgeSetsRequest,
+    EdgeSetsResult,
+    FindCircuitRequest,
+    FoundCircuitResult,
+)
+from analysis.results.graph import (
+    DIRECTIONS,
+    CircuitResult,
+    Direction,
+    EdgeLabels,
+    GraphRequest,
+    GraphResult,
+)
 from analysis.results.overview import OverviewRequest, OverviewResult
 from analysis.results.patching import (
     AllSourcesRequest,
@@ -16,12 +32,24 @@ from analysis.results.sanity import SanityRequest, SanityResult
 from analysis.results.work import Arrays, GrowingResult, LongWork, Pieces
 
 __all__ = [
+    "DIRECTIONS",
     "AllSourcesRequest",
     "AllSourcesResult",
     "Arrays",
     "AttributionRequest",
     "AttributionResult",
+    "CircuitResult",
+    "CircuitScoresRequest",
+    "CircuitScoresResult",
+    "Direction",
+    "EdgeLabels",
+    "EdgeSetsRequest",
+    "EdgeSetsResult",
     "EffectScale",
+    "FindCircuitRequest",
+    "FoundCircuitResult",
+    "GraphRequest",
+    "GraphResult",
     "GrowingResult",
     "LongRequest",
     "LongWork",
