@@ -13,13 +13,13 @@ from analysis.circuit.of_runs import ExperimentPair, check_of, cut_by
 from analysis.circuit.search import MOST_ROUNDS, search
 from analysis.experiment import Origin
 from analysis.nodes import GraphEdges
-from analysis.results import Arrays, FindCircuitRequest, FoundCircuitResult
+from analysis.results import Arrays, CircuitRequest, CircuitResult
 
 
 class SearchWork:
     """A search for a circuit, before the edges are ranked."""
 
-    def __init__(self, request: FindCircuitRequest, origin: Origin) -> None:
+    def __init__(self, request: CircuitRequest, origin: Origin) -> None:
         self._request, self._here = request, ExperimentPair(origin, request.metric)
 
     def prepared(self) -> Arrays:
@@ -35,12 +35,12 @@ class SearchPieces:
     """The rounds of a search; each piece is the smallest circuit after one of them."""
 
     def __init__(
-        self, request: FindCircuitRequest, here: ExperimentPair, ranking: Float[np.ndarray, "writer reader"]
+        self, request: CircuitRequest, here: ExperimentPair, ranking: Float[np.ndarray, "writer reader"]
     ) -> None:
         self._request, self._pair, self._ranking = request, here.pair, ranking
         self.content = cut_by(ranking)
         self.shares = np.full(MOST_ROUNDS, 1.0 / MOST_ROUNDS)
-        self.start = FoundCircuitResult(
+        self.start = CircuitResult(
             request=request,
             edges=np.empty((0, 2), dtype=int),
             faithfulness=0.0,
@@ -72,7 +72,7 @@ class SearchPieces:
             yield index, {"edges": circuit.edges, "faithfulness": np.array(circuit.faithfulness)}
             index += 1
 
-    def filled(self, result: FoundCircuitResult, pieces: Iterable[Arrays]) -> FoundCircuitResult:
+    def filled(self, result: CircuitResult, pieces: Iterable[Arrays]) -> CircuitResult:
         """`result` after the rounds of `pieces`."""
         for piece in pieces:
             edges = np.asarray(piece["edges"])

@@ -3,18 +3,18 @@
 from analysis.requests import LongRequest, Request, request_from_json, request_to_json
 from analysis.results.attribution import AttributionRequest, AttributionResult
 from analysis.results.circuit import (
+    CircuitRequest,
+    CircuitResult,
     CircuitScoresRequest,
     CircuitScoresResult,
     EdgeSetsRequest,
     EdgeSetsResult,
-    FindCircuitRequest,
-    FoundCircuitResult,
 )
 from analysis.results.graph import (
     DIRECTIONS,
-    CircuitResult,
     Direction,
     EdgeLabels,
+    EdgesResult,
     GraphRequest,
     GraphResult,
 )
@@ -38,6 +38,7 @@ __all__ = [
     "Arrays",
     "AttributionRequest",
     "AttributionResult",
+    "CircuitRequest",
     "CircuitResult",
     "CircuitScoresRequest",
     "CircuitScoresResult",
@@ -45,9 +46,8 @@ __all__ = [
     "EdgeLabels",
     "EdgeSetsRequest",
     "EdgeSetsResult",
+    "EdgesResult",
     "EffectScale",
-    "FindCircuitRequest",
-    "FoundCircuitResult",
     "GraphRequest",
     "GraphResult",
     "GrowingResult",

@@ -10,12 +10,12 @@ from jaxtyping import Float
 
 from analysis.nodes import GraphEdges
 from analysis.requests import LongRequest, MetricName, Request
-from analysis.results.graph import CircuitResult, EdgeLabels
+from analysis.results.graph import EdgeLabels, EdgesResult
 from analysis.results.work import GrowingResult
 
 
 @dataclass(frozen=True, eq=False)
-class EdgeSetsResult(CircuitResult):
+class EdgeSetsResult(EdgesResult):
     """Sets of edges, each patched as a whole; scores as of `analysis.circuit.SetScores`, one for each set."""
 
     arrays: ClassVar[tuple[str, ...]] = ("brings_back", "breaks", "faithfulness")
@@ -38,7 +38,7 @@ class EdgeSetsRequest(Request[EdgeSetsResult]):
 
 
 @dataclass(frozen=True, eq=False)
-class CircuitScoresResult(CircuitResult):
+class CircuitScoresResult(EdgesResult):
     """How a set of edges does beside random sets of equal size and mix (`analysis.circuit.circuit_scores`).
 
     Scores are shares; the first entry is the set's own, the others those of the random sets.
@@ -72,7 +72,7 @@ class CircuitScoresRequest(Request[CircuitScoresResult]):
 
 
 @dataclass(frozen=True, eq=False)
-class FoundCircuitResult(CircuitResult, GrowingResult):
+class CircuitResult(EdgesResult, GrowingResult):
     """The smallest circuit that a search has found so far.
 
     `edges` are its edges by index, and `faithfulness` is theirs, patched as a whole. `sizes` is how many
@@ -82,7 +82,7 @@ class FoundCircuitResult(CircuitResult, GrowingResult):
     arrays: ClassVar[tuple[str, ...]] = ("edges",)
     counted: ClassVar[str] = "rounds"
 
-    request: FindCircuitRequest
+    request: CircuitRequest
     edges: GraphEdges
     faithfulness: float
     sizes: tuple[int, ...]
@@ -120,7 +120,7 @@ class FoundCircuitResult(CircuitResult, GrowingResult):
 
 
 @dataclass(frozen=True)
-class FindCircuitRequest(LongRequest[FoundCircuitResult]):
+class CircuitRequest(LongRequest[CircuitResult]):
     """A search for the smallest set of edges with at least that `faithfulness`."""
 
     computed_by = "analysis.circuit:SearchWork"

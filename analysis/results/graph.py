@@ -32,7 +32,7 @@ EdgeLabels = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, eq=False)
-class CircuitResult(Result):
+class EdgesResult(Result):
     """What all results about edges of the residual graph share.
 
     `shape` are the arguments of `analysis.nodes.Graph`. `clean_metric` and `corrupted_metric`, in the
@@ -57,7 +57,7 @@ class CircuitResult(Result):
 
 
 @dataclass(frozen=True, eq=False)
-class GraphResult(CircuitResult, GrowingResult):
+class GraphResult(EdgesResult, GrowingResult):
     """Every edge of the residual graph: estimated at once, the strongest measured, the very strongest proved.
 
     `estimated[d, w, r]` and `measured[d, w, r]` are shares of the difference, for each of `DIRECTIONS`, NaN
