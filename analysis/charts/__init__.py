@@ -7,17 +7,29 @@ not measured has no mark of its own: a cell without a causal path is part of a g
 
 from analysis.charts.all_sources import all_sources_chart
 from analysis.charts.attribution import attribution_chart
+from analysis.charts.circuit_curve import circuit_curve_chart
+from analysis.charts.circuit_graph import circuit_graph, graph_height
+from analysis.charts.circuit_layout import Drawing, DrawnEdge, DrawnNode, Line, drawing_of, lines_of
 from analysis.charts.export import chart_png, chart_svg, sentence_picture
 from analysis.charts.path import path_chart
 from analysis.charts.predictions import predictions_chart
 from analysis.charts.themes import Theme
 
 __all__ = [
+    "Drawing",
+    "DrawnEdge",
+    "DrawnNode",
+    "Line",
     "Theme",
     "all_sources_chart",
     "attribution_chart",
     "chart_png",
     "chart_svg",
+    "circuit_curve_chart",
+    "circuit_graph",
+    "drawing_of",
+    "graph_height",
+    "lines_of",
     "path_chart",
     "predictions_chart",
     "sentence_picture",

@@ -18,6 +18,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from analysis.demo_model.examples import EXAMPLES
 from analysis.models import entries
+from pages.shared import circuit_state
 from pages.shared.choices import CHOICES
 from pages.shared.keys import EVERY, LAST, PROMPT_KEYS, SOURCE_KEYS, Key
 
@@ -56,6 +57,11 @@ def _fields() -> tuple[Field, ...]:
         *(Field(choice.key, choice.default, choice.read, choice.options.__getitem__) for choice in CHOICES),
         Field(Key.POSITION, LAST, _position),
         *(Field(key, None, _head_or_layer) for key in SOURCE_KEYS),
+        Field(Key.EDGES, circuit_state.DRAWN_AT_FIRST, circuit_state.read_count),
+        Field(Key.PINS, (), circuit_state.read_edges, circuit_state.write_edges),
+        Field(Key.GROUPS, (), circuit_state.read_groups, circuit_state.write_groups),
+        Field(Key.SELECTED, None),
+        Field(Key.FAITHFULNESS, 0.9, circuit_state.read_faithfulness, lambda share: f"{100 * share:.0f}"),
     )
 
 

@@ -24,8 +24,9 @@ OVERVIEW = Leaf("pages/overview.py", "Overview", ":material/home:")
 ATTRIBUTION = Leaf("pages/direct_logit_attribution.py", "Direct logit attribution", ":material/bar_chart:")
 PATH_PATCHING = Leaf("pages/path_patching.py", "Path patching", ":material/conversion_path:")
 ALL_SOURCES = Leaf("pages/all_sources.py", "All sources", ":material/grid_on:")
+CIRCUIT = Leaf("pages/circuit.py", "Circuit", ":material/account_tree:")
 SANITY_CHECKS = Leaf("pages/sanity_checks.py", "Sanity checks", ":material/verified:")
-LEAVES = (OVERVIEW, ATTRIBUTION, PATH_PATCHING, ALL_SOURCES, SANITY_CHECKS)
+LEAVES = (OVERVIEW, ATTRIBUTION, PATH_PATCHING, ALL_SOURCES, CIRCUIT, SANITY_CHECKS)
 
 
 def enter_through_the_app() -> None:
@@ -50,9 +51,11 @@ def page_links() -> None:
             page_link(leaf, leaf.title)
 
 
-def page_link(leaf: Leaf, label: str) -> None:
-    """A link to `leaf` that takes the view along."""
-    st.page_link(leaf.file, label=label, icon=leaf.icon, query_params=address.query(), width="stretch")
+def page_link(leaf: Leaf, label: str, **changed: str) -> None:
+    """A link to `leaf` that takes the view along, but for the parameters that are `changed`."""
+    st.page_link(
+        leaf.file, label=label, icon=leaf.icon, query_params=address.query() | changed, width="stretch"
+    )
 
 
 def open_source(layer: int, head: int) -> None:

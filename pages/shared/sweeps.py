@@ -1,4 +1,4 @@
-"""The panel of a background sweep, and opening the source of one of its edges on the path-patching page."""
+"""A sweep over all sources as a map and a table, and opening the source of one of its edges."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from analysis.jobs import Job, JobSnapshot
 from analysis.requests import MetricName
 from analysis.results import AllSourcesRequest, AllSourcesResult, EffectScale
 from pages.shared.cards import downloads
@@ -26,27 +25,6 @@ MOST_EDGES = 100
 #: Of a running sweep. Server and browser need about a second for ten thousand paths, and two cores
 #: that draw do not measure.
 PATHS_DRAWN_PER_SECOND = 1_500
-
-
-def job_panel(job: Job[AllSourcesResult], snapshot: JobSnapshot[AllSourcesResult]) -> None:
-    """Bar, paths measured of all, time left, place in the queue, and a button to cancel."""
-    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-        if snapshot.state == "queued":
-            before = snapshot.queue_position
-            waiting = f"Waiting for {before} earlier sweep{'s' * (before > 1)}" if before else "Starting"
-            st.progress(0.0, text=waiting)
-        elif snapshot.state == "starting":
-            st.progress(0.0, text="Estimating every path at once")
-        else:
-            total = max(1, snapshot.n_total)
-            left = "" if snapshot.seconds_left is None else f", about {_rough(snapshot.seconds_left)} left"
-            text = f"{snapshot.n_done:,} of {snapshot.n_total:,} paths measured{left}"
-            st.progress(min(1.0, snapshot.n_done / total), text=text)
-        st.button("Cancel", key=Key.CANCEL_SWEEP, icon=":material/stop_circle:", on_click=job.cancel)
-
-
-def _rough(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
 def sweep_view(

@@ -57,8 +57,8 @@ def told(what: str, bytes_held: float) -> None:
 
 def settle_on_all_sources(page: Page, seconds: float) -> None:
     """Wait for the whole sweep; one that does not start by itself is begun, and stopped after `seconds`."""
-    start = page.locator(f".st-key-{Key.START_SWEEP} button")
-    page.wait_for_selector(f"{CHART}, .st-key-{Key.START_SWEEP} button", timeout=1000 * PATIENCE)
+    start = page.locator(f".st-key-{Key.START}_sweep button")
+    page.wait_for_selector(f"{CHART}, .st-key-{Key.START}_sweep button", timeout=1000 * PATIENCE)
     if not start.count():
         settle(page)
         return
@@ -66,7 +66,7 @@ def settle_on_all_sources(page: Page, seconds: float) -> None:
     page.get_by_text("paths measured").wait_for(timeout=1000 * PATIENCE)
     page.wait_for_function("!document.body.innerText.includes('\\n0 of ')", timeout=1000 * PATIENCE)
     time.sleep(seconds)
-    page.locator(f".st-key-{Key.CANCEL_SWEEP} button").click()
+    page.locator(f".st-key-{Key.CANCEL}_sweep button").click()
     page.get_by_text("The sweep was stopped").wait_for(timeout=1000 * PATIENCE)
 
 

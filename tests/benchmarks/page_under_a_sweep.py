@@ -70,7 +70,7 @@ def changes_of_the_bar(page: Page, seconds: float) -> float:
 def seconds_to_cancel(page: Page) -> float:
     """From the click on Cancel to the sentence that says so."""
     start = time.perf_counter()
-    page.locator(f".st-key-{Key.CANCEL_SWEEP} button").click()
+    page.locator(f".st-key-{Key.CANCEL}_sweep button").click()
     page.get_by_text("The sweep was stopped").wait_for()
     return time.perf_counter() - start
 

@@ -14,14 +14,18 @@ def script(**snapshot: object) -> None:
 
     import streamlit as st
 
-    from pages.shared.sweeps import job_panel
+    from analysis.results import GrowingResult
+    from pages.shared.work import job_panel
 
     def cancel() -> None:
         st.session_state["cancelled"] = True
 
-    job: Any = SimpleNamespace(cancel=cancel)
+    job: Any = SimpleNamespace(cancel=cancel, request=SimpleNamespace(called="sweep"))
     of_job: Any = SimpleNamespace(**snapshot)
-    job_panel(job, of_job)
+    counts: Any = SimpleNamespace(n_done=of_job.n_done, n_total=of_job.n_total, counted="paths")
+    progress = GrowingResult.progress.fget(counts)  # type: ignore[attr-defined]
+    of_job.result = None if of_job.state in ("queued", "starting") else SimpleNamespace(progress=progress)
+    job_panel(job, of_job, "Estimating every path at once")
 
 
 def panel(state: str = "running", **told: object) -> AppTest:
@@ -74,7 +78,7 @@ def test_before_a_path_is_measured_the_bar_says_what_it_waits_for(state, positio
 def test_the_button_cancels_the_very_sweep():
     app = panel()
     assert "cancelled" not in app.session_state
-    button = app.button(key=Key.CANCEL_SWEEP)
+    button = app.button(key=f"{Key.CANCEL}_sweep")
     assert button.label == "Cancel"
     button.click().run(timeout=60)
     assert app.session_state["cancelled"] is True

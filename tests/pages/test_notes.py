@@ -76,7 +76,7 @@ def test_a_sweep_on_an_unusable_store_can_be_stopped_and_run_again(
     until(lambda: len(computed) == 3)
     running = visit("all_sources")
     assert not running.exception
-    [cancel] = [button for button in running.button if button.key == Key.CANCEL_SWEEP]
+    [cancel] = [button for button in running.button if button.key == f"{Key.CANCEL}_sweep"]
     cancel.click()
     release.append(True)
     running.run()

@@ -1,0 +1,78 @@
+"""Which handful of paths is the mechanism, and does it hold: the residual graph as a picture."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from analysis import jobs
+from analysis.answers import stored
+from analysis.results import EdgeLabels, GraphRequest, GraphResult
+from pages.shared.cards import overview_or_stop, provenance_panel
+from pages.shared.choices import METRIC
+from pages.shared.circuit_detail import detail_panel, edges_as_written
+from pages.shared.circuit_graph import drawn_edges, graph_view, how_many
+from pages.shared.circuit_own import my_circuit, search_panel
+from pages.shared.circuit_scores import finding_panel, own_scores, scores_panel
+from pages.shared.experiment import experiment_sidebar
+from pages.shared.keys import Key
+from pages.shared.notes import note
+from pages.shared.work import result_or_progress
+
+
+def show(result: GraphResult) -> None:
+    """The graph, what it is worth, what is selected."""
+    note(*result.provenance.notes)
+    how_many(result)
+    edges = drawn_edges(result)
+    sentence = st.container()
+    left, right = st.columns([7, 4], gap="large")
+    with left:
+        drawing = graph_view(result, edges)
+    selected = st.session_state[Key.SELECTED]
+    with right:
+        if selected:
+            detail_panel(result, drawing, selected)
+        scores = st.container()
+        search_panel(result)
+        my_circuit(result, drawing, edges)
+    paths_table(result, edges)
+    with right, scores:
+        if edges:
+            own = own_scores(result, edges)
+            with sentence:
+                finding_panel(result, own, len(edges))
+            scores_panel(result, own, edges)
+    if not edges:
+        with sentence:
+            st.caption("No path is drawn. Move a slider, or find a circuit.")
+
+
+def paths_table(result: GraphResult, edges: EdgeLabels) -> None:
+    """The drawn paths as a table."""
+    if edges:
+        st.subheader("Paths drawn")
+        table = result.table(result.graph.index(edges))
+        st.dataframe(edges_as_written(table), hide_index=True, width="stretch")
+
+
+def follow(job: jobs.Job[GraphResult], result: GraphResult) -> None:
+    """The graph by its estimates, while it is measured."""
+    show(result)
+
+
+experiment = experiment_sidebar()
+st.title("Circuit")
+st.caption(
+    "Which handful of paths is the mechanism, and does it hold? Every path in the model, from the embedding, "
+    "a head or an MLP to each later reader; sets of them are patched together and measured, not summed."
+)
+identical = not overview_or_stop(experiment).result.differences
+if identical:
+    note("The two prompts are identical: no path carries any difference, so there is no circuit to find.")
+    st.stop()
+request = GraphRequest(experiment, METRIC.draw())
+found = stored(request) or result_or_progress(request, "Estimating every path at once", follow, stopped=show)
+if found is not None:
+    note(found.result.proof)
+    show(found.result)
+    provenance_panel(found.result, found.from_store)

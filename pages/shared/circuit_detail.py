@@ -1,0 +1,160 @@
+"""What is known of the node or the path that is selected, and what can be done with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from analysis.nodes import Graph
+from analysis.results import EdgeLabels, GraphResult
+from pages.shared import circuit_state
+from pages.shared.circuit_words import percent
+from pages.shared.navigation import ATTRIBUTION, PATH_PATCHING, page_link
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from pandas.io.formats.style import Styler
+
+    from analysis.charts import Drawing, DrawnEdge
+
+#: Paths of a node that its detail lists in each direction.
+_MOST_LISTED = 8
+
+
+def detail_panel(graph: GraphResult, drawing: Drawing, selected: str) -> None:
+    """The selected line or node; nothing where it is not drawn any more."""
+    line = next((edge for edge in drawing.edges if edge.label == selected), None)
+    with st.container(border=True, key="detail"):
+        if line is not None:
+            line_detail(graph, line)
+        elif selected in (*graph.graph.writers, "logits"):
+            node_detail(graph, selected)
+        else:
+            members = next((node.members for node in drawing.nodes if node.label == selected), None)
+            if members is None:
+                st.caption("What was selected is not drawn. Click a node or a path.")
+            else:
+                group_detail(selected, members)
+
+
+def line_detail(graph: GraphResult, line: DrawnEdge) -> None:
+    """What a path, or several between groups, are worth, and the other ways into the same reader."""
+    st.text(line.label)
+    table = graph.table(graph.graph.index(line.edges))
+    st.dataframe(edges_as_written(table), hide_index=True, width="stretch")
+    with st.container(horizontal=True):
+        pin_buttons(line.edges)
+        if len(line.edges) == 1:
+            _to_path_patching(*line.edges[0])
+    others = _other_components(graph, line)
+    if others is not None:
+        st.caption("The same two nodes by the other components:")
+        st.dataframe(edges_as_written(others), hide_index=True, width="stretch")
+
+
+def _other_components(graph: GraphResult, line: DrawnEdge) -> pd.DataFrame | None:
+    (writer, reader), *more = line.edges
+    node, _, reads = reader.partition(".")
+    if more or not reads:
+        return None
+    others = [(writer, f"{node}.{other}") for other in "qkv" if other != reads]
+    return graph.table(graph.graph.index(others))
+
+
+def node_detail(graph: GraphResult, node: str) -> None:
+    """The strongest paths into and out of a node, among all of the model's."""
+    st.text(node)
+    into, out_of = _paths_of(graph, node)
+    left, right = st.columns(2, gap="medium")
+    for column, title, table in ((left, "Reads from", into), (right, "Writes to", out_of)):
+        with column:
+            st.caption(title)
+            if table.empty:
+                st.caption("nothing")
+            else:
+                st.dataframe(edges_as_written(table), hide_index=True, width="stretch")
+    edges = tuple(zip(into["writer"], into["reader"], strict=True)) + tuple(
+        zip(out_of["writer"], out_of["reader"], strict=True)
+    )
+    drawn = tuple(edge for edge in edges if edge in circuit_state.pins())
+    with st.container(horizontal=True):
+        if drawn:
+            pin_buttons(drawn)
+        if node.startswith("L") and node != "logits":
+            page_link(ATTRIBUTION, f"What {node} writes", unit="head")
+
+
+def _paths_of(graph: GraphResult, node: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The strongest paths into `node`, by any reader of it, and out of it."""
+    residual = graph.graph
+    readers = np.array([reader.partition(".")[0] == node for reader in residual.readers])
+    writers = np.array([writer == node for writer in residual.writers])
+    into, out_of = (
+        graph.ranking[kept[graph.ranking[:, side]]][:_MOST_LISTED]
+        for kept, side in ((readers, 1), (writers, 0))
+    )
+    return graph.table(into), graph.table(out_of)
+
+
+def group_detail(name: str, members: tuple[str, ...]) -> None:
+    """The members of a group, and its end."""
+    st.text(f"{name}: {', '.join(members)}")
+    st.button("Take the group apart", on_click=circuit_state.set_group, args=(name, ()), key="ungroup")
+
+
+def pin_buttons(edges: EdgeLabels) -> None:
+    """Into "my circuit", or out of it."""
+    kept = circuit_state.pins()
+    if all(edge in kept for edge in edges):
+        st.button(
+            "Take out of my circuit",
+            icon=":material/keep_off:",
+            on_click=circuit_state.unpin,
+            args=edges,
+            key="unpin",
+        )
+    else:
+        st.button(
+            "Keep in my circuit", icon=":material/keep:", on_click=circuit_state.pin, args=edges, key="pin"
+        )
+
+
+def _to_path_patching(writer: str, reader: str) -> None:
+    """The way to the page that measures this head's other paths."""
+    reads = reader.partition(".")[2]
+    place = _head(writer)
+    if place is not None and reads:
+        layer, head = place
+        page_link(
+            PATH_PATCHING,
+            f"All paths from {writer}",
+            source_layer=layer,
+            source_head=head,
+            component=reads,
+            layer_norm="exact",
+        )
+
+
+def _head(label: str) -> tuple[str, str] | None:
+    layer, _, head = label.removeprefix("L").partition("H")
+    return (layer, head) if layer.isdigit() and head.isdigit() else None
+
+
+def edges_as_written(table: pd.DataFrame) -> Styler:
+    """A table of edges as people read it."""
+    shown = table.assign(how=table["measured"].map({True: "measured", False: "estimate"}))
+    shown = shown[["writer", "reader", "brings_back", "breaks", "how", "rank"]]
+    shown = shown.rename(columns={"brings_back": "brings back"})
+    return shown.style.format(_share, subset=["brings back", "breaks"]).format("{:,}", subset=["rank"])
+
+
+def _share(share: float) -> str:
+    return percent(share) if abs(share) >= 0.1 or not share else f"{100 * share:+.2f} %".replace("+", "")
+
+
+def known_nodes(graph: Graph, drawing: Drawing) -> list[str]:
+    """The nodes that can be put in a group: those with a path, from the embedding upwards."""
+    used = {node.label for node in drawing.used} | {m for node in drawing.nodes for m in node.members}
+    return [label for label in (*graph.writers, "logits") if label in used]

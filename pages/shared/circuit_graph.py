@@ -1,0 +1,120 @@
+"""The circuit as a graph: which paths are drawn, and what a click on them selects."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from analysis.answers import answer
+from analysis.results import EdgeLabels, EdgeSetsRequest, GraphResult
+from pages.shared import circuit_state
+from pages.shared.cards import answer_or_stop
+from pages.shared.circuit_words import hidden
+from pages.shared.keys import KEPT, Key
+from pages.shared.notes import note
+from pages.shared.theme import current_theme
+
+if TYPE_CHECKING:
+    from analysis.charts import Drawing, Line
+
+
+def how_many(graph: GraphResult) -> None:
+    """Two sliders for one number: how many of the strongest paths are drawn, and what share they hold."""
+    most = min(circuit_state.MOST_DRAWN, len(graph.graph))
+    state = st.session_state
+    state[Key.EDGES] = min(state[Key.EDGES], most)
+    state[Key.ACCOUNTED] = round(100 * graph.accounted(state[Key.EDGES]))
+
+    def smallest() -> None:
+        state[Key.EDGES] = min(most, graph.smallest(state[Key.ACCOUNTED] / 100))
+
+    with st.container(horizontal=True, gap="large"):
+        st.slider(
+            "Strongest paths drawn",
+            0,
+            most,
+            key=Key.EDGES,
+            persist_state=KEPT,
+            width=320,
+            help="Ranked by the larger of what a path brings back and what it breaks, one by one.",
+        )
+        st.slider(
+            "Fewest that hold so much of all paths' worth",
+            0,
+            max(1, round(100 * graph.accounted(most))),
+            key=Key.ACCOUNTED,
+            format="%d %%",
+            width=320,
+            on_change=smallest,
+            help=f"Up to {most} paths are drawn; the scale ends with what these hold.",
+        )
+
+
+def drawn_edges(graph: GraphResult) -> EdgeLabels:
+    """My circuit, and as many of the strongest paths as are asked for."""
+    kept, lost = circuit_state.known_edges(circuit_state.pins(), graph.graph)
+    note(lost)
+    strongest = graph.graph.labels(graph.ranking[: st.session_state[Key.EDGES]])
+    return tuple(dict.fromkeys((*kept, *strongest)))
+
+
+def graph_view(graph: GraphResult, edges: EdgeLabels) -> Drawing:
+    """Draw `edges`; a click selects a node or a line."""
+    from analysis.charts import circuit_graph, drawing_of, graph_height, lines_of
+
+    groups = circuit_state.known_groups(circuit_state.groups(), graph.graph)
+    lines = lines_of(edges, groups)
+    shares, measured = _worth(graph, lines)
+    drawing = drawing_of(graph.graph, lines, shares, measured, groups, circuit_state.pins())
+    st.session_state[Key.DRAWN] = {
+        "node": [node.label for node in drawing.nodes],
+        "edge": [line.label for line in drawing.edges],
+    }
+    st.echarts_chart(
+        circuit_graph(drawing, current_theme(), st.session_state[Key.SELECTED]),
+        height=graph_height(drawing),
+        key=Key.GRAPH,
+        on_select=_take_selection,
+        renderer="canvas",
+        alt=f"{len(drawing.edges)} paths between {len(drawing.used)} nodes; the table below lists them.",
+    )
+    worth = np.abs(graph.share)
+    held = float(worth[tuple(graph.graph.index(edges).T)].sum() / np.nansum(worth))
+    st.caption(
+        "Upwards from the embedding to the logits; MLPs stand on the spine. Orange pushes towards the "
+        "answer, blue away from it; the wider, the more. Solid lines are read by a query, dashed ones by a "
+        "key, dotted ones by a value, dash-dotted ones by an MLP or the logits; pale ones are estimates. "
+        f"{hidden(graph, len(edges), held)}"
+    )
+    return drawing
+
+
+def _worth(graph: GraphResult, lines: tuple[Line, ...]) -> tuple[list[float], list[bool]]:
+    """What each line is worth, and whether that is measured: lines of several edges as one joint patch."""
+    indices = [graph.graph.index(line.edges) for line in lines]
+    shares = [float(graph.share[tuple(index[0])]) for index in indices]
+    measured = [bool((~np.isnan(graph.measured[:, *index[0]])).all()) for index in indices]
+    several = [row for row, line in enumerate(lines) if len(line.edges) > 1]
+    if several:
+        request = EdgeSetsRequest(
+            graph.request.experiment, tuple(lines[row].edges for row in several), graph.request.metric
+        )
+        joint = answer_or_stop(lambda: answer(request), "Patching the paths between groups together").result
+        for row, brings_back, breaks in zip(several, joint.brings_back, joint.breaks, strict=True):
+            shares[row] = float(max(brings_back, breaks, key=abs))
+            measured[row] = True
+    return shares, measured
+
+
+def _take_selection() -> None:
+    """Select what was clicked; a click on it once more lets it go."""
+    drawn = st.session_state[Key.DRAWN]
+    for picked in st.session_state[Key.GRAPH].selection.selected:
+        labels = drawn[picked["data_type"]]
+        for index in picked["data_indices"]:
+            if index < len(labels):
+                circuit_state.select(labels[index])
+                return
+    circuit_state.select(None)
