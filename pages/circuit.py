@@ -22,36 +22,37 @@ from pages.shared.work import result_or_progress
 def show(result: GraphResult) -> None:
     """The graph, what it is worth, what is selected."""
     note(*result.provenance.notes)
-    how_many(result)
+    how_many(result, controls)
     edges = drawn_edges(result)
     sentence = st.container()
     left, right = st.columns([7, 4], gap="large")
     with left:
         drawing = graph_view(result, edges)
-    selected = st.session_state[Key.SELECTED]
+        if result.proof is not None:
+            st.caption(result.proof)
+        if st.session_state[Key.SELECTED]:
+            detail_panel(result, drawing, st.session_state[Key.SELECTED])
     with right:
-        if selected:
-            detail_panel(result, drawing, selected)
         scores = st.container()
         search_panel(result)
         my_circuit(result, drawing, edges)
-    paths_table(result, edges)
-    with right, scores:
-        if edges:
-            own = own_scores(result, edges)
-            with sentence:
-                finding_panel(result, own, len(edges))
-            scores_panel(result, own, edges)
+    with left:
+        paths_table(result, edges)
     if not edges:
-        with sentence:
-            st.caption("No path is drawn. Move a slider, or find a circuit.")
+        sentence.caption("No path is drawn. Move a slider, or find a circuit.")
+        return
+    own = own_scores(result, edges)
+    with sentence:
+        finding_panel(result, own, len(edges))
+    with scores:
+        scores_panel(result, own, edges)
 
 
 def paths_table(result: GraphResult, edges: EdgeLabels) -> None:
-    """The drawn paths as a table."""
+    """The drawn paths, strongest first."""
     if edges:
         st.subheader("Paths drawn")
-        table = result.table(result.graph.index(edges))
+        table = result.table(result.graph.index(edges)).sort_values("rank")
         st.dataframe(edges_as_written(table), hide_index=True, width="stretch")
 
 
@@ -70,9 +71,10 @@ identical = not overview_or_stop(experiment).result.differences
 if identical:
     note("The two prompts are identical: no path carries any difference, so there is no circuit to find.")
     st.stop()
-request = GraphRequest(experiment, METRIC.draw())
+first, *controls = st.columns([5, 5, 5, 3], gap="medium", vertical_alignment="bottom")
+with first:
+    request = GraphRequest(experiment, METRIC.draw())
 found = stored(request) or result_or_progress(request, "Estimating every path at once", follow, stopped=show)
 if found is not None:
-    note(found.result.proof)
     show(found.result)
     provenance_panel(found.result, found.from_store)

@@ -10,6 +10,7 @@ from analysis.charts.attribution import attribution_chart
 from analysis.charts.circuit_curve import circuit_curve_chart
 from analysis.charts.circuit_graph import circuit_graph, graph_height
 from analysis.charts.circuit_layout import Drawing, DrawnEdge, DrawnNode, Line, drawing_of, lines_of
+from analysis.charts.circuit_positions import positions_drawing
 from analysis.charts.export import chart_png, chart_svg, sentence_picture
 from analysis.charts.path import path_chart
 from analysis.charts.predictions import predictions_chart
@@ -31,6 +32,7 @@ __all__ = [
     "graph_height",
     "lines_of",
     "path_chart",
+    "positions_drawing",
     "predictions_chart",
     "sentence_picture",
 ]

@@ -9,23 +9,18 @@ from analysis.charts.circuit_layout import Drawing, DrawnEdge, DrawnNode, NodeKi
 from analysis.charts.themes import FONT, PALETTES, Palette, Theme
 from analysis.labels import printable
 
-#: What tells q, k, v and the others apart without colour: dashes and gaps in pixels.
-DASHES: dict[str, list[int]] = {
-    "q": [],
-    "k": [9, 5],
-    "v": [2, 4],
-    "MLP": [12, 3, 2, 3],
-    "logits": [12, 3, 2, 3],
-}
+#: Dashes and gaps of lines into a head, in widths of the line: they tell q, k and v apart without colour.
+#: A line into an MLP or the logits, which read in one way, is solid.
+DASHES: dict[str, tuple[float, ...]] = {"q": (5, 2), "k": (4, 2, 0.1, 2), "v": (0.1, 2)}
 #: Of more lines than this the letters on them would hide the picture.
 MOST_LETTERS = 60
 #: Height of a layer in pixels: few layers may spread, many have to fit a screen.
-_LOWEST, _HIGHEST, _SCREEN = 23, 56, 620
+_LOWEST, _HIGHEST, _SCREEN = 40, 64, 640
 _WIDTHS = 1.2, 7.0
 _SYMBOLS: dict[NodeKind, tuple[str, list[int]]] = {
     "embed": ("roundRect", [64, 20]),
-    "head": ("roundRect", [42, 18]),
-    "mlp": ("rect", [46, 17]),
+    "head": ("roundRect", [38, 17]),
+    "mlp": ("rect", [44, 16]),
     "logits": ("roundRect", [64, 20]),
     "group": ("roundRect", [92, 24]),
 }
@@ -33,42 +28,27 @@ _SYMBOLS: dict[NodeKind, tuple[str, list[int]]] = {
 
 def graph_height(drawing: Drawing) -> int:
     """Pixels that the graph is high."""
-    rows = drawing.n_layers + 2
-    return round(rows * min(_HIGHEST, max(_LOWEST, _SCREEN / rows))) + 30
+    return round(drawing.top * min(_HIGHEST, max(_LOWEST, _SCREEN / drawing.top))) + 40
 
 
 def circuit_graph(drawing: Drawing, theme: Theme, selected: str | None = None) -> dict[str, Any]:
-    """The option for ECharts. Data of the series stand in the order of `drawing`.
+    """The option for ECharts. Data of the series stand in the order of `drawing`; after them, layers' names.
 
     `selected` is the label of the node, or of the line, that is marked.
     """
     palette = PALETTES[theme]
     end = max((abs(edge.share) for edge in drawing.edges), default=1.0) or 1.0
     many = len(drawing.edges) > MOST_LETTERS
-    hidden = {"show": False}
+    axis = {"type": "value", "show": False}
+    nodes = [_node(node, palette, selected) for node in drawing.nodes]
     return {
         "backgroundColor": "transparent",
         "textStyle": {"fontFamily": FONT},
         "animation": False,
         "tooltip": {"confine": True, "borderWidth": 1},
-        "grid": {"left": 34, "right": 12, "top": 14, "bottom": 10},
-        "xAxis": {"type": "value", "min": -0.6, "max": drawing.slots - 0.4, **hidden},
-        "yAxis": {
-            "type": "value",
-            "min": -1,
-            "max": drawing.n_layers,
-            "interval": 1 if drawing.n_layers <= 16 else 5,
-            "splitLine": hidden,
-            "axisLine": hidden,
-            "axisTick": hidden,
-            "axisLabel": {
-                "formatter": "L{value}",
-                "color": palette.muted,
-                "fontSize": 11,
-                "showMinLabel": False,
-                "showMaxLabel": False,
-            },
-        },
+        "grid": {"left": 30, "right": 4, "top": 18, "bottom": 34 if drawing.columns else 18},
+        "xAxis": axis | {"min": drawing.left, "max": drawing.right},
+        "yAxis": axis | {"min": 0, "max": drawing.top},
         "dataZoom": [
             {"type": "inside", axis: 0, "filterMode": "none", "minSpan": 10}
             for axis in ("xAxisIndex", "yAxisIndex")
@@ -79,12 +59,11 @@ def circuit_graph(drawing: Drawing, theme: Theme, selected: str | None = None) -
                 "coordinateSystem": "cartesian2d",
                 "layout": "none",
                 "selectedMode": "single",
-                "data": [_node(node, palette, selected) for node in drawing.nodes],
+                "data": nodes + _names(drawing, palette),
                 "links": [_line(edge, palette, end, many, selected) for edge in drawing.edges],
                 "edgeSymbol": ["none", "arrow"],
                 "edgeSymbolSize": 6,
                 "emphasis": {"focus": "adjacency", "lineStyle": {"opacity": 1}},
-                "select": {"itemStyle": {}, "lineStyle": {}},
                 "labelLayout": {"hideOverlap": False},
                 "cursor": "pointer",
             }
@@ -92,8 +71,33 @@ def circuit_graph(drawing: Drawing, theme: Theme, selected: str | None = None) -
     }
 
 
+def _names(drawing: Drawing, palette: Palette) -> list[dict[str, Any]]:
+    """The names of layers at the left, where something of them is drawn, and what stands below."""
+    busy = {node.y for node in drawing.used}
+    layers = [(f"L{layer}", drawing.left, y, "left") for layer, y in enumerate(drawing.layers) if y in busy]
+    columns = [(text, x, 0.0, "bottom") for x, text in drawing.columns]
+    return [
+        {
+            "id": f"name {index}",
+            "name": text,
+            "value": [x, y],
+            "symbolSize": 0,
+            "label": {
+                "show": True,
+                "position": side,
+                "distance": 0 if side == "left" else 14,
+                "color": palette.muted,
+                "fontSize": 11,
+                "formatter": printable(text, 14),
+            },
+            "tooltip": {"show": False},
+        }
+        for index, (text, x, y, side) in enumerate(layers + columns)
+    ]
+
+
 def _node(node: DrawnNode, palette: Palette, selected: str | None) -> dict[str, Any]:
-    shown: dict[str, Any] = {"id": node.label, "name": node.label, "value": [node.x, node.y]}
+    shown: dict[str, Any] = {"id": node.name, "name": node.name, "value": [node.x, node.y]}
     if not node.used:
         return shown | {
             "symbol": "circle",
@@ -129,14 +133,16 @@ def _line(edge: DrawnEdge, palette: Palette, end: float, many: bool, selected: s
     thin, thick = _WIDTHS
     strength = abs(edge.share) / end
     marked = edge.label == selected
+    width = thin + (thick - thin) * strength + 2 * marked
     return {
         "source": edge.source,
         "target": edge.target,
         "value": edge.share,
         "lineStyle": {
             "color": palette.positive if edge.share >= 0 else palette.negative,
-            "width": thin + (thick - thin) * strength + 2 * marked,
-            "type": DASHES.get(edge.reads) or "solid",
+            "width": width,
+            "type": [round(part * max(width, 2.0), 2) for part in DASHES.get(edge.reads, ())] or "solid",
+            "cap": "round",
             "opacity": 1.0 if marked else (0.5 + 0.4 * strength) * (1.0 if edge.measured else 0.6),
             "curveness": _curve(edge),
         },

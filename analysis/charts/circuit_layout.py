@@ -18,14 +18,20 @@ from analysis.nodes import Graph
 from analysis.results import EdgeLabels
 
 NodeKind = Literal["embed", "head", "mlp", "logits", "group"]
-#: How far an MLP stands above the heads of its layer, as a share of a layer's height.
-_ABOVE = 0.45
+#: Heights of a layer at which a path ends, of one without, and of what stands before and after all layers.
+_FULL, _EMPTY, _END = 1.0, 0.3, 0.9
+#: How far an MLP stands above the heads of its layer.
+_ABOVE = 0.5
 
 
 @dataclass(frozen=True)
 class DrawnNode:
-    """A node at its place: `x` in slots from the left, `y` in layers, the embedding at -1."""
+    """A node at its place: `x` in slots from the left, `y` upwards in heights of a layer.
 
+    `name` is its own in the drawing, `label` that of the node of the model, or of the group of `members`.
+    """
+
+    name: str
     label: str
     kind: NodeKind
     x: float
@@ -38,8 +44,8 @@ class DrawnNode:
 class DrawnEdge:
     """A line between two nodes: one edge, or all that lead from one group, or into one, patched together.
 
-    `reads` is by what the target reads: "q", "k", "v", "MLP", "logits", or "" where it is more than one.
-    `share` is what the edges are worth, `measured` false where that is an estimate.
+    `source` and `target` are names of nodes. `reads` is by what the target reads: "q", "k", "v", "MLP" or
+    "logits". `share` is what the edges are worth, `measured` false where that is an estimate.
     """
 
     source: str
@@ -53,18 +59,26 @@ class DrawnEdge:
     @property
     def label(self) -> str:
         """The line in words."""
-        reader = f"{self.target}.{self.reads}" if self.reads in ("q", "k", "v") else self.target
-        return f"{self.source} → {reader}"
+        if len(self.edges) == 1:
+            return " → ".join(self.edges[0])
+        return f"{self.source} → {self.target}" + (f".{self.reads}" if self.reads in ("q", "k", "v") else "")
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """A circuit as it is drawn: every node of the model, and the lines of the circuit."""
+    """A circuit as it is drawn: its nodes, and the lines between them.
 
-    n_layers: int
-    slots: int
+    `left` and `right` are its ends, in slots. `layers` tells where each layer's heads stand, `top` where the logits do, and
+    `columns` what stands under the drawing at which `x`.
+    """
+
+    left: float
+    right: float
+    layers: tuple[float, ...]
+    top: float
     nodes: tuple[DrawnNode, ...]
     edges: tuple[DrawnEdge, ...]
+    columns: tuple[tuple[float, str], ...] = ()
 
     @property
     def used(self) -> tuple[DrawnNode, ...]:
@@ -115,24 +129,16 @@ def drawing_of(
     pinned: Collection[tuple[str, str]] = (),
 ) -> Drawing:
     """The circuit of `lines`, each with what it is worth, as it is drawn. A node of a group is not drawn."""
-    kept = set(pinned)
     edges = tuple(
-        DrawnEdge(
-            line.source,
-            line.target,
-            _reads(line.edges[0][1]),
-            float(share),
-            bool(known),
-            all(edge in kept for edge in line.edges),
-            line.edges,
-        )
+        drawn_edge(line.source, line.target, line.edges, share, known, pinned)
         for line, share, known in zip(lines, shares, measured, strict=True)
     )
-    used = {edge.source for edge in edges} | {edge.target for edge in edges}
-    places = _places(graph)
+    ends = {edge.source for edge in edges} | {edge.target for edge in edges}
+    used = {node for edge in edges for pair in edge.edges for node in map(node_of, pair)}
+    places = _places(graph, used)
     grouped = {node for members in groups.values() for node in members}
     nodes = [
-        DrawnNode(label, kind, x, y, label in used)
+        DrawnNode(label, label, kind, x, y, label in ends)
         for label, (kind, x, y) in places.items()
         if label not in grouped
     ]
@@ -140,21 +146,64 @@ def drawing_of(
         held = tuple(member for member in members if member in places)
         if held:
             x, y = np.mean([places[member][1:] for member in held], axis=0).tolist()
-            nodes.append(DrawnNode(name, "group", x, y, name in used, held))
-    return Drawing(graph.n_layers, graph.n_heads + 1, tuple(nodes), edges)
+            y += _ABOVE * _FULL * any(_close(node, x, y) for node in nodes)
+            nodes.append(DrawnNode(name, name, "group", x, y, name in ends, held))
+    *layers, top = heights_of(graph, used)
+    return Drawing(-0.6, graph.n_heads + 0.6, tuple(layers), top, tuple(nodes), edges)
 
 
-def _places(graph: Graph) -> dict[str, tuple[NodeKind, float, float]]:
-    spine = (graph.n_heads + 1) // 2
-    places: dict[str, tuple[NodeKind, float, float]] = {}
+def _close(node: DrawnNode, x: float, y: float) -> bool:
+    """Whether a group at that place would hide `node`."""
+    return node.used and abs(node.x - x) < 1.5 and abs(node.y - y) < 0.3
+
+
+def drawn_edge(
+    source: str,
+    target: str,
+    edges: EdgeLabels,
+    share: float,
+    measured: bool,
+    pinned: Collection[tuple[str, str]],
+) -> DrawnEdge:
+    """A line for `edges`, which are all read in one way; pinned if all of them are."""
+    kept = all(edge in pinned for edge in edges)
+    return DrawnEdge(source, target, _reads(edges[0][1]), float(share), bool(measured), kept, edges)
+
+
+def heights_of(graph: Graph, used: Collection[str]) -> list[float]:
+    """Where each layer's heads stand, and last the logits; layers without a `used` node take little room."""
+    busy = {layer for label, (_, layer) in kinds_of(graph).items() if label in used}
+    steps = [_FULL if layer in busy else _EMPTY for layer in range(graph.n_layers)]
+    return np.cumsum([_END, *steps[:-1], steps[-1] + _END / 2]).tolist()
+
+
+def kinds_of(graph: Graph) -> dict[str, tuple[NodeKind, int]]:
+    """Kind and layer of every node by its label, from the embedding, in layer -1, to the logits."""
+    found: dict[str, tuple[NodeKind, int]] = {}
     for label, (layer, slot) in zip(graph.writers, graph.writer_places.tolist(), strict=True):
-        if layer < 0:
-            places[label] = ("embed", spine, -1.0)
-        elif slot == graph.n_heads:
-            places[label] = ("mlp", spine, layer + (0.0 if graph.parallel else _ABOVE))
-        else:
-            places[label] = ("head", slot + (slot >= spine), layer)
-    return places | {"logits": ("logits", spine, float(graph.n_layers))}
+        found[label] = ("embed" if layer < 0 else "mlp" if slot == graph.n_heads else "head", layer)
+    return found | {"logits": ("logits", graph.n_layers)}
+
+
+def height_of(kind: NodeKind, layer: int, heights: Sequence[float], graph: Graph) -> float:
+    """Where a node stands: an MLP above the heads of its layer, unless it runs beside them."""
+    if kind == "embed":
+        return 0.0
+    return heights[layer] + (_ABOVE if kind == "mlp" and not graph.parallel else 0.0) * (
+        min(_FULL, heights[min(layer + 1, graph.n_layers)] - heights[layer])
+    )
+
+
+def _places(graph: Graph, used: Collection[str]) -> dict[str, tuple[NodeKind, float, float]]:
+    """Every node by its label: heads at the sides of a spine on which all others stand."""
+    spine, heights = (graph.n_heads + 1) // 2, heights_of(graph, used)
+    slots = dict(zip(graph.writers, graph.writer_places[:, 1].tolist(), strict=True))
+    places: dict[str, tuple[NodeKind, float, float]] = {}
+    for label, (kind, layer) in kinds_of(graph).items():
+        slot = slots.get(label, spine)
+        x = slot + (slot >= spine) if kind == "head" else spine
+        places[label] = (kind, x, height_of(kind, layer, heights, graph))
+    return places
 
 
 def _reads(reader: str) -> str:

@@ -11,6 +11,7 @@ import torch
 
 from analysis.circuit.pair import Pair
 from analysis.circuit.scores import scores_of
+from analysis.edges import effects_by_position
 from analysis.errors import Cancelled
 from analysis.experiment import Origin, alone_with
 from analysis.metrics import metric_resolution, named_metric
@@ -18,6 +19,8 @@ from analysis.requests import MetricName
 from analysis.results import (
     CircuitScoresRequest,
     CircuitScoresResult,
+    EdgePositionsRequest,
+    EdgePositionsResult,
     EdgeSetsRequest,
     EdgeSetsResult,
     Provenance,
@@ -66,6 +69,14 @@ def edge_sets_result(request: EdgeSetsRequest, origin: Origin) -> EdgeSetsResult
         faithfulness=pair.faithfulness(sets),
         **here.fields,
     )
+
+
+def edge_positions_result(request: EdgePositionsRequest, origin: Origin) -> EdgePositionsResult:
+    """Each edge patched at one position at a time. Raises `PathscopeError` for what is no edge."""
+    here = ExperimentPair(origin, request.metric)
+    with torch.inference_mode(False), torch.no_grad():
+        effects = effects_by_position(here.pair.into_corrupted, here.pair.graph.index(request.edges))
+    return EdgePositionsResult(request=request, brings_back=effects / here.pair.difference, **here.fields)
 
 
 def circuit_scores_result(request: CircuitScoresRequest, origin: Origin) -> CircuitScoresResult:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import lazy_loader
 
 if TYPE_CHECKING:
-    from analysis.edges.effects import edge_effects, measured_effects
+    from analysis.edges.effects import edge_effects, effects_by_position, measured_effects
     from analysis.edges.estimates import edge_estimates, estimated_effects, path_estimates
     from analysis.edges.exchange import Exchange, residual_graph
     from analysis.edges.joint import EdgeSet, JointReplay, Sets
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "effects": ["edge_effects", "measured_effects"],
+        "effects": ["edge_effects", "effects_by_position", "measured_effects"],
         "estimates": ["edge_estimates", "estimated_effects", "path_estimates"],
         "exchange": ["Exchange", "residual_graph"],
         "joint": ["EdgeSet", "JointReplay", "Sets"],
@@ -32,6 +32,7 @@ __all__ = [
     "StrongestEdges",
     "edge_effects",
     "edge_estimates",
+    "effects_by_position",
     "estimated_effects",
     "measured_effects",
     "path_estimates",

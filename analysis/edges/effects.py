@@ -58,6 +58,24 @@ def measured_effects(
     return found
 
 
+def effects_by_position(
+    exchange: Exchange, edges: GraphEdges, check_stop: StopCheck = lambda: None
+) -> Float[np.ndarray, "edge pos"]:
+    """`measured_effects` with the writers patched at one position at a time, in the metric's unit.
+
+    They need not add up to the effect of the edge, which is patched everywhere at once. Raises
+    `UnsupportedModelError` where the replay does not know the model.
+    """
+    replay, n_positions = exchange.required_replay("effect by position"), exchange.gate.tokens.shape[1]
+    found = np.zeros((len(edges), n_positions))
+    for position in range(exchange.first_difference, n_positions):
+        here = replay.at(position)
+        for rows in in_pieces(replay, edges):
+            values, _ = here.measure(edges[rows], check_stop)
+            found[rows, position] = values - replay.baseline
+    return found
+
+
 def measured_in_pieces(
     exchange: Exchange, edges: GraphEdges, check_stop: StopCheck
 ) -> Iterator[tuple[Int[np.ndarray, " edge"], Float[np.ndarray, " edge"]]]:

@@ -7,6 +7,8 @@ from analysis.results.circuit import (
     CircuitResult,
     CircuitScoresRequest,
     CircuitScoresResult,
+    EdgePositionsRequest,
+    EdgePositionsResult,
     EdgeSetsRequest,
     EdgeSetsResult,
 )
@@ -44,6 +46,8 @@ __all__ = [
     "CircuitScoresResult",
     "Direction",
     "EdgeLabels",
+    "EdgePositionsRequest",
+    "EdgePositionsResult",
     "EdgeSetsRequest",
     "EdgeSetsResult",
     "EdgesResult",

@@ -38,6 +38,35 @@ class EdgeSetsRequest(Request[EdgeSetsResult]):
 
 
 @dataclass(frozen=True, eq=False)
+class EdgePositionsResult(EdgesResult):
+    """What edges bring back with their writers patched at one position at a time.
+
+    `brings_back[e, p]` is a share; the positions of an edge need not add up to what it brings back.
+    """
+
+    arrays: ClassVar[tuple[str, ...]] = ("brings_back",)
+
+    request: EdgePositionsRequest
+    brings_back: Float[np.ndarray, "edge pos"]
+
+    @property
+    def strongest(self) -> tuple[int, ...]:
+        """The position at which each edge brings back most, in size."""
+        return tuple(np.abs(self.brings_back).argmax(axis=1).tolist())
+
+
+@dataclass(frozen=True)
+class EdgePositionsRequest(Request[EdgePositionsResult]):
+    """Where single edges matter: each is patched at one position at a time."""
+
+    computed_by = "analysis.circuit:edge_positions_result"
+    version = 1
+
+    edges: EdgeLabels
+    metric: MetricName = "logit_difference"
+
+
+@dataclass(frozen=True, eq=False)
 class CircuitScoresResult(EdgesResult):
     """How a set of edges does beside random sets of equal size and mix (`analysis.circuit.circuit_scores`).
 

@@ -6,6 +6,7 @@ join whose readers stand there.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 import numpy as np
@@ -73,6 +74,12 @@ class EdgeReplay:
             layer: edges_at_once(self._memory_bytes, per_edge, positions, weights, max(1, n_layers - layer))
             for layer in range(n_layers + 1)
         }
+
+    def at(self, position: int) -> EdgeReplay:
+        """The same, with the writers patched at one position alone."""
+        found = copy.copy(self)
+        found.writes = self.writes.at(position)
+        return found
 
     def measure(self, edges: GraphEdges, check_stop: StopCheck) -> Values:
         """The metric of every edge, mean and per prompt pair. `check_stop` may raise to stop."""

@@ -48,10 +48,22 @@ class SourceWrites:
                 found[:, rows] = z @ self.W_O[layer][heads]
         return found
 
+    def at(self, position: int) -> SourceWrites:
+        """What is brought at one position alone."""
+        normed = tuple(None if write is None else only_at(write, position) for write in self.post_normed)
+        return SourceWrites(self.W_O, tuple(only_at(z, position) for z in self.delta_z), normed)
+
     def silent(self, layer: int, head: int) -> bool:
         """Whether this head writes the same in both runs at every patched position."""
         normed = self.post_normed[layer]
         return not bool((self.delta_z[layer] if normed is None else normed)[:, :, head].any())
+
+
+def only_at(x: Float[Tensor, "batch pos *rest"], position: int) -> Float[Tensor, "batch pos *rest"]:
+    """`x` at `position`, and zero at every other."""
+    found = torch.zeros_like(x)
+    found[:, position] = x[:, position]
+    return found
 
 
 def activations_read(model: Any) -> set[str]:

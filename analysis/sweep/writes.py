@@ -12,7 +12,7 @@ from torch import Tensor
 from analysis.decoder import Decoder
 from analysis.nodes import Graph
 from analysis.sweep.replay import CorruptedRun, Suffix
-from analysis.sweep.source import SourceWrites, differs, source_writes
+from analysis.sweep.source import SourceWrites, differs, only_at, source_writes
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,11 @@ class Writes:
         for row in np.nonzero(~of_head)[0].tolist():
             whole[:, row] = self.stream[places[row, 0] + 1][:, suffix.positions]
         return whole
+
+    def at(self, position: int) -> Writes:
+        """What is brought at one position alone."""
+        stream = tuple(only_at(write, position) for write in self.stream)
+        return Writes(self.graph, self.heads.at(position), stream)
 
     def silent(self, writer: int) -> bool:
         """Whether this writer writes the same in both runs, wherever a patch is made."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
 import streamlit as st
 
@@ -13,6 +13,9 @@ from analysis.results import EffectScale
 from pages.shared.keys import KEPT, Key
 
 V = TypeVar("V", bound=str)
+
+#: Over what the nodes of a circuit stand.
+CircuitLayout = Literal["layers", "tokens"]
 
 
 @dataclass(frozen=True)
@@ -105,4 +108,11 @@ SCALE: Choice[EffectScale] = Choice(
     {"effect": "Effect", "recovery": "Recovery"},
     help="Effect: metric minus its corrupted value. Recovery: 0 = corrupted, 1 = clean.",
 )
-CHOICES = (UNIT, RUN, COMPONENT, LAYER_NORM, METRIC, SCALE)
+LAYOUT: Choice[CircuitLayout] = Choice(
+    Key.LAYOUT,
+    "Laid out by",
+    {"layers": "Layers", "tokens": "Tokens"},
+    help="By layers, every node has one place. By tokens, each write stands over the token where it matters "
+    "most.",
+)
+CHOICES = (UNIT, RUN, COMPONENT, LAYER_NORM, METRIC, SCALE, LAYOUT)

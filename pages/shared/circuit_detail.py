@@ -10,7 +10,6 @@ import streamlit as st
 from analysis.nodes import Graph
 from analysis.results import EdgeLabels, GraphResult
 from pages.shared import circuit_state
-from pages.shared.circuit_words import percent
 from pages.shared.navigation import ATTRIBUTION, PATH_PATCHING, page_link
 
 if TYPE_CHECKING:
@@ -68,13 +67,15 @@ def node_detail(graph: GraphResult, node: str) -> None:
     st.text(node)
     into, out_of = _paths_of(graph, node)
     left, right = st.columns(2, gap="medium")
-    for column, title, table in ((left, "Reads from", into), (right, "Writes to", out_of)):
+    for column, title, table, end in (
+        (left, "Reads from", into, "writer"),
+        (right, "Writes to", out_of, "reader"),
+    ):
         with column:
-            st.caption(title)
-            if table.empty:
-                st.caption("nothing")
-            else:
-                st.dataframe(edges_as_written(table), hide_index=True, width="stretch")
+            st.caption(title if len(table) else f"{title} nothing.")
+            if len(table):
+                by = table["reader"].str.partition(".")[2] if end == "writer" and "L" in node else None
+                st.dataframe(_ends_as_written(table, end, by), hide_index=True, width="stretch")
     edges = tuple(zip(into["writer"], into["reader"], strict=True)) + tuple(
         zip(out_of["writer"], out_of["reader"], strict=True)
     )
@@ -145,13 +146,26 @@ def _head(label: str) -> tuple[str, str] | None:
 def edges_as_written(table: pd.DataFrame) -> Styler:
     """A table of edges as people read it."""
     shown = table.assign(how=table["measured"].map({True: "measured", False: "estimate"}))
-    shown = shown[["writer", "reader", "brings_back", "breaks", "how", "rank"]]
-    shown = shown.rename(columns={"brings_back": "brings back"})
-    return shown.style.format(_share, subset=["brings back", "breaks"]).format("{:,}", subset=["rank"])
+    return _written(shown[["writer", "reader", "brings_back", "breaks", "how", "rank"]])
+
+
+def _ends_as_written(table: pd.DataFrame, end: str, by: pd.Series | None) -> Styler:
+    """The other ends of a node's edges, and by which input it reads them where there are several."""
+    shown = table[[end, "brings_back", "breaks"]]
+    if by is not None:
+        shown.insert(1, "by", by)
+    return _written(shown)
+
+
+def _written(table: pd.DataFrame) -> Styler:
+    shares = {"brings_back": "brings back", "breaks": "breaks"}
+    style = table.rename(columns=shares).style.format(_share, subset=list(shares.values()))
+    return style.format("{:,}", subset=["rank"]) if "rank" in table else style
 
 
 def _share(share: float) -> str:
-    return percent(share) if abs(share) >= 0.1 or not share else f"{100 * share:+.2f} %".replace("+", "")
+    """In percent, with as many decimals as tell small paths apart; a zero has no sign."""
+    return f"{100 * share:.1f} %" if abs(share) >= 0.001 else f"{100 * share + 0.0:.3f} %"
 
 
 def known_nodes(graph: Graph, drawing: Drawing) -> list[str]:

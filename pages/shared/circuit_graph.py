@@ -8,20 +8,35 @@ import numpy as np
 import streamlit as st
 
 from analysis.answers import answer
-from analysis.results import EdgeLabels, EdgeSetsRequest, GraphResult
+from analysis.results import EdgeLabels, EdgePositionsRequest, EdgeSetsRequest, GraphResult
 from pages.shared import circuit_state
 from pages.shared.cards import answer_or_stop
+from pages.shared.choices import LAYOUT
 from pages.shared.circuit_words import hidden
 from pages.shared.keys import KEPT, Key
 from pages.shared.notes import note
 from pages.shared.theme import current_theme
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from streamlit.delta_generator import DeltaGenerator
+
     from analysis.charts import Drawing, Line
 
+LAYERS_EXPLAINED = "Upwards from the embedding to the logits; MLPs stand on the spine."
+TOKENS_EXPLAINED = (
+    "Each path starts over the token at which it brings back most; a line that crosses to another column is "
+    "read there by a head's key or value, and written on at the other end."
+)
+LINES_EXPLAINED = (
+    "Orange pushes towards the answer, blue away from it; the wider, the more. Into a head, dashed lines are "
+    "read by its query, dash-dotted ones by its key, dotted ones by its value; pale lines are estimates."
+)
 
-def how_many(graph: GraphResult) -> None:
-    """Two sliders for one number: how many of the strongest paths are drawn, and what share they hold."""
+
+def how_many(graph: GraphResult, row: Sequence[DeltaGenerator]) -> None:
+    """How many of the strongest paths are drawn, by their number or by the share they hold; and the layout."""
     most = min(circuit_state.MOST_DRAWN, len(graph.graph))
     state = st.session_state
     state[Key.EDGES] = min(state[Key.EDGES], most)
@@ -30,26 +45,26 @@ def how_many(graph: GraphResult) -> None:
     def smallest() -> None:
         state[Key.EDGES] = min(most, graph.smallest(state[Key.ACCOUNTED] / 100))
 
-    with st.container(horizontal=True, gap="large"):
-        st.slider(
-            "Strongest paths drawn",
-            0,
-            most,
-            key=Key.EDGES,
-            persist_state=KEPT,
-            width=320,
-            help="Ranked by the larger of what a path brings back and what it breaks, one by one.",
-        )
-        st.slider(
-            "Fewest that hold so much of all paths' worth",
-            0,
-            max(1, round(100 * graph.accounted(most))),
-            key=Key.ACCOUNTED,
-            format="%d %%",
-            width=320,
-            on_change=smallest,
-            help=f"Up to {most} paths are drawn; the scale ends with what these hold.",
-        )
+    row[0].slider(
+        "Strongest paths drawn",
+        0,
+        most,
+        key=Key.EDGES,
+        persist_state=KEPT,
+        help="Ranked by the larger of what a path brings back and what it breaks, one by one.",
+    )
+    row[1].slider(
+        "Share of all paths' worth",
+        0,
+        max(1, round(100 * graph.accounted(most))),
+        key=Key.ACCOUNTED,
+        format="%d %%",
+        on_change=smallest,
+        help="Draws the fewest paths that hold so much of what all paths are worth one by one. The scale ends "
+        f"with what {most} paths hold, since no more are drawn.",
+    )
+    with row[2]:
+        LAYOUT.draw()
 
 
 def drawn_edges(graph: GraphResult) -> EdgeLabels:
@@ -62,12 +77,10 @@ def drawn_edges(graph: GraphResult) -> EdgeLabels:
 
 def graph_view(graph: GraphResult, edges: EdgeLabels) -> Drawing:
     """Draw `edges`; a click selects a node or a line."""
-    from analysis.charts import circuit_graph, drawing_of, graph_height, lines_of
+    from analysis.charts import circuit_graph, graph_height
 
-    groups = circuit_state.known_groups(circuit_state.groups(), graph.graph)
-    lines = lines_of(edges, groups)
-    shares, measured = _worth(graph, lines)
-    drawing = drawing_of(graph.graph, lines, shares, measured, groups, circuit_state.pins())
+    by_tokens = bool(edges) and st.session_state[Key.LAYOUT] == "tokens"
+    drawing = _by_tokens(graph, edges) if by_tokens else _by_layers(graph, edges)
     st.session_state[Key.DRAWN] = {
         "node": [node.label for node in drawing.nodes],
         "edge": [line.label for line in drawing.edges],
@@ -82,13 +95,37 @@ def graph_view(graph: GraphResult, edges: EdgeLabels) -> Drawing:
     )
     worth = np.abs(graph.share)
     held = float(worth[tuple(graph.graph.index(edges).T)].sum() / np.nansum(worth))
-    st.caption(
-        "Upwards from the embedding to the logits; MLPs stand on the spine. Orange pushes towards the "
-        "answer, blue away from it; the wider, the more. Solid lines are read by a query, dashed ones by a "
-        "key, dotted ones by a value, dash-dotted ones by an MLP or the logits; pale ones are estimates. "
-        f"{hidden(graph, len(edges), held)}"
-    )
+    where = TOKENS_EXPLAINED if by_tokens else LAYERS_EXPLAINED
+    st.caption(f"{where} {LINES_EXPLAINED} {hidden(graph, len(edges), held)}")
     return drawing
+
+
+def _by_layers(graph: GraphResult, edges: EdgeLabels) -> Drawing:
+    from analysis.charts import drawing_of, lines_of
+
+    groups = circuit_state.known_groups(circuit_state.groups(), graph.graph)
+    lines = lines_of(edges, groups)
+    shares, measured = _worth(graph, lines)
+    return drawing_of(graph.graph, lines, shares, measured, groups, circuit_state.pins())
+
+
+def _by_tokens(graph: GraphResult, edges: EdgeLabels) -> Drawing:
+    from analysis.charts import positions_drawing
+
+    request = EdgePositionsRequest(graph.request.experiment, edges, graph.request.metric)
+    places = answer_or_stop(lambda: answer(request), "Patching each path at each token").result
+    if circuit_state.groups():
+        note("Groups are drawn in the layout by layers alone.")
+    at = tuple(graph.graph.index(edges).T)
+    return positions_drawing(
+        graph.graph,
+        edges,
+        places.strongest,
+        graph.share[at].tolist(),
+        (~np.isnan(graph.measured[:, *at])).all(axis=0).tolist(),
+        graph.corrupted_tokens,
+        circuit_state.pins(),
+    )
 
 
 def _worth(graph: GraphResult, lines: tuple[Line, ...]) -> tuple[list[float], list[bool]]:

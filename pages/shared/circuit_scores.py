@@ -37,9 +37,8 @@ def scores_panel(graph: GraphResult, own: EdgeSetsResult, edges: EdgeLabels) -> 
     """Three scores, the curve, and last, since it takes longest, how random sets do."""
     from analysis.charts import circuit_curve_chart
 
-    row = st.container(horizontal=True, gap="large")
-    for score, title in TITLES.items():
-        row.metric(title, percent(getattr(own, score)[0]), width="content", help=HELP[score])
+    for column, (score, title) in zip(st.columns(3), TITLES.items(), strict=True):
+        column.metric(title, percent(getattr(own, score)[0]))
     random = st.empty()
     if len(graph.curve_edges):
         chart = circuit_curve_chart(graph, own, len(edges), current_theme())
@@ -58,7 +57,8 @@ def random_controls(graph: GraphResult, edges: EdgeLabels) -> CircuitScoresResul
     request = CircuitScoresRequest(graph.request.experiment, edges, metric=graph.request.metric)
     scores = answer_or_stop(lambda: answer(request), "Patching 50 random sets of the same size").result
     st.caption(
-        f"{beside_random(scores)} One by one these paths bring back {percent(scores.sum_of_effects)} in sum."
+        f"{beside_random(scores)} One by one these paths bring back {percent(scores.sum_of_effects)} in sum.",
+        help=" ".join(f"{TITLES[score]}: {meaning}" for score, meaning in HELP.items()),
     )
     return scores
 

@@ -13,6 +13,7 @@ from analysis.results import (
     AttributionRequest,
     CircuitRequest,
     CircuitScoresRequest,
+    EdgePositionsRequest,
     EdgeSetsRequest,
     GraphRequest,
     OverviewRequest,
@@ -33,6 +34,7 @@ ASKED = (
     SanityRequest(EXPERIMENT),
     GraphRequest(EXPERIMENT, "kl_from_clean"),
     EdgeSetsRequest(EXPERIMENT, ((("embed", "MLP0"), ("L0H1", "L1H0.q")), ())),
+    EdgePositionsRequest(EXPERIMENT, (("embed", "MLP0"),)),
     CircuitScoresRequest(EXPERIMENT, (("embed", "MLP0"),), 20),
     CircuitRequest(EXPERIMENT, 0.8),
 )
