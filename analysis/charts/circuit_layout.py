@@ -68,8 +68,8 @@ class DrawnEdge:
 class Drawing:
     """A circuit as it is drawn: its nodes, and the lines between them.
 
-    `left` and `right` are its ends, in slots. `layers` tells where each layer's heads stand, `top` where the logits do, and
-    `columns` what stands under the drawing at which `x`.
+    `left` and `right` are its ends, in slots. `layers` tells where each layer's heads stand, `top` where
+    the logits do, and `columns` what stands under the drawing at which `x`.
     """
 
     left: float

@@ -36,7 +36,7 @@ LINES_EXPLAINED = (
 
 
 def how_many(graph: GraphResult, row: Sequence[DeltaGenerator]) -> None:
-    """How many of the strongest paths are drawn, by their number or by the share they hold; and the layout."""
+    """How many of the strongest paths are drawn, by number or by the share they hold; and the layout."""
     most = min(circuit_state.MOST_DRAWN, len(graph.graph))
     state = st.session_state
     state[Key.EDGES] = min(state[Key.EDGES], most)
@@ -60,8 +60,8 @@ def how_many(graph: GraphResult, row: Sequence[DeltaGenerator]) -> None:
         key=Key.ACCOUNTED,
         format="%d %%",
         on_change=smallest,
-        help="Draws the fewest paths that hold so much of what all paths are worth one by one. The scale ends "
-        f"with what {most} paths hold, since no more are drawn.",
+        help="Draws the fewest paths that hold so much of what all paths are worth one by one. The scale "
+        f"ends with what {most} paths hold, since no more are drawn.",
     )
     with row[2]:
         LAYOUT.draw()
