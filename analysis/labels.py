@@ -83,3 +83,15 @@ def _left_out(text: str, what: str) -> str:
         return ""
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
     return f"{_OPEN}+{len(text):,} {what}, {digest[:8]}{_CLOSE}"
+
+
+def node_of_part(part: str) -> str | None:
+    """The node of the residual graph that writes a part of an attribution, None for what is not one node.
+
+    >>> node_of_part("3_mlp_out"), node_of_part("pos_embed"), node_of_part("L3H7"), node_of_part("3_attn_out")
+    ('MLP3', 'embed', 'L3H7', None)
+    """
+    if part in ("embed", "pos_embed"):
+        return "embed"
+    mlp = re.fullmatch(r"(\d+)_mlp_out", part)
+    return f"MLP{mlp[1]}" if mlp else part if re.fullmatch(r"L\d+H\d+", part) else None

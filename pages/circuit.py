@@ -11,7 +11,9 @@ from pages.shared.cards import overview_or_stop, provenance_panel
 from pages.shared.choices import METRIC
 from pages.shared.circuit_detail import detail_panel, edges_as_written
 from pages.shared.circuit_graph import drawn_edges, graph_view, how_many
+from pages.shared.circuit_leave import leave_panel, load_panel
 from pages.shared.circuit_own import my_circuit, search_panel
+from pages.shared.circuit_roles import published, roles_panel
 from pages.shared.circuit_scores import finding_panel, own_scores, scores_panel
 from pages.shared.experiment import experiment_sidebar
 from pages.shared.keys import Key
@@ -30,6 +32,9 @@ def show(result: GraphResult) -> None:
         drawing = graph_view(result, edges)
         if result.proof is not None:
             st.caption(result.proof)
+        known = published(result)
+        if known is not None:
+            roles_panel(known, edges)
         if st.session_state[Key.SELECTED]:
             detail_panel(result, drawing, st.session_state[Key.SELECTED])
     with right:
@@ -38,12 +43,16 @@ def show(result: GraphResult) -> None:
         my_circuit(result, drawing, edges)
     with left:
         paths_table(result, edges)
+        leaving = st.container()
+        load_panel(result.request.experiment.model)
     if not edges:
         sentence.caption("No path is drawn. Move a slider, or find a circuit.")
         return
     own = own_scores(result, edges)
     with sentence:
         finding_panel(result, own, len(edges))
+    with leaving:
+        leave_panel(result, own, edges, drawing)
     with scores:
         scores_panel(result, own, edges)
 
@@ -71,7 +80,7 @@ identical = not overview_or_stop(experiment).result.differences
 if identical:
     note("The two prompts are identical: no path carries any difference, so there is no circuit to find.")
     st.stop()
-first, *controls = st.columns([5, 5, 5, 3], gap="medium", vertical_alignment="bottom")
+first, *controls = st.columns([4, 5, 5, 4], gap="medium", vertical_alignment="bottom")
 with first:
     request = GraphRequest(experiment, METRIC.draw())
 found = stored(request) or result_or_progress(request, "Estimating every path at once", follow, stopped=show)

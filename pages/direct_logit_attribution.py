@@ -8,13 +8,15 @@ import numpy as np
 import streamlit as st
 
 from analysis.answers import answer
-from analysis.labels import shown_token
+from analysis.labels import node_of_part, shown_token
 from analysis.results import AttributionRequest, AttributionResult
 from pages.shared import address
-from pages.shared.cards import answer_or_stop, downloads, provenance_panel
+from pages.shared.cards import answer_or_stop, provenance_panel
 from pages.shared.choices import RUN, UNIT
+from pages.shared.downloads import downloads
 from pages.shared.experiment import experiment_sidebar
 from pages.shared.keys import EVERY, KEPT, LAST, Key
+from pages.shared.navigation import CIRCUIT, page_link
 from pages.shared.resolution import resolution_caption, written
 from pages.shared.theme import current_theme
 
@@ -102,5 +104,8 @@ with right:
         column_config={"attribution": st.column_config.NumberColumn("logits")},
     )
     resolution_caption(result, table["below_resolution"], "parts")
+strongest_node = next(filter(None, map(node_of_part, table["component"])), None)
+if strongest_node is not None:
+    page_link(CIRCUIT, f"{strongest_node} in the circuit", selected=strongest_node)
 downloads(f"attribution_{unit}", result, table, chart)
 provenance_panel(result, found.from_store)

@@ -8,10 +8,11 @@ import streamlit as st
 
 from analysis.requests import METRIC_UNITS, RUN_NAMES
 from analysis.results import OverviewResult
-from pages.shared.cards import aligned_prompts, downloads, identical_note, overview_or_stop, provenance_panel
+from pages.shared.cards import aligned_prompts, identical_note, overview_or_stop, provenance_panel
 from pages.shared.choices import METRIC
+from pages.shared.downloads import downloads
 from pages.shared.experiment import experiment_sidebar
-from pages.shared.navigation import ALL_SOURCES, ATTRIBUTION, PATH_PATCHING, SANITY_CHECKS, page_link
+from pages.shared.navigation import ALL_SOURCES, ATTRIBUTION, CIRCUIT, PATH_PATCHING, SANITY_CHECKS, page_link
 from pages.shared.theme import current_theme
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ with right:
     page_link(ATTRIBUTION, "Which component wrote the answer")
     page_link(PATH_PATCHING, "What one head tells each later head")
     page_link(ALL_SOURCES, "Which head told which later head")
+    page_link(CIRCUIT, "Which handful of paths is the mechanism")
     page_link(SANITY_CHECKS, "Whether these numbers can be trusted")
 
 downloads("overview", result, table, chart)

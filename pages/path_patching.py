@@ -11,15 +11,11 @@ from analysis.answers import answer, stored
 from analysis.labels import head_label
 from analysis.results import AllSourcesRequest, EffectScale, OverviewResult, PathRequest, PathResult
 from pages.shared import address
-from pages.shared.cards import (
-    answer_or_stop,
-    downloads,
-    identical_note,
-    overview_or_stop,
-    provenance_panel,
-)
+from pages.shared.cards import answer_or_stop, identical_note, overview_or_stop, provenance_panel
+from pages.shared.downloads import downloads
 from pages.shared.experiment import experiment_sidebar
 from pages.shared.keys import KEPT, SOURCE_KEYS, Key
+from pages.shared.navigation import CIRCUIT, page_link
 from pages.shared.notes import note
 from pages.shared.patching import baselines, edge_columns, edge_formats, patching_controls
 from pages.shared.resolution import resolution_caption
@@ -97,5 +93,6 @@ with right:
         column_config=edge_formats(choices["metric"]),
     )
 resolution_caption(result, table["below_resolution"], "paths")
+page_link(CIRCUIT, f"{head_label(layer, head)} in the circuit", selected=head_label(layer, head))
 downloads(f"paths_from_{head_label(layer, head)}_{choices['component']}", result, table, chart)
 provenance_panel(result, found.from_store)

@@ -8,7 +8,8 @@ import streamlit as st
 
 from analysis.answers import answer
 from analysis.results import SanityRequest, SanityResult
-from pages.shared.cards import answer_or_stop, csv_with_provenance, provenance_panel
+from pages.shared.cards import answer_or_stop, provenance_panel
+from pages.shared.downloads import csv_with_provenance
 from pages.shared.experiment import experiment_sidebar
 
 if TYPE_CHECKING:

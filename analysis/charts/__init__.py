@@ -10,9 +10,11 @@ from analysis.charts.attribution import attribution_chart
 from analysis.charts.circuit_curve import circuit_curve_chart
 from analysis.charts.circuit_graph import circuit_graph, graph_height
 from analysis.charts.circuit_layout import Drawing, DrawnEdge, DrawnNode, Line, drawing_of, lines_of
+from analysis.charts.circuit_picture import circuit_chart
 from analysis.charts.circuit_positions import positions_drawing
 from analysis.charts.export import chart_png, chart_svg, sentence_picture
 from analysis.charts.path import path_chart
+from analysis.charts.pictures import Form
 from analysis.charts.predictions import predictions_chart
 from analysis.charts.themes import Theme
 
@@ -20,12 +22,14 @@ __all__ = [
     "Drawing",
     "DrawnEdge",
     "DrawnNode",
+    "Form",
     "Line",
     "Theme",
     "all_sources_chart",
     "attribution_chart",
     "chart_png",
     "chart_svg",
+    "circuit_chart",
     "circuit_curve_chart",
     "circuit_graph",
     "drawing_of",

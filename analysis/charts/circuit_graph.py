@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from html import escape
 from typing import Any
 
@@ -16,7 +17,8 @@ DASHES: dict[str, tuple[float, ...]] = {"q": (5, 2), "k": (4, 2, 0.1, 2), "v": (
 MOST_LETTERS = 60
 #: Height of a layer in pixels: few layers may spread, many have to fit a screen.
 _LOWEST, _HIGHEST, _SCREEN = 40, 64, 640
-_WIDTHS = 1.2, 7.0
+#: Of the weakest line and of the strongest, in pixels.
+WIDTHS = 1.2, 7.0
 _SYMBOLS: dict[NodeKind, tuple[str, list[int]]] = {
     "embed": ("roundRect", [64, 20]),
     "head": ("roundRect", [38, 17]),
@@ -31,16 +33,19 @@ def graph_height(drawing: Drawing) -> int:
     return round(drawing.top * min(_HIGHEST, max(_LOWEST, _SCREEN / drawing.top))) + 40
 
 
-def circuit_graph(drawing: Drawing, theme: Theme, selected: str | None = None) -> dict[str, Any]:
-    """The option for ECharts. Data of the series stand in the order of `drawing`; after them, layers' names.
+def circuit_graph(
+    drawing: Drawing, theme: Theme, selected: str | None = None, badges: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """The option for ECharts. Data of the series stand in the order of `drawing`; after them, names.
 
-    `selected` is the label of the node, or of the line, that is marked.
+    `selected` is the label of the node, or of the line, that is marked; `badges` has what stands under a
+    node's name.
     """
     palette = PALETTES[theme]
     end = max((abs(edge.share) for edge in drawing.edges), default=1.0) or 1.0
     many = len(drawing.edges) > MOST_LETTERS
     axis = {"type": "value", "show": False}
-    nodes = [_node(node, palette, selected) for node in drawing.nodes]
+    nodes = [_node(node, palette, selected, (badges or {}).get(node.label)) for node in drawing.nodes]
     return {
         "backgroundColor": "transparent",
         "textStyle": {"fontFamily": FONT},
@@ -96,7 +101,7 @@ def _names(drawing: Drawing, palette: Palette) -> list[dict[str, Any]]:
     ]
 
 
-def _node(node: DrawnNode, palette: Palette, selected: str | None) -> dict[str, Any]:
+def _node(node: DrawnNode, palette: Palette, selected: str | None, badge: str | None) -> dict[str, Any]:
     shown: dict[str, Any] = {"id": node.name, "name": node.name, "value": [node.x, node.y]}
     if not node.used:
         return shown | {
@@ -107,12 +112,13 @@ def _node(node: DrawnNode, palette: Palette, selected: str | None) -> dict[str, 
             "tooltip": {"formatter": f"{escape(node.label)}: no path of it is drawn"},
         }
     symbol, size = _SYMBOLS[node.kind]
+    name = printable(node.label, 18)
     marked = node.label == selected
     filled = node.kind in ("embed", "logits", "group")
     told = f"{node.label}: {', '.join(node.members)}" if node.members else node.label
     return shown | {
         "symbol": symbol,
-        "symbolSize": size,
+        "symbolSize": [6 * len(badge) + 10, 30] if badge else size,
         "itemStyle": {
             "color": palette.line if filled else palette.background,
             "borderColor": palette.text if marked else palette.muted,
@@ -120,7 +126,7 @@ def _node(node: DrawnNode, palette: Palette, selected: str | None) -> dict[str, 
         },
         "label": {
             "show": True,
-            "formatter": printable(node.label, 18),
+            "formatter": f"{name}\n{badge}" if badge else name,
             "color": palette.text,
             "fontSize": 10,
             "fontWeight": "bold" if marked else "normal",
@@ -130,7 +136,7 @@ def _node(node: DrawnNode, palette: Palette, selected: str | None) -> dict[str, 
 
 
 def _line(edge: DrawnEdge, palette: Palette, end: float, many: bool, selected: str | None) -> dict[str, Any]:
-    thin, thick = _WIDTHS
+    thin, thick = WIDTHS
     strength = abs(edge.share) / end
     marked = edge.label == selected
     width = thin + (thick - thin) * strength + 2 * marked
@@ -144,7 +150,7 @@ def _line(edge: DrawnEdge, palette: Palette, end: float, many: bool, selected: s
             "type": [round(part * max(width, 2.0), 2) for part in DASHES.get(edge.reads, ())] or "solid",
             "cap": "round",
             "opacity": 1.0 if marked else (0.5 + 0.4 * strength) * (1.0 if edge.measured else 0.6),
-            "curveness": _curve(edge),
+            "curveness": curve_of(edge),
         },
         "label": {
             "show": not many and edge.reads in ("q", "k", "v"),
@@ -164,6 +170,6 @@ def line_in_words(edge: DrawnEdge) -> str:
     return f"{printable(edge.label, 200)}: {edge.share:+.1%} ({how}{several}{pinned})"
 
 
-def _curve(edge: DrawnEdge) -> float:
+def curve_of(edge: DrawnEdge) -> float:
     """Lines between the same two nodes, and those along the spine, part by what the target reads."""
     return {"q": 0.1, "k": 0.18, "v": 0.26, "MLP": 0.22, "logits": 0.14}.get(edge.reads, 0.2)

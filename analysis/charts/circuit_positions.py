@@ -22,45 +22,49 @@ from analysis.charts.circuit_layout import (
 )
 from analysis.labels import shown_token
 from analysis.nodes import Graph
-from analysis.results import EdgeLabels
+from analysis.results import EdgePositionsResult
 
 #: Width of a position at which nothing is drawn, and of a node.
-_EMPTY, _NODE = 0.5, 1.0
+_EMPTY, _NODE = 0.2, 1.0
 
 
 def positions_drawing(
-    graph: Graph,
-    edges: EdgeLabels,
-    positions: Sequence[int],
+    places: EdgePositionsResult,
     shares: Sequence[float],
     measured: Sequence[bool],
-    tokens: Sequence[str],
     pinned: Collection[tuple[str, str]] = (),
 ) -> Drawing:
-    """The circuit of `edges`, each at the one of `positions` at which its writer is patched to most effect.
+    """The circuit of the edges of `places`, each where its writer is patched to most effect.
 
     A head that is told something stands where it writes in this circuit; at the last token if it writes to
     nothing that is drawn.
     """
+    graph, edges, positions = places.graph, places.request.edges, places.strongest
+    n_positions = len(places.clean_tokens)
     writes_at: dict[str, set[int]] = defaultdict(set)
     for (writer, _), position in zip(edges, positions, strict=True):
         writes_at[writer].add(position)
     lines = tuple(
         drawn_edge(_name(edge[0], position), _name(node_of(edge[1]), target), (edge,), share, known, pinned)
         for edge, position, share, known in zip(edges, positions, shares, measured, strict=True)
-        for target in _read_for(edge[1], position, writes_at, len(tokens))
+        for target in _read_for(edge[1], position, writes_at, n_positions)
     )
     names = sorted({end for line in lines for end in (line.source, line.target)}, key=_split)
-    columns = _columns(graph, names, len(tokens))
+    columns, used = _columns(graph, names, n_positions), {_split(name)[1] for name in names}
     *layers, top = heights_of(graph, {_split(name)[0] for name in names})
-    used = {_split(name)[1] for name in names}
     under = tuple(
-        (left + width / 2, shown_token(tokens[position]))
+        (left + width / 2, _token(places, position))
         for position, (left, width) in enumerate(columns)
         if position in used
     )
     right = sum(width for _, width in columns)
     return Drawing(-0.4, right, tuple(layers), top, _nodes(graph, names, columns), lines, under)
+
+
+def _token(places: EdgePositionsResult, position: int) -> str:
+    """The token at a position; both where the prompts differ."""
+    corrupted, clean = places.corrupted_tokens[position], places.clean_tokens[position]
+    return shown_token(clean) if clean == corrupted else f"{shown_token(corrupted)}|{shown_token(clean)}"
 
 
 def _read_for(reader: str, position: int, writes_at: dict[str, set[int]], n_positions: int) -> list[int]:

@@ -1,24 +1,19 @@
-"""Cards that several pages show: errors, provenance, downloads, the aligned prompt pair."""
+"""Cards that several pages show: errors, provenance, the aligned prompt pair."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import streamlit as st
 
 from analysis.answers import Answer, answer
-from analysis.errors import PathscopeError, PictureError, Remedy
-from analysis.labels import printable, shown_token
+from analysis.errors import PathscopeError, Remedy
+from analysis.labels import shown_token
 from analysis.requests import Experiment
 from analysis.results import OverviewRequest, OverviewResult, Result
 from pages.shared.keys import Key
 from pages.shared.notes import note, result_notes
-from pages.shared.theme import current_theme
-
-if TYPE_CHECKING:
-    import altair as alt
-    import pandas as pd
 
 R = TypeVar("R", bound=Result)
 
@@ -109,49 +104,3 @@ def provenance_panel(result: Result, from_store: bool) -> None:
             # As wide as a fingerprint needs.
             column_config={"value": st.column_config.TextColumn(width=600)},
         )
-
-
-def downloads(name: str, result: Result, table: pd.DataFrame, chart: alt.Chart | alt.LayerChart) -> None:
-    """Buttons for the table as CSV and the chart as PNG and SVG, each made when it is asked for.
-
-    All three tell where their numbers come from. Of a picture that cannot be drawn, the file holds the
-    sentence that says so: while a file is made there is no page to show it on.
-    """
-    from analysis.charts import chart_png, chart_svg, sentence_picture
-
-    theme = current_theme()
-
-    def png() -> bytes:
-        try:
-            return chart_png(chart, theme, result.origin())
-        except PictureError as error:
-            return sentence_picture(str(error), "png", theme)
-
-    def svg() -> str | bytes:
-        try:
-            return chart_svg(chart, theme, result.origin())
-        except PictureError as error:
-            return sentence_picture(str(error), "svg", theme)
-
-    with st.container(horizontal=True):
-        _download("CSV", f"{name}.csv", "text/csv", lambda: csv_with_provenance(result, table))
-        _download("PNG", f"{name}.png", "image/png", png)
-        _download("SVG", f"{name}.svg", "image/svg+xml", svg)
-
-
-def _download(label: str, file_name: str, mime: str, data: Callable[[], str | bytes]) -> None:
-    st.download_button(
-        label,
-        data=data,
-        file_name=file_name,
-        mime=mime,
-        icon=":material/download:",
-        key=f"download_{file_name}",
-        on_click="ignore",
-    )
-
-
-def csv_with_provenance(result: Result, table: pd.DataFrame) -> str:
-    """The table with its provenance and request in comment lines before the header."""
-    header = "".join(f"# {label}: {printable(text)}\n" for label, text in result.origin().items())
-    return header + table.to_csv(index=False)

@@ -8,6 +8,7 @@ import numpy as np
 import streamlit as st
 
 from analysis.nodes import Graph
+from analysis.requests import HEAD_INPUTS
 from analysis.results import EdgeLabels, GraphResult
 from pages.shared import circuit_state
 from pages.shared.navigation import ATTRIBUTION, PATH_PATCHING, page_link
@@ -16,49 +17,56 @@ if TYPE_CHECKING:
     import pandas as pd
     from pandas.io.formats.style import Styler
 
-    from analysis.charts import Drawing, DrawnEdge
+    from analysis.charts import Drawing
 
 #: Paths of a node that its detail lists in each direction.
 _MOST_LISTED = 8
 
 
 def detail_panel(graph: GraphResult, drawing: Drawing, selected: str) -> None:
-    """The selected line or node; nothing where it is not drawn any more."""
-    line = next((edge for edge in drawing.edges if edge.label == selected), None)
+    """The selected path, node or group; a path or a node of the model also where it is not drawn."""
+    line = next((edge.edges for edge in drawing.edges if edge.label == selected), None) or edge_of(
+        selected, graph.graph
+    )
+    members = next((node.members for node in drawing.nodes if node.label == selected), ())
     with st.container(border=True, key="detail"):
         if line is not None:
-            line_detail(graph, line)
+            line_detail(graph, selected, line)
         elif selected in (*graph.graph.writers, "logits"):
             node_detail(graph, selected)
+        elif members:
+            group_detail(selected, members)
         else:
-            members = next((node.members for node in drawing.nodes if node.label == selected), None)
-            if members is None:
-                st.caption("What was selected is not drawn. Click a node or a path.")
-            else:
-                group_detail(selected, members)
+            st.caption("What was selected is not in this model, or not drawn. Click a node or a path.")
 
 
-def line_detail(graph: GraphResult, line: DrawnEdge) -> None:
+def edge_of(label: str, graph: Graph) -> EdgeLabels | None:
+    """The edge that a label such as "L0H7 → L2H5.v" names; None if the model has none."""
+    writer, _, reader = label.partition(" → ")
+    known, _ = circuit_state.known_edges(((writer, reader),), graph)
+    return known or None
+
+
+def line_detail(graph: GraphResult, label: str, edges: EdgeLabels) -> None:
     """What a path, or several between groups, are worth, and the other ways into the same reader."""
-    st.text(line.label)
-    table = graph.table(graph.graph.index(line.edges))
-    st.dataframe(edges_as_written(table), hide_index=True, width="stretch")
+    st.text(label)
+    st.dataframe(edges_as_written(graph.table(graph.graph.index(edges))), hide_index=True, width="stretch")
     with st.container(horizontal=True):
-        pin_buttons(line.edges)
-        if len(line.edges) == 1:
-            _to_path_patching(*line.edges[0])
-    others = _other_components(graph, line)
+        pin_buttons(edges)
+        if len(edges) == 1:
+            _to_path_patching(*edges[0])
+    others = _other_components(graph, edges)
     if others is not None:
         st.caption("The same two nodes by the other components:")
         st.dataframe(edges_as_written(others), hide_index=True, width="stretch")
 
 
-def _other_components(graph: GraphResult, line: DrawnEdge) -> pd.DataFrame | None:
-    (writer, reader), *more = line.edges
+def _other_components(graph: GraphResult, edges: EdgeLabels) -> pd.DataFrame | None:
+    (writer, reader), *more = edges
     node, _, reads = reader.partition(".")
     if more or not reads:
         return None
-    others = [(writer, f"{node}.{other}") for other in "qkv" if other != reads]
+    others = [(writer, f"{node}.{other}") for other in HEAD_INPUTS if other != reads]
     return graph.table(graph.graph.index(others))
 
 

@@ -12,6 +12,7 @@ from analysis.results import EdgeLabels, EdgePositionsRequest, EdgeSetsRequest, 
 from pages.shared import circuit_state
 from pages.shared.cards import answer_or_stop
 from pages.shared.choices import LAYOUT
+from pages.shared.circuit_roles import published
 from pages.shared.circuit_words import hidden
 from pages.shared.keys import KEPT, Key
 from pages.shared.notes import note
@@ -86,7 +87,7 @@ def graph_view(graph: GraphResult, edges: EdgeLabels) -> Drawing:
         "edge": [line.label for line in drawing.edges],
     }
     st.echarts_chart(
-        circuit_graph(drawing, current_theme(), st.session_state[Key.SELECTED]),
+        circuit_graph(drawing, current_theme(), st.session_state[Key.SELECTED], _badges(graph, drawing)),
         height=graph_height(drawing),
         key=Key.GRAPH,
         on_select=_take_selection,
@@ -98,6 +99,16 @@ def graph_view(graph: GraphResult, edges: EdgeLabels) -> Drawing:
     where = TOKENS_EXPLAINED if by_tokens else LAYERS_EXPLAINED
     st.caption(f"{where} {LINES_EXPLAINED} {hidden(graph, len(edges), held)}")
     return drawing
+
+
+def _badges(graph: GraphResult, drawing: Drawing) -> dict[str, str]:
+    """What is published of the heads of this model."""
+    known = published(graph)
+    return {
+        node.label: role
+        for node in drawing.used
+        for role in ([] if known is None else known.roles_of(node.label)[:1])
+    }
 
 
 def _by_layers(graph: GraphResult, edges: EdgeLabels) -> Drawing:
@@ -118,12 +129,9 @@ def _by_tokens(graph: GraphResult, edges: EdgeLabels) -> Drawing:
         note("Groups are drawn in the layout by layers alone.")
     at = tuple(graph.graph.index(edges).T)
     return positions_drawing(
-        graph.graph,
-        edges,
-        places.strongest,
+        places,
         graph.share[at].tolist(),
         (~np.isnan(graph.measured[:, *at])).all(axis=0).tolist(),
-        graph.corrupted_tokens,
         circuit_state.pins(),
     )
 

@@ -8,6 +8,7 @@ import streamlit as st
 
 from analysis import jobs
 from analysis.answers import stored
+from analysis.exports import LONGEST_NAME
 from analysis.results import CircuitRequest, CircuitResult, EdgeLabels, GraphResult
 from pages.shared import circuit_state
 from pages.shared.circuit_detail import known_nodes
@@ -94,7 +95,7 @@ def group_form(graph: GraphResult, drawing: Drawing) -> None:
     """Name a few nodes, to draw them as one."""
     with st.expander("Groups", icon=":material/workspaces:"), st.form("group", border=False):
         st.caption("Nodes under one name are drawn as one; a line to or from it is one joint patch.")
-        name = st.text_input("Name", key="group_name", max_chars=circuit_state.LONGEST_NAME)
+        name = st.text_input("Name", key="group_name", max_chars=LONGEST_NAME)
         nodes = st.multiselect("Nodes", known_nodes(graph.graph, drawing), key="group_nodes")
         if st.form_submit_button("Draw as one"):
             fault = circuit_state.fault_of_name(name, graph.graph) or (

@@ -8,6 +8,7 @@ from urllib.parse import quote, unquote
 
 import streamlit as st
 
+from analysis.exports import LONGEST_NAME, Groups
 from analysis.nodes import Graph
 from analysis.results import EdgeLabels
 from pages.shared.keys import Key
@@ -16,12 +17,6 @@ from pages.shared.keys import Key
 MOST_DRAWN = 300
 #: Edges that the page opens with.
 DRAWN_AT_FIRST = 30
-#: Characters of a group's name.
-LONGEST_NAME = 40
-
-#: A group's name and its nodes.
-Groups = tuple[tuple[str, tuple[str, ...]], ...]
-
 # Between edges, groups or nodes in the address: characters that no label has and no browser escapes.
 _NEXT, _TO, _HOLDS = "~", "-", "!"
 

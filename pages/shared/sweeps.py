@@ -10,9 +10,9 @@ import streamlit as st
 
 from analysis.requests import MetricName
 from analysis.results import AllSourcesRequest, AllSourcesResult, EffectScale
-from pages.shared.cards import downloads
+from pages.shared.downloads import downloads
 from pages.shared.keys import Key
-from pages.shared.navigation import open_source
+from pages.shared.navigation import CIRCUIT, open_source, page_link
 from pages.shared.patching import edge_columns, edge_formats
 from pages.shared.resolution import resolution_caption
 from pages.shared.theme import current_theme
@@ -66,6 +66,10 @@ def strongest_paths(result: AllSourcesResult) -> None:
     chosen = _edge_table(table, result.request.metric)
     effect = result.effect[~np.isnan(result.effect)]
     resolution_caption(result, result.below_resolution(effect), "paths")
+    if len(table):
+        strongest = table.iloc[0]
+        reader = f"{strongest['destination']}.{result.request.component}"
+        page_link(CIRCUIT, "The strongest path in the circuit", selected=f"{strongest['source']} → {reader}")
     sources = table[["sl", "sh"]].to_numpy().tolist()
     # Of a running sweep the rows may have changed places since the table in which one was clicked.
     clicked = st.session_state.get(Key.EDGE_ROWS, sources)

@@ -14,7 +14,7 @@ import pytest
 from analysis.charts import path_chart, pictures, sentence_picture
 from analysis.charts.pictures import AT_ONCE, draw
 from analysis.errors import PictureError
-from pages.shared import cards
+from pages.shared import downloads
 from tests.chart_samples import PROVENANCE, overview, path
 
 NOT_DRAWN = r"^The picture could not be drawn: .*{}.* The CSV has the numbers\.$"
@@ -156,9 +156,9 @@ def test_a_sentence_is_drawn_in_place_of_a_picture():
 def buttons(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What each download button would send, by its label."""
     made: dict[str, Any] = {}
-    monkeypatch.setattr(cards, "_download", lambda label, name, mime, data: made.update({label: data}))
+    monkeypatch.setattr(downloads, "download", lambda label, name, mime, data: made.update({label: data}))
     result = path()
-    cards.downloads("paths", result, result.table(), path_chart(result))
+    downloads.downloads("paths", result, result.table(), path_chart(result))
     return made
 
 
@@ -177,4 +177,4 @@ def test_of_a_picture_that_cannot_be_drawn_a_visitor_gets_the_sentence(monkeypat
 
 def test_a_name_of_several_lines_stays_one_comment_of_the_table():
     result = replace(overview(), provenance=replace(PROVENANCE, model="one\ntwo\u202e"))
-    assert "# model: one⏎two\u2039U+202E\u203a\n" in cards.csv_with_provenance(result, path().table())
+    assert "# model: one⏎two\u2039U+202E\u203a\n" in downloads.csv_with_provenance(result, path().table())

@@ -17,7 +17,7 @@ from analysis.errors import PathscopeError
 from analysis.models.catalogue import fingerprint
 from analysis.requests import Experiment
 from analysis.results import AllSourcesRequest, AllSourcesResult, AttributionRequest, request_from_json
-from pages.shared.cards import csv_with_provenance
+from pages.shared.downloads import csv_with_provenance
 from pages.shared.keys import Key
 
 PAGES = {

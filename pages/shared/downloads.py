@@ -1,0 +1,69 @@
+"""Files that a page gives, each made when it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from analysis.errors import PictureError
+from analysis.labels import printable
+from analysis.results import Result
+from pages.shared.theme import current_theme
+
+if TYPE_CHECKING:
+    import altair as alt
+    import pandas as pd
+
+    from analysis.charts import Form, Theme
+
+
+def downloads(name: str, result: Result, table: pd.DataFrame, chart: alt.Chart | alt.LayerChart) -> None:
+    """Buttons for the table as CSV and the chart as PNG and SVG; all tell where their numbers come from."""
+    from analysis.charts import chart_png, chart_svg
+
+    theme, origin = current_theme(), result.origin()
+    png = picture_or_sentence(lambda: chart_png(chart, theme, origin), "png", theme)
+    svg = picture_or_sentence(lambda: chart_svg(chart, theme, origin), "svg", theme)
+    with st.container(horizontal=True):
+        download("CSV", f"{name}.csv", "text/csv", lambda: csv_with_provenance(result, table))
+        download("PNG", f"{name}.png", "image/png", png)
+        download("SVG", f"{name}.svg", "image/svg+xml", svg)
+
+
+def picture_or_sentence(
+    draw: Callable[[], str | bytes], form: Form, theme: Theme
+) -> Callable[[], str | bytes]:
+    """What makes a picture; of one that cannot be drawn, a picture of the sentence that says so.
+
+    While a file is made there is no page to show it on.
+    """
+    from analysis.charts import sentence_picture
+
+    def made() -> str | bytes:
+        try:
+            return draw()
+        except PictureError as error:
+            return sentence_picture(str(error), form, theme)
+
+    return made
+
+
+def download(label: str, file_name: str, mime: str, data: Callable[[], str | bytes]) -> None:
+    """A button for one file."""
+    st.download_button(
+        label,
+        data=data,
+        file_name=file_name,
+        mime=mime,
+        icon=":material/download:",
+        key=f"download_{file_name}",
+        on_click="ignore",
+    )
+
+
+def csv_with_provenance(result: Result, table: pd.DataFrame) -> str:
+    """The table with its provenance and request in comment lines before the header."""
+    header = "".join(f"# {label}: {printable(text)}\n" for label, text in result.origin().items())
+    return header + table.to_csv(index=False)
