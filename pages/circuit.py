@@ -8,7 +8,7 @@ from analysis import jobs
 from analysis.answers import stored
 from analysis.results import EdgeLabels, GraphRequest, GraphResult
 from pages.shared.cards import overview_or_stop, provenance_panel
-from pages.shared.choices import METRIC
+from pages.shared.choices import LAYOUT, METRIC
 from pages.shared.circuit_detail import detail_panel, edges_as_written
 from pages.shared.circuit_graph import drawn_edges, graph_view, how_many
 from pages.shared.circuit_leave import leave_panel, load_panel
@@ -80,9 +80,11 @@ identical = not overview_or_stop(experiment).result.differences
 if identical:
     note("The two prompts are identical: no path carries any difference, so there is no circuit to find.")
     st.stop()
-first, *controls = st.columns([4, 5, 5, 4], gap="medium", vertical_alignment="bottom")
+first, *controls, last = st.columns([4, 5, 5, 4], gap="medium", vertical_alignment="bottom")
 with first:
     request = GraphRequest(experiment, METRIC.draw())
+with last:
+    LAYOUT.draw()
 found = stored(request) or result_or_progress(request, "Estimating every path at once", follow, stopped=show)
 if found is not None:
     show(found.result)

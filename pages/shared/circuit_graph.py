@@ -11,7 +11,6 @@ from analysis.answers import answer
 from analysis.results import EdgeLabels, EdgePositionsRequest, EdgeSetsRequest, GraphResult
 from pages.shared import circuit_state
 from pages.shared.cards import answer_or_stop
-from pages.shared.choices import LAYOUT
 from pages.shared.circuit_roles import published
 from pages.shared.circuit_words import hidden
 from pages.shared.keys import KEPT, Key
@@ -37,7 +36,7 @@ LINES_EXPLAINED = (
 
 
 def how_many(graph: GraphResult, row: Sequence[DeltaGenerator]) -> None:
-    """How many of the strongest paths are drawn, by number or by the share they hold; and the layout."""
+    """In two places, how many of the strongest paths are drawn: by number or by the share they hold."""
     most = min(circuit_state.MOST_DRAWN, len(graph.graph))
     state = st.session_state
     state[Key.EDGES] = min(state[Key.EDGES], most)
@@ -64,8 +63,6 @@ def how_many(graph: GraphResult, row: Sequence[DeltaGenerator]) -> None:
         help="Draws the fewest paths that hold so much of what all paths are worth one by one. The scale "
         f"ends with what {most} paths hold, since no more are drawn.",
     )
-    with row[2]:
-        LAYOUT.draw()
 
 
 def drawn_edges(graph: GraphResult) -> EdgeLabels:

@@ -11,11 +11,15 @@ from streamlit.testing.v1 import AppTest
 from analysis.demo_model.examples import EXAMPLES
 from analysis.requests import HEAD_INPUTS, LAYER_NORM_MODES, METRIC_NAMES, RUN_NAMES, UNITS
 from analysis.results import EffectScale
-from pages.shared.choices import CHOICES, Choice
+from pages.shared.choices import CHOICES, Choice, CircuitLayout
 from pages.shared.keys import Key
 
 Visit = Callable[..., AppTest]
-PAGE_OF = {Key.UNIT: "direct_logit_attribution", Key.RUN: "direct_logit_attribution"}
+PAGE_OF = {
+    Key.UNIT: "direct_logit_attribution",
+    Key.RUN: "direct_logit_attribution",
+    Key.LAYOUT: "circuit",
+}
 
 
 def control(app: AppTest, key: Key):
@@ -32,6 +36,7 @@ def test_the_choices_offer_what_a_request_may_hold_its_default_first():
         Key.LAYER_NORM: LAYER_NORM_MODES,
         Key.METRIC: METRIC_NAMES,
         Key.SCALE: get_args(EffectScale),
+        Key.LAYOUT: get_args(CircuitLayout),
     }
 
 

@@ -65,8 +65,8 @@ def test_the_time_left_is_told_in_seconds_and_from_a_hundred_on_in_minutes(secon
 @pytest.mark.parametrize(
     ("state", "position", "said"),
     [
-        ("queued", 3, "Waiting for 3 earlier sweeps"),
-        ("queued", 1, "Waiting for 1 earlier sweep"),
+        ("queued", 3, "Waiting for 3 earlier jobs"),
+        ("queued", 1, "Waiting for 1 earlier job"),
         ("queued", 0, "Starting"),
         ("starting", 0, "Estimating every path at once"),
     ],
