@@ -13,6 +13,7 @@ from tests import definitions
 from tests.definitions import ROOT, complaints, parts, record_anew, recorded
 
 PATCHING = {"AllSourcesRequest", "PathRequest", "SanityRequest"}
+CIRCUITS = {"CircuitRequest", "CircuitScoresRequest", "EdgeSetsRequest", "GraphRequest"}
 READS_DECODERS = PATCHING | {"AttributionRequest"}
 ALL = {definition.name for definition in definitions.definitions()}
 #: What to find in a module and what to put there, where any other code will do.
@@ -55,9 +56,10 @@ def test_every_definition_is_the_one_recorded_for_its_version():
             "nodes",
             "layers[:, None, None, None] < ",
             "layers[:, None, None, None] <= ",
-            PATCHING | {"AttributionRequest"},
+            PATCHING | CIRCUITS | {"AttributionRequest"},
         ),
-        ("sweep/gate", *PLANTED, PATCHING),
+        ("sweep/gate", *PLANTED, PATCHING | CIRCUITS),
+        ("circuit/pair", *PLANTED, CIRCUITS),
         ("patching/all_sources", "-np.abs(", "np.abs(", {"AllSourcesRequest"}),
         ("experiment/overview", "TOP_TOKENS = 10", "TOP_TOKENS = 12", {"OverviewRequest"}),
         ("sanity/checks", "ROUNDING = 1e-5", "ROUNDING = 1e-4", {"SanityRequest"}),

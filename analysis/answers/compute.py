@@ -44,7 +44,8 @@ def work_of(request: LongRequest[G], origin: Origin) -> LongWork[G]:
 
 def _in_one_go(work: LongWork[G], origin: Origin) -> G:
     pieces = work.cut(work.prepared())
-    return origin.finished(pieces.filled(pieces.start, (arrays for _, arrays in pieces.run())))
+    done = (arrays for _, arrays in pieces.run({}))
+    return origin.finished(pieces.filled(pieces.start, done))
 
 
 def runs_of(experiment: Experiment, store: Store) -> Runs:

@@ -8,17 +8,23 @@ import lazy_loader
 
 if TYPE_CHECKING:
     from analysis.circuit.curve import CircuitCurve, circuit_curve
+    from analysis.circuit.graph_work import GraphWork
     from analysis.circuit.joint import patch_edge_sets, patch_edges
+    from analysis.circuit.of_runs import circuit_scores_result, edge_sets_result
     from analysis.circuit.scores import CircuitScores, circuit_scores
     from analysis.circuit.search import Circuit, find_circuit
+    from analysis.circuit.search_work import SearchWork
 
 __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "curve": ["CircuitCurve", "circuit_curve"],
+        "graph_work": ["GraphWork"],
         "joint": ["patch_edge_sets", "patch_edges"],
+        "of_runs": ["circuit_scores_result", "edge_sets_result"],
         "scores": ["CircuitScores", "circuit_scores"],
         "search": ["Circuit", "find_circuit"],
+        "search_work": ["SearchWork"],
     },
 )
 
@@ -26,8 +32,12 @@ __all__ = [
     "Circuit",
     "CircuitCurve",
     "CircuitScores",
+    "GraphWork",
+    "SearchWork",
     "circuit_curve",
     "circuit_scores",
+    "circuit_scores_result",
+    "edge_sets_result",
     "find_circuit",
     "patch_edge_sets",
     "patch_edges",

@@ -93,14 +93,19 @@ class Pair:
         """N: what the clean prompt loses when the edges of the set carry the corrupted run, as a share."""
         return 1.0 - self._share(joint_metric(self.into_clean, sets, check_stop))
 
-    def estimates(self, check_stop: StopCheck = no_stop) -> Float[np.ndarray, "writer reader"]:
-        """How much each edge matters, as a share of the difference: the larger of both directions' estimates.
+    def both_estimates(self, check_stop: StopCheck = no_stop) -> Float[np.ndarray, "direction writer reader"]:
+        """What each edge brings back and what it breaks, estimated, as shares; NaN where there is no edge.
 
         Into the corrupted run: what its clean write would bring back. Into the clean run: what its corrupted
-        write would break. NaN where there is no edge.
+        write would break.
         """
         brought = estimated_effects(self.into_corrupted, check_stop=check_stop) / self.difference
         broken = -estimated_effects(self.into_clean, check_stop=check_stop) / self.difference
+        return np.stack([brought, broken])
+
+    def estimates(self, check_stop: StopCheck = no_stop) -> Float[np.ndarray, "writer reader"]:
+        """How much each edge matters: the larger, in size, of `both_estimates`."""
+        brought, broken = self.both_estimates(check_stop)
         return np.where(np.abs(brought) >= np.abs(broken), brought, broken)
 
     def _share(self, values: Float[np.ndarray, " set"]) -> Float[np.ndarray, " set"]:

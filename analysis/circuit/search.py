@@ -7,7 +7,7 @@ out those without which it stays up. Every set that it reports has been patched 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,8 @@ from analysis.sweep import StopCheck
 
 #: Rounds of adding and taking out without a smaller circuit, after which the search ends.
 _IDLE_ROUNDS = 2
+#: Rounds after which it ends in any case.
+MOST_ROUNDS = 16
 #: The most circuits whose every edge is taken out once on its own.
 _ONE_BY_ONE = 400
 
@@ -71,32 +73,61 @@ def find_circuit(
     return last
 
 
-def search(pair: Pair, faithfulness: float = 0.9, check_stop: StopCheck = no_stop) -> Iterator[Circuit]:
-    """`find_circuit` as it goes: every circuit is the smallest so far, and the last one the answer."""
+def search(
+    pair: Pair,
+    faithfulness: float = 0.9,
+    check_stop: StopCheck = no_stop,
+    *,
+    ranking: Float[np.ndarray, "writer reader"] | None = None,
+    before: Sequence[GraphEdges] = (),
+) -> Iterator[Circuit]:
+    """`find_circuit` as it goes: the smallest circuit after each round, at most `MOST_ROUNDS`.
+
+    `ranking` are the estimates to begin with, `Pair.estimates` if None; `before` the circuits of the rounds
+    that a former search has been through.
+    """
     if not 0.0 < faithfulness <= 1.0:
         raise PathscopeError(
             f"faithfulness is {faithfulness!r}, and must be above 0 and at most 1, such as 0.9."
         )
-    hunt = _Search(pair, faithfulness, check_stop)
-    best = hunt.from_ranking()
-    yield hunt.circuit(best)
-    grown = hunt.pruned(hunt.grown(best))
-    if grown.sum() < best.sum():
-        best = grown
-        yield hunt.circuit(best)
-    idle = 0
-    while idle < _IDLE_ROUNDS:
-        smaller = hunt.pruned(hunt.swapped(best, 0.3 if idle else 0.1))
-        idle = idle + 1 if smaller.sum() >= best.sum() else 0
-        if not idle:
-            best = smaller
-            yield hunt.circuit(best)
+    scores = pair.estimates(check_stop) if ranking is None else ranking
+    hunt = _Search(pair, faithfulness, check_stop, scores)
+    rounds = [pair.set_of(edges) for edges in before]
+    while len(rounds) < MOST_ROUNDS and _idle_rounds(rounds) < _IDLE_ROUNDS:
+        rounds.append(hunt.next_round(rounds))
+        yield hunt.circuit(rounds[-1])
+
+
+def _idle_rounds(rounds: Sequence[EdgeSet]) -> int:
+    """How many of the last rounds of swapping have found no smaller circuit."""
+    sizes = [int(chosen.sum()) for chosen in rounds]
+    return max(0, min(len(sizes) - 2, len(sizes) - 1 - sizes.index(sizes[-1]))) if sizes else 0
 
 
 class _Search:
-    def __init__(self, pair: Pair, faithfulness: float, check_stop: StopCheck) -> None:
+    def __init__(
+        self,
+        pair: Pair,
+        faithfulness: float,
+        check_stop: StopCheck,
+        scores: Float[np.ndarray, "writer reader"],
+    ) -> None:
         self._pair, self._asked, self._check_stop = pair, faithfulness, check_stop
-        self._ranking = ranked(pair.graph, np.abs(pair.estimates(check_stop)))
+        self._ranking = ranked(pair.graph, np.abs(scores))
+
+    def next_round(self, rounds: Sequence[EdgeSet]) -> EdgeSet:
+        """The smallest circuit after one more round; that of the last one where it finds no smaller.
+
+        The first goes down the ranking, the second grows a circuit of its own, all others swap edges.
+        """
+        if not rounds:
+            return self.from_ranking()
+        best = rounds[-1]
+        if len(rounds) == 1:
+            found = self.pruned(self.grown(best))
+        else:
+            found = self.pruned(self.swapped(best, 0.3 if _idle_rounds(rounds) else 0.1))
+        return found if found.sum() < best.sum() else best
 
     def circuit(self, chosen: EdgeSet) -> Circuit:
         (found,) = self._faithfulness(chosen[None])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
@@ -41,12 +41,13 @@ def steps(request: LongRequest[G], stop: Callable[[], bool]) -> Iterator[Step[G]
     _go_on(request, stop)
     pieces = work.cut(prepared.arrays)
     ledger = Ledger.of(store, key, pieces)
-    result = pieces.filled(pieces.start, ledger.read())
+    finished = ledger.read()
+    result = pieces.filled(pieces.start, finished.values())
     shares = pieces.shares
-    left = float(np.delete(shares, list(ledger.finished)).sum())
+    left = float(np.delete(shares, list(finished)).sum())
     yield Step(result, left, ledger.told())
     piece_started = time.perf_counter()
-    for index, arrays in pieces.run(skip=ledger.finished, stop=stop):
+    for index, arrays in pieces.run(finished, stop):
         note = ledger.write(index, arrays, time.perf_counter() - piece_started)
         piece_started = time.perf_counter()
         result = pieces.filled(result, [arrays])
@@ -76,7 +77,8 @@ class Ledger:
 
     store: Store
     keys: tuple[str, ...]
-    finished: set[int] = field(default_factory=set)
+    #: How many pieces were taken over from a former run.
+    taken_over: int = 0
     #: What the pieces taken over from a former run took to compute.
     seconds_before: float = 0.0
 
@@ -92,14 +94,13 @@ class Ledger:
         }
         return cls(store, tuple(store.key("piece", **cut, index=index) for index in range(n_pieces)))
 
-    def read(self) -> Iterator[Arrays]:
-        """What every stored piece holds, which counts as finished from here on."""
-        for index, key in enumerate(self.keys):
-            entry = self.store.get(key)
-            if entry is not None:
-                self.finished.add(index)
-                self.seconds_before += entry.values["seconds"]
-                yield entry.arrays
+    def read(self) -> dict[int, Arrays]:
+        """What every stored piece holds, by its index; they are taken over."""
+        entries = {index: self.store.get(key) for index, key in enumerate(self.keys)}
+        found = {index: entry for index, entry in entries.items() if entry is not None}
+        self.taken_over = len(found)
+        self.seconds_before = sum(entry.values["seconds"] for entry in found.values())
+        return {index: entry.arrays for index, entry in found.items()}
 
     def write(self, index: int, arrays: Arrays, seconds: float) -> str | None:
         """Store a finished piece; a sentence if that was not possible."""
@@ -107,11 +108,9 @@ class Ledger:
 
     def told(self) -> str | None:
         """What was taken over from a former run, in a sentence."""
-        if not self.finished:
+        if not self.taken_over:
             return None
-        return (
-            f"{len(self.finished)} of {len(self.keys)} parts were measured before and are not measured again."
-        )
+        return f"{self.taken_over} of {len(self.keys)} parts were measured before and are not measured again."
 
     def clear(self) -> None:
         """Drop the pieces, once the whole result is stored."""

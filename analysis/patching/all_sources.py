@@ -6,7 +6,7 @@ therefore what the work is cut by.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from hashlib import sha256
 from typing import Any
@@ -68,10 +68,10 @@ class AllSourcesPieces:
         )
 
     def run(
-        self, skip: Collection[int] = (), stop: Callable[[], bool] | None = None
+        self, finished: Mapping[int, Arrays], stop: Callable[[], bool] | None = None
     ) -> Iterator[tuple[int, Arrays]]:
         """The pieces of the sweep as they finish. Raises `Cancelled` once `stop()` is true."""
-        for piece in self._patching.pieces(self._sweep, skip=skip, stop=stop):
+        for piece in self._patching.pieces(self._sweep, skip=finished, stop=stop):
             yield piece.index, {"edges": piece.edges, "values": piece.values}
 
     def filled(self, result: AllSourcesResult, pieces: Iterable[Arrays]) -> AllSourcesResult:

@@ -2,6 +2,22 @@
 
 from analysis.requests import LongRequest, Request, request_from_json, request_to_json
 from analysis.results.attribution import AttributionRequest, AttributionResult
+from analysis.results.circuit import (
+    CircuitRequest,
+    CircuitResult,
+    CircuitScoresRequest,
+    CircuitScoresResult,
+    EdgeSetsRequest,
+    EdgeSetsResult,
+)
+from analysis.results.graph import (
+    DIRECTIONS,
+    Direction,
+    EdgeLabels,
+    EdgesResult,
+    GraphRequest,
+    GraphResult,
+)
 from analysis.results.overview import OverviewRequest, OverviewResult
 from analysis.results.patching import (
     AllSourcesRequest,
@@ -16,12 +32,24 @@ from analysis.results.sanity import SanityRequest, SanityResult
 from analysis.results.work import Arrays, GrowingResult, LongWork, Pieces
 
 __all__ = [
+    "DIRECTIONS",
     "AllSourcesRequest",
     "AllSourcesResult",
     "Arrays",
     "AttributionRequest",
     "AttributionResult",
+    "CircuitRequest",
+    "CircuitResult",
+    "CircuitScoresRequest",
+    "CircuitScoresResult",
+    "Direction",
+    "EdgeLabels",
+    "EdgeSetsRequest",
+    "EdgeSetsResult",
+    "EdgesResult",
     "EffectScale",
+    "GraphRequest",
+    "GraphResult",
     "GrowingResult",
     "LongRequest",
     "LongWork",

@@ -7,7 +7,7 @@ stops and resumes) knows nothing else of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, TypeVar
 
@@ -35,6 +35,11 @@ class GrowingResult(Result):
     def n_total(self) -> int:
         """How many parts are final once the result is whole."""
         raise NotImplementedError
+
+    @property
+    def progress(self) -> str:
+        """How far the work has come, for people."""
+        return f"{self.n_done:,} of {self.n_total:,} {self.counted} measured"
 
 
 G = TypeVar("G", bound=GrowingResult)
@@ -69,9 +74,9 @@ class Pieces(Protocol[G]):
         """The result before the first piece."""
 
     def run(
-        self, skip: Collection[int] = (), stop: Callable[[], bool] | None = None
+        self, finished: Mapping[int, Arrays], stop: Callable[[], bool] | None = None
     ) -> Iterator[tuple[int, Arrays]]:
-        """Index and content of each piece as it is finished, but for those in `skip`.
+        """Index and content of each piece as it is done, but for those that a former run has `finished`.
 
         Raises `Cancelled` once `stop()` is true, asked often enough to stop within a second.
         """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -37,7 +38,7 @@ def test_every_edge_of_that_circuit_matters(missing: tuple[str, str]) -> None:
 
 
 @pytest.mark.parametrize("family", ["gpt2", "llama-grouped", "phi", "gemma2"])
-def test_every_answer_on_the_way_holds_and_each_is_smaller(family: str) -> None:
+def test_every_answer_on_the_way_holds_and_none_is_larger(family: str) -> None:
     runs = family_runs(family)
     arguments = runs.model, runs.clean_tokens, runs.corrupted_tokens, METRIC
     pair = Pair.of(*arguments)
@@ -45,7 +46,7 @@ def test_every_answer_on_the_way_holds_and_each_is_smaller(family: str) -> None:
     for state in states:
         assert state.reached and state.faithfulness >= 0.8
         assert state.faithfulness == pytest.approx(circuit_scores(*arguments, state.labels, 0).faithfulness)
-    assert [len(state) for state in states] == sorted({len(state) for state in states}, reverse=True)
+    assert [len(state) for state in states] == sorted((len(state) for state in states), reverse=True)
     total = len(pair.graph)
     ranking = ranked(pair.graph, abs(pair.estimates()))
     sizes = list(range(1, total + 1, max(1, total // 60)))
@@ -55,6 +56,16 @@ def test_every_answer_on_the_way_holds_and_each_is_smaller(family: str) -> None:
         if f >= 0.8
     )
     assert len(states[-1]) <= first
+
+
+@pytest.mark.parametrize("rounds", [1, 2, 3])
+def test_a_search_that_goes_on_finds_what_one_without_a_break_finds(rounds: int) -> None:
+    runs = family_runs("llama-grouped")
+    pair = Pair.of(runs.model, runs.clean_tokens, runs.corrupted_tokens, METRIC)
+    whole = [state.edges.tolist() for state in search(pair, 0.8)]
+    before = [np.array(edges) for edges in whole[:rounds]]
+    rest = [state.edges.tolist() for state in search(pair, 0.8, before=before)]
+    assert whole[:rounds] + rest == whole and len(whole) > rounds
 
 
 def test_no_single_edge_of_the_answer_can_be_spared() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, assert_type
 
@@ -122,10 +122,10 @@ class Survey:
         return self
 
     def run(
-        self, skip: Collection[int] = (), stop: Callable[[], bool] | None = None
+        self, finished: Mapping[int, Arrays], stop: Callable[[], bool] | None = None
     ) -> Iterator[tuple[int, Arrays]]:
         for index, position in enumerate(self._order):
-            if index in skip:
+            if index in finished:
                 continue
             if stop is not None and stop():
                 raise Cancelled("The survey was stopped.")

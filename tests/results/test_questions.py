@@ -11,6 +11,10 @@ from analysis.requests import Experiment, kinds
 from analysis.results import (
     AllSourcesRequest,
     AttributionRequest,
+    CircuitRequest,
+    CircuitScoresRequest,
+    EdgeSetsRequest,
+    GraphRequest,
     OverviewRequest,
     PathRequest,
     Request,
@@ -27,6 +31,10 @@ ASKED = (
     PathRequest(EXPERIMENT, 1, 2, "v", "exact", "kl_from_clean"),
     AllSourcesRequest(EXPERIMENT, "k"),
     SanityRequest(EXPERIMENT),
+    GraphRequest(EXPERIMENT, "kl_from_clean"),
+    EdgeSetsRequest(EXPERIMENT, ((("embed", "MLP0"), ("L0H1", "L1H0.q")), ())),
+    CircuitScoresRequest(EXPERIMENT, (("embed", "MLP0"),), 20),
+    CircuitRequest(EXPERIMENT, 0.8),
 )
 
 

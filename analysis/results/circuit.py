@@ -1,0 +1,131 @@
+"""Sets of edges patched together, and the circuit that a search finds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+from jaxtyping import Float
+
+from analysis.nodes import GraphEdges
+from analysis.requests import LongRequest, MetricName, Request
+from analysis.results.graph import EdgeLabels, EdgesResult
+from analysis.results.work import GrowingResult
+
+
+@dataclass(frozen=True, eq=False)
+class EdgeSetsResult(EdgesResult):
+    """Sets of edges, each patched as a whole; scores as of `analysis.circuit.SetScores`, one for each set."""
+
+    arrays: ClassVar[tuple[str, ...]] = ("brings_back", "breaks", "faithfulness")
+
+    request: EdgeSetsRequest
+    brings_back: Float[np.ndarray, " set"]
+    breaks: Float[np.ndarray, " set"]
+    faithfulness: Float[np.ndarray, " set"]
+
+
+@dataclass(frozen=True)
+class EdgeSetsRequest(Request[EdgeSetsResult]):
+    """Sets of edges patched together, each as a whole; raises `PathscopeError` for what is no edge."""
+
+    computed_by = "analysis.circuit:edge_sets_result"
+    version = 1
+
+    sets: tuple[EdgeLabels, ...]
+    metric: MetricName = "logit_difference"
+
+
+@dataclass(frozen=True, eq=False)
+class CircuitScoresResult(EdgesResult):
+    """How a set of edges does beside random sets of equal size and mix (`analysis.circuit.circuit_scores`).
+
+    Scores are shares; the first entry is the set's own, the others those of the random sets.
+    `sum_of_effects` is what its edges bring back one by one, in sum.
+    """
+
+    arrays: ClassVar[tuple[str, ...]] = ("brings_back", "breaks", "faithfulness")
+
+    request: CircuitScoresRequest
+    brings_back: Float[np.ndarray, " set"]
+    breaks: Float[np.ndarray, " set"]
+    faithfulness: Float[np.ndarray, " set"]
+    sum_of_effects: float
+
+    def percentile(self, score: Literal["brings_back", "breaks", "faithfulness"]) -> float:
+        """Percent of the random sets whose score of that name is below the set's own; NaN without any."""
+        own, *others = getattr(self, score).tolist()
+        return float(100 * np.mean(np.array(others) < own)) if others else np.nan
+
+
+@dataclass(frozen=True)
+class CircuitScoresRequest(Request[CircuitScoresResult]):
+    """The scores of a set of edges, and of `n_random` random sets of the same size and mix."""
+
+    computed_by = "analysis.circuit:circuit_scores_result"
+    version = 1
+
+    edges: EdgeLabels
+    n_random: int = 50
+    metric: MetricName = "logit_difference"
+
+
+@dataclass(frozen=True, eq=False)
+class CircuitResult(EdgesResult, GrowingResult):
+    """The smallest circuit that a search has found so far.
+
+    `edges` are its edges by index, and `faithfulness` is theirs, patched as a whole. `sizes` is how many
+    edges the smallest circuit had after each round; there are at most `most_rounds`.
+    """
+
+    arrays: ClassVar[tuple[str, ...]] = ("edges",)
+    counted: ClassVar[str] = "rounds"
+
+    request: CircuitRequest
+    edges: GraphEdges
+    faithfulness: float
+    sizes: tuple[int, ...]
+    most_rounds: int
+
+    @property
+    def n_done(self) -> int:
+        """How many rounds are over."""
+        return len(self.sizes)
+
+    @property
+    def n_total(self) -> int:
+        """How many rounds there are at most."""
+        return self.most_rounds
+
+    @property
+    def progress(self) -> str:
+        """What has been found so far."""
+        if not self.sizes:
+            return "Ranking every path"
+        return (
+            f"{len(self.edges):,} of {len(self.graph):,} paths are {self.faithfulness:.0%} faithful, "
+            f"after {self.n_done} rounds"
+        )
+
+    @property
+    def reached(self) -> bool:
+        """Whether the circuit is as faithful as asked."""
+        return self.faithfulness >= self.request.faithfulness
+
+    @property
+    def labels(self) -> EdgeLabels:
+        """Writer and reader of each edge."""
+        return tuple(self.graph.labels(self.edges))
+
+
+@dataclass(frozen=True)
+class CircuitRequest(LongRequest[CircuitResult]):
+    """A search for the smallest set of edges with at least that `faithfulness`."""
+
+    computed_by = "analysis.circuit:SearchWork"
+    version = 1
+    called = "search"
+
+    faithfulness: float = 0.9
+    metric: MetricName = "logit_difference"
