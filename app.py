@@ -1,13 +1,13 @@
-"""Pathscope: which component wrote this answer, and which head told which later head."""
+"""Pathscope: which component wrote this answer, who told whom, and which paths are the mechanism."""
 
 import streamlit as st
 
 from pages.shared.navigation import LEAVES, OVERVIEW
 
-st.set_page_config(page_title="Pathscope", page_icon="🔬", layout="wide")
-
 # The sidebar draws the links: they take the view along.
-st.navigation(
+page = st.navigation(
     [st.Page(leaf.file, title=leaf.title, icon=leaf.icon, default=leaf is OVERVIEW) for leaf in LEAVES],
     position="hidden",
-).run()
+)
+st.set_page_config(page_title=f"{page.title} · Pathscope", page_icon="🔬", layout="wide")
+page.run()

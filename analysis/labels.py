@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from itertools import groupby
+from pathlib import PureWindowsPath
 from unicodedata import category
 
 #: Characters of a token that a label shows; the longest token of GPT-2 just fits.
@@ -23,6 +24,7 @@ _UNSEEN = frozenset(
 )
 #: What stands for something else here must not also stand for itself.
 _TAKEN = frozenset(_CONTROLS.values())
+_HUB_ID = re.compile(r"(?!\.)[\w.-]+(/[\w.-]+)?", re.ASCII)
 _NOT_PLAIN = re.compile(rf"{_OPEN}(?=U?\+)|[^ -~{_OPEN}]")
 
 
@@ -51,6 +53,27 @@ def shown_token(token: str) -> str:
     ('·Mary', '⏎')
     """
     return printable(token.replace(" ", "·"), LONGEST_TOKEN)
+
+
+def number(value: float, form: str) -> str:
+    """`value` in the format `form` as people read it: a true minus sign, and none on what rounds to zero.
+
+    >>> number(-2.5, "+.2f"), number(-0.001, "+.2f"), number(3.0, "+.2f")
+    ('−2.50', '0.00', '+3.00')
+    """
+    text = format(value, form)
+    if not any(digit in text for digit in "123456789n"):
+        return text.lstrip("+-")
+    return f"\N{MINUS SIGN}{text[1:]}" if text.startswith("-") else text
+
+
+def percent(share: float, decimals: int = 0) -> str:
+    """A share in percent.
+
+    >>> percent(0.964), percent(-0.2), percent(-0.0001, 2), percent(-0.001)
+    ('96 %', '−20 %', '−0.01 %', '0 %')
+    """
+    return f"{number(100 * share, f'.{decimals}f')} %"
 
 
 def head_label(layer: int, head: int) -> str:
@@ -95,3 +118,16 @@ def node_of_part(part: str) -> str | None:
         return "embed"
     mlp = re.fullmatch(r"(\d+)_mlp_out", part)
     return f"MLP{mlp[1]}" if mlp else part if re.fullmatch(r"L\d+H\d+", part) else None
+
+
+def model_title(name: str) -> str:
+    """`name` of a model as it may leave the machine: of a folder, its own name alone.
+
+    >>> model_title("openai-community/gpt2"), model_title("/home/ann/models/mine"), model_title("..")
+    ('openai-community/gpt2', 'mine', 'a local folder')
+    """
+    name = name.strip()
+    if _HUB_ID.fullmatch(name):
+        return name
+    last = PureWindowsPath(name).name
+    return last if last.strip(".~ ") else "a local folder"

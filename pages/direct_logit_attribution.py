@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
 
 from analysis.answers import answer
-from analysis.labels import node_of_part, shown_token
+from analysis.labels import node_of_part, number, shown_token
 from analysis.results import AttributionRequest, AttributionResult
 from pages.shared import address
 from pages.shared.cards import answer_or_stop, provenance_panel
@@ -46,12 +47,13 @@ def sum_of_parts(result: AttributionResult, position: int) -> None:
     """The sum of the parts beside the model's own logit difference, and the gap between them."""
     with st.container(horizontal=True, gap="large"):
         parts = result.reconstructed[position] - result.bias_difference
-        st.metric("Sum of the parts", f"{parts:+.4f}", width="content")
-        st.metric("Unembedding bias", f"{result.bias_difference:+.4f}", width="content")
-        st.metric("Model's logit difference", f"{result.logit_difference[position]:+.4f}", width="content")
+        st.metric("Sum of the parts", number(parts, "+.4f"), width="content")
+        st.metric("Unembedding bias", number(result.bias_difference, "+.4f"), width="content")
+        own = number(result.logit_difference[position], "+.4f")
+        st.metric("Model's logit difference", own, width="content")
         st.metric(
             "Gap",
-            f"{result.gap[position]:+.1e}",
+            number(result.gap[position], "+.1e"),
             width="content",
             help="Parts plus bias, minus the model's own logit difference: only rounding may be left.",
         )
@@ -98,7 +100,7 @@ with right:
     )
     largest = table.head(20)
     st.dataframe(
-        written(largest[columns], {"attribution": "{:+.3f}".format}, largest["below_resolution"]),
+        written(largest[columns], {"attribution": partial(number, form="+.3f")}, largest["below_resolution"]),
         hide_index=True,
         width="stretch",
         column_config={"attribution": st.column_config.NumberColumn("logits")},

@@ -37,6 +37,10 @@ def begin_with_the_strongest_source(every: AllSourcesRequest) -> None:
 def source_controls(overview: OverviewResult) -> tuple[int, int]:
     """Layer and head of the source, within what the model has; the first where nobody has chosen."""
     sizes = dict(zip(SOURCE_KEYS, (overview.n_layers, overview.n_heads), strict=True))
+    for key, size in sizes.items():
+        asked = st.session_state[key] or 0
+        if asked >= size:
+            note(f"The model has no {key.replace('_', ' ')} {asked}; the last one, {size - 1}, is shown.")
     address.correct({key: min(st.session_state[key] or 0, size - 1) for key, size in sizes.items()})
     labels = dict(zip(SOURCE_KEYS, ("Source layer", "Source head"), strict=True))
     with st.container(horizontal=True, gap="medium"):

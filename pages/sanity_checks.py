@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from analysis.answers import answer
+from analysis.exports import inert_csv
 from analysis.results import SanityRequest, SanityResult
 from pages.shared.cards import answer_or_stop, provenance_panel
-from pages.shared.downloads import csv_with_provenance
 from pages.shared.experiment import experiment_sidebar
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ st.metric("Checks that hold", f"{len(table) - failed} of {len(table)}", width="c
 st.table(table.set_index("check"), border="horizontal")
 st.download_button(
     "CSV",
-    data=lambda: csv_with_provenance(result, table),
+    data=lambda: inert_csv(table),
     file_name="sanity_checks.csv",
     mime="text/csv",
     icon=":material/download:",

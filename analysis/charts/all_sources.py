@@ -16,7 +16,7 @@ from analysis.charts.effects import (
     without_paths,
 )
 from analysis.charts.grid import across, down
-from analysis.charts.scales import diverging, round_number_above
+from analysis.charts.scales import PERCENT, PLAIN, diverging, round_number_above
 from analysis.charts.themes import PALETTES, Palette, Theme, drawn
 from analysis.results import AllSourcesResult, EffectScale
 
@@ -46,12 +46,14 @@ def all_sources_chart(
     cells = _edge_cells(_with_kind(rows, result), (n_layers, n_heads), ["destination head", *note])
     cells = with_tooltip(cells, result, scale, "'L' + datum.sl + 'H' + datum.sh")
     end = end_of(result, rows, scale)
-    description = f"Every direct path. {summary(result, rows)}"
+    description = f"Every direct path. {summary(result, rows, scale)}"
     if not result.complete:
         cells = cells.encode(opacity=_kind_opacity(palette))
         # What changes with every drawing would make the browser begin anew and lose its zoom.
         end, description = round_number_above(end), "Every direct path, while they are measured."
-    cells = cells.encode(color=diverging("value", title_of(result, scale), end, palette)).add_params(
+    form = PERCENT if scale == "recovery" else PLAIN
+    colour = diverging("value", title_of(result, scale), end, palette, form)
+    cells = cells.encode(color=colour).add_params(
         # With Shift the pointer moves the map, and letting go of it is a click, too.
         alt.selection_point(name="edge", fields=["sl", "sh", "dl", "dh"], on="click[!event.shiftKey]"),
         alt.selection_interval(

@@ -18,6 +18,7 @@ from analysis.charts.scales import (
 )
 from analysis.charts.themes import PALETTES, Palette, Theme, drawn
 from analysis.labels import head_label, shown_token
+from analysis.labels import number as signed
 from analysis.results import AttributionResult
 
 TITLE = "direct attribution (logits)"
@@ -107,7 +108,7 @@ def _heads(result: AttributionResult, position: int, palette: Palette) -> Drawin
     rows = pd.DataFrame(cells, columns=["layer", "head"]).assign(
         component=[head_label(*cell) for cell in cells], attribution=rounded(values[tuple(cells.T)])
     )
-    amount = BELOW_RESOLUTION if result.below_resolution(remainder) else f"{remainder:+.3f} logits"
+    amount = BELOW_RESOLUTION if result.below_resolution(remainder) else f"{signed(remainder, '+.3f')} logits"
     titles = ("layer", ["head", "remainder (embedding, MLPs and biases):", amount], "logits")
     fields = ("layer", "head", "attribution")
     end = reach(values, result.provenance.resolution)
@@ -145,7 +146,7 @@ def _description(result: AttributionResult, position: int | None) -> str:
     if rows.empty:
         return "No component has an attribution."
     largest = rows.loc[rows["attribution"].abs().idxmax()]
-    told = f"Largest: {largest['component']} with {largest['attribution']:+.3g}."
+    told = f"Largest: {largest['component']} with {signed(largest['attribution'], '+.3g')}."
     if result.provenance.resolution and largest["attribution"] == 0:
         told = f"All are {BELOW_RESOLUTION}."
     return (

@@ -8,7 +8,7 @@ from typing import Any
 
 from analysis.charts.circuit_layout import Drawing, DrawnEdge, DrawnNode, NodeKind
 from analysis.charts.themes import FONT, PALETTES, Palette, Theme
-from analysis.labels import printable
+from analysis.labels import percent, printable
 
 #: Dashes and gaps of lines into a head, in widths of the line: they tell q, k and v apart without colour.
 #: A line into an MLP or the logits, which read in one way, is solid.
@@ -167,7 +167,7 @@ def line_in_words(edge: DrawnEdge) -> str:
     how = "measured" if edge.measured else "estimate"
     several = f", {len(edge.edges)} paths together" if len(edge.edges) > 1 else ""
     pinned = ", in my circuit" if edge.pinned else ""
-    return f"{printable(edge.label, 200)}: {edge.share:+.1%} ({how}{several}{pinned})"
+    return f"{printable(edge.label, 200)}: {percent(edge.share, 1)} ({how}{several}{pinned})"
 
 
 def curve_of(edge: DrawnEdge) -> float:

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from analysis.charts.scales import BELOW_RESOLUTION, number, reach, rounded, told_from_zero
 from analysis.charts.themes import Palette
 from analysis.labels import head_label
+from analysis.labels import number as signed
 from analysis.requests import METRIC_UNITS
 from analysis.results import EffectScale, PatchingResult
 
@@ -56,7 +57,9 @@ def with_tooltip(cells: alt.Chart, result: PatchingResult, scale: EffectScale, s
     if span:
         values["recovery"] = "datum.value" if scale == "recovery" else f"datum.value / {span!r}"
         tooltip.append(alt.Tooltip("recovery:N"))
-    numbers = {name: number(f"({value})", result.provenance.resolution) for name, value in values.items()}
+    forms = {"effect": "+.4f", "recovery": "+.2%"}
+    resolution = result.provenance.resolution
+    numbers = {name: number(f"({value})", resolution, forms[name]) for name, value in values.items()}
     if "kind" in cells.data:
         tooltip.append(alt.Tooltip("kind:N"))
     destination = "'L' + datum.dl + 'H' + datum.dh"
@@ -85,7 +88,7 @@ def without_paths(areas: list[dict[str, int]], palette: Palette) -> alt.Chart:
     )
 
 
-def summary(result: PatchingResult, rows: pd.DataFrame) -> str:
+def summary(result: PatchingResult, rows: pd.DataFrame, scale: EffectScale) -> str:
     """How many paths are drawn, and where the strongest leads, for a screen reader."""
     if rows.empty:
         return "No path has a value."
@@ -95,5 +98,5 @@ def summary(result: PatchingResult, rows: pd.DataFrame) -> str:
     return (
         f"{len(rows):,} paths into the {result.request.component} input of later heads. "
         f"Strongest destination: {head_label(int(strongest['dl']), int(strongest['dh']))} "
-        f"with {strongest['value']:+.3g}."
+        f"with {signed(float(strongest['value']), '+.3g' if scale == 'effect' else '+.3%')}."
     )

@@ -1,38 +1,59 @@
-"""Charts as pictures, over a few lines that tell where their numbers come from."""
+"""Charts as pictures, over a line that tells where their numbers come from; the file itself tells all."""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping
+from io import BytesIO
 from typing import Any
+from xml.sax.saxutils import escape
 
 import altair as alt
 import pandas as pd
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from analysis.charts.pictures import Form, draw
 from analysis.charts.themes import FONT, PALETTES, Theme
 from analysis.labels import printable
+from analysis.release import __version__
 
 #: Width of the plot in a picture; on a page it takes what room there is.
 PICTURE_WIDTH = 720
 #: Characters of a line under a picture.
 LINE = 120
+#: Of more marks than this, an SVG does not name each for screen readers: that would be most of the file.
+MOST_NAMED = 2_000
 
 
 def chart_png(chart: alt.Chart | alt.LayerChart, theme: Theme, origin: Mapping[str, str]) -> bytes:
-    """`chart` as a PNG at twice the screen's resolution, on the theme's own background, over its `origin`.
+    """`chart` as a PNG at twice the screen's resolution, on the theme's own background, over a caption.
 
-    Raises `PictureError`.
+    The whole `origin` stands in the file's text chunks. Raises `PictureError`.
     """
-    spec = _told(picture(chart, theme), theme, origin)
+    spec = _captioned(picture(chart, theme), theme, origin)
     # Labels for screen readers cost more time than the drawing, and a PNG cannot hold them.
     spec["config"]["aria"] = False
-    return draw(spec, "png")
+    told, png = PngInfo(), BytesIO()
+    for label, text in origin.items():
+        told.add_itxt(label, printable(text))
+    with Image.open(BytesIO(draw(spec, "png"))) as image:
+        image.save(png, "png", pnginfo=told, dpi=image.info.get("dpi"))
+    return png.getvalue()
 
 
 def chart_svg(chart: alt.Chart | alt.LayerChart, theme: Theme, origin: Mapping[str, str]) -> str:
-    """`chart` as an SVG on the theme's own background, over its `origin`. Raises `PictureError`."""
-    return draw(_told(picture(chart, theme), theme, origin), "svg").decode()
+    """`chart` as an SVG on the theme's own background, over a caption; `origin` stands in its metadata.
+
+    Raises `PictureError`.
+    """
+    spec = _captioned(picture(chart, theme), theme, origin)
+    if sum(len(table) for table in spec["datasets"].values()) > MOST_NAMED:
+        spec["config"]["aria"] = False
+    drawn = draw(spec, "svg").decode()
+    told = escape("\n".join(f"{label}: {printable(text)}" for label, text in origin.items()))
+    end = drawn.index(">", drawn.index("<svg")) + 1
+    return f"{drawn[:end]}<metadata>{told}</metadata>{drawn[end:]}"
 
 
 def sentence_picture(sentence: str, form: Form, theme: Theme) -> bytes:
@@ -74,9 +95,15 @@ def picture(chart: alt.Chart | alt.LayerChart, theme: Theme) -> dict[str, Any]:
     return spec
 
 
-def _told(spec: dict[str, Any], theme: Theme, origin: Mapping[str, str]) -> dict[str, Any]:
-    """`spec` with `origin`, label by label, in small lines under the picture."""
-    told = [printable(f"{label}: {text}") for label, text in origin.items()]
-    lines = [line for text in told for line in textwrap.wrap(text, LINE)]
+def _captioned(spec: dict[str, Any], theme: Theme, origin: Mapping[str, str]) -> dict[str, Any]:
+    """`spec` over what was found, if that is told, and one line on where it comes from."""
+    lines = [*textwrap.wrap(printable(origin.get("finding", "")), LINE), caption(origin)]
     style = {"font": FONT, "fontSize": 10, "fontWeight": "normal", "color": PALETTES[theme].muted}
     return spec | {"title": {"text": lines, "orient": "bottom", "anchor": "start", "offset": 16, **style}}
+
+
+def caption(origin: Mapping[str, str]) -> str:
+    """Which release computed it, on which weights, when, in one line; as much of it as `origin` tells."""
+    weights, computed = origin.get("weights fingerprint", ""), origin.get("computed", "").partition(",")[0]
+    told = (printable(origin.get("model", ""), 40), weights and f"weights {weights[:12]}", computed)
+    return ", ".join([f"Pathscope {__version__}", *filter(None, told)])

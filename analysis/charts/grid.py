@@ -13,7 +13,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from analysis.charts.scales import diverging
+from analysis.charts.scales import PERCENT, PLAIN, diverging
 from analysis.charts.themes import Palette
 
 #: Axes of up to this many heads name each of them, longer ones only the layers.
@@ -37,11 +37,12 @@ def layer_by_head(
     end: float,
     titles: tuple[str, Title, str],
     palette: Palette,
+    shares: bool = False,
 ) -> list[alt.Chart]:
     """A cell for each row, at its layer (down) and head (across), coloured by its value up to `end`.
 
     `fields` names the columns of layer, head and value, `titles` says what they are. The cells come
-    first; the numbers of the strong ones follow, drawn where there is room.
+    first; the numbers of the strong ones follow, drawn where there is room; in percent, if they are `shares`.
     """
     layer, head, value = fields
     n_layers, n_heads = shape
@@ -54,11 +55,11 @@ def layer_by_head(
             x2="x2:Q",
             y=alt.Y(f"{layer}:Q", title=titles[0], **_place(0, n_layers, reverse=True)),
             y2="y2:Q",
-            color=diverging(value, titles[2], end, palette),
+            color=diverging(value, titles[2], end, palette, PERCENT if shares else PLAIN),
         )
     )
     size = f"abs(datum.{value}) / {end!r}"
-    written = two_digits(end)
+    written = two_digits(100 * end)[:-1] + "%" if shares else two_digits(end)
     narrowest = DIGIT_WIDTH * len(format(end, written))
     numbers = (
         base.mark_text(fontSize=11, tooltip=None)
@@ -68,9 +69,9 @@ def layer_by_head(
             x="x:Q",
             y="y:Q",
             text=alt.Text(f"{value}:Q", format=written),
-            color=alt.when(f"{size} > {palette.strong}")
+            color=alt.when(f"{size} > (datum.{value} < 0 ? {palette.strong[0]} : {palette.strong[1]})")
             .then(alt.value(palette.on_strong))
-            .otherwise(alt.value(palette.text)),
+            .otherwise(alt.value(palette.on_weak)),
         )
     )
     return [cells, numbers]

@@ -32,7 +32,7 @@ def path_chart(result: PathResult, scale: EffectScale = "effect", theme: Theme =
     rows = effect_rows(result, result.effect, scale, ["dl", "dh"])
     titles = ("destination layer", ["destination head", *note_of(result, scale)], title_of(result, scale))
     fields, shape, end = ("dl", "dh", "value"), (n_layers, n_heads), end_of(result, rows, scale)
-    cells, *numbers = layer_by_head(rows, fields, shape, end, titles, palette)
+    cells, *numbers = layer_by_head(rows, fields, shape, end, titles, palette, scale == "recovery")
     cells = with_tooltip(cells, result, scale, f"'{source}'").add_params(
         alt.selection_point(name="edge", fields=["dl", "dh"])
     )
@@ -52,6 +52,6 @@ def path_chart(result: PathResult, scale: EffectScale = "effect", theme: Theme =
             tooltip=alt.Tooltip("source:N", title="head"),
         )
     )
-    description = f"Direct paths from {source}. {summary(result, rows)}"
+    description = f"Direct paths from {source}. {summary(result, rows, scale)}"
     layers = [cells, without_paths([area], palette), mark, *numbers]
     return drawn(layers, theme, max(180, 30 * n_layers), description)

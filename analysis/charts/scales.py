@@ -17,6 +17,10 @@ from analysis.results import Result
 BELOW_RESOLUTION = "below resolution"
 
 
+#: Formats of numbers in a legend: of an effect, and of a share.
+PLAIN, PERCENT = "+.3~g", "+.3~%"
+
+
 def rounded(values: Iterable[float]) -> list[float]:
     """`values` to five significant digits: all that a picture can show, in few characters."""
     return [float(f"{value:.5g}") for value in values]
@@ -27,9 +31,9 @@ def told_from_zero(result: Result, effect: Float[np.ndarray, "..."]) -> Float[np
     return np.where(result.below_resolution(effect), 0.0, effect)
 
 
-def number(value: str, resolution: float | None) -> str:
-    """Vega's expression for the text of `value`, one of `told_from_zero`, with its sign and four decimals."""
-    text = f"format({value}, '+.4f')"
+def number(value: str, resolution: float | None, form: str = "+.4f") -> str:
+    """Vega's expression for the text of `value`, one of `told_from_zero`, in the format `form`."""
+    text = f"format({value}, '{form}')"
     return f"{value} == 0 ? '{BELOW_RESOLUTION}' : {text}" if resolution else text
 
 
@@ -53,7 +57,9 @@ def round_number_above(value: float) -> float:
     return next(step for factor in (1, 2, 5, 10) if (step := float(f"{factor}e{power}")) >= value)
 
 
-def diverging(field: str, title: str | list[str], end: float, palette: Palette) -> alt.Color:
+def diverging(
+    field: str, title: str | list[str], end: float, palette: Palette, form: str = PLAIN
+) -> alt.Color:
     """Colour of a signed quantity: blue below zero, orange above, equal strength for equal size."""
     return alt.Color(
         f"{field}:Q",
@@ -66,7 +72,7 @@ def diverging(field: str, title: str | list[str], end: float, palette: Palette) 
         legend=alt.Legend(
             title=title,
             values=[-end, 0, end],
-            labelExpr="datum.value == 0 ? '0' : format(datum.value, '+.3~g')",
+            labelExpr=f"datum.value == 0 ? '0' : format(datum.value, '{form}')",
             orient="top",
             direction="horizontal",
             gradientLength=220,

@@ -19,9 +19,10 @@ class Palette:
 
     `negative`, `neutral` and `positive` are the ends and the middle of the diverging scale: blue
     and orange stay apart under every common colour-vision deficiency, and the middle recedes
-    into the background. `masked` is what has no causal path, told from zero by its grey. `on_strong`
-    is text on either end, from the share `strong` of the scale, where it can be read better than
-    `text`. `clean` and `corrupted` are the two prompts, where no sign is meant.
+    into the background. `masked` is what has no causal path, told from zero by its grey. `on_weak` and
+    `on_strong` are text on the diverging scale, below and from the shares `strong` (of the negative and of
+    the positive side) where the other begins to be read better: on every colour a contrast of 4.5 or more.
+    `clean` and `corrupted` are the two prompts, where no sign is meant.
     """
 
     background: str
@@ -32,8 +33,9 @@ class Palette:
     neutral: str
     positive: str
     masked: str
+    on_weak: str
     on_strong: str
-    strong: float
+    strong: tuple[float, float]
     clean: str
     corrupted: str
 
@@ -48,8 +50,9 @@ PALETTES: dict[Theme, Palette] = {
         neutral="#f2f2ef",
         positive="#b85200",
         masked="#cfd2d7",
+        on_weak="#000000",
         on_strong="#ffffff",
-        strong=0.82,
+        strong=(0.835, 0.955),
         clean="#0b7a6c",
         corrupted="#a583cf",
     ),
@@ -62,8 +65,9 @@ PALETTES: dict[Theme, Palette] = {
         neutral="#1b212a",
         positive="#ff9d45",
         masked="#3d4652",
-        on_strong="#11161d",
-        strong=0.6,
+        on_weak="#ffffff",
+        on_strong="#000000",
+        strong=(0.6425, 0.605),
         clean="#46cdb8",
         corrupted="#9d7ed0",
     ),

@@ -6,7 +6,6 @@ from analysis.exports.saved_circuit import (
     Groups,
     SavedCircuit,
     SavedScores,
-    model_title,
 )
 from analysis.exports.script import circuit_python
 from analysis.exports.spreadsheet import circuit_csv, inert_csv
@@ -21,5 +20,4 @@ __all__ = [
     "circuit_json",
     "circuit_python",
     "inert_csv",
-    "model_title",
 ]

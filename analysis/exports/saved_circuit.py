@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import PureWindowsPath
 from typing import Any, Literal
 
 from analysis.errors import PathscopeError
-from analysis.labels import printable
+from analysis.labels import model_title, printable
 from analysis.requests import METRIC_NAMES, Experiment, MetricName
 from analysis.results import CircuitScoresResult, EdgeLabels, GraphResult
 
@@ -31,7 +30,6 @@ _WRITER, _READER, _NODE = (
         rf"embed|{_HEAD}|{_MLP}|logits",
     )
 )
-_HUB_ID = re.compile(r"(?!\.)[\w.-]+(/[\w.-]+)?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -115,19 +113,6 @@ class SavedCircuit:
         """
         same = bool(fingerprint) and fingerprint == self.fingerprint
         return replace(self.experiment, model=model) if same else self.experiment
-
-
-def model_title(name: str) -> str:
-    """`name` of a model as it may leave the machine: of a folder, its own name alone.
-
-    >>> model_title("openai-community/gpt2"), model_title("/home/ann/models/mine"), model_title("..")
-    ('openai-community/gpt2', 'mine', 'a local folder')
-    """
-    name = name.strip()
-    if _HUB_ID.fullmatch(name):
-        return name
-    last = PureWindowsPath(name).name
-    return last if last.strip(".~ ") else "a local folder"
 
 
 def quoted(value: Any) -> str:

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from analysis.labels import model_title
 from analysis.requests import Request, request_to_json, with_tuples
 
 
@@ -70,8 +71,14 @@ class Result:
     arrays: ClassVar[tuple[str, ...]] = ()
 
     def origin(self) -> dict[str, str]:
-        """Label -> text, for every export: where the numbers come from, and what was asked for as JSON."""
-        return self.provenance.rows() | {"request": json.dumps(request_to_json(self.request))}
+        """Label -> text, for every export: where the numbers come from, and what was asked for as JSON.
+
+        A folder that the model was read from is named by its own name alone: paths do not leave.
+        """
+        asked = request_to_json(self.request)
+        asked["experiment"]["model"] = model_title(asked["experiment"]["model"])
+        rows = self.provenance.rows() | {"model": model_title(self.provenance.model)}
+        return rows | {"request": json.dumps(asked)}
 
     def parts(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """`(arrays by field name, JSON values by field name)`, the stored form.

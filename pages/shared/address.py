@@ -17,10 +17,12 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from analysis.demo_model.examples import EXAMPLES
+from analysis.labels import printable
 from analysis.models import entries
 from pages.shared import circuit_state
 from pages.shared.choices import CHOICES
 from pages.shared.keys import EVERY, LAST, PROMPT_KEYS, SOURCE_KEYS, Key
+from pages.shared.notes import note
 
 #: Controls whose options follow from the prompts and the model.
 _UNDER_OTHER_TITLES = (Key.POSITION, *SOURCE_KEYS)
@@ -54,7 +56,7 @@ def _fields() -> tuple[Field, ...]:
     return (
         Field(Key.MODEL, entries()[0].name),
         *(Field(key, getattr(EXAMPLES[0], key)) for key in PROMPT_KEYS),
-        *(Field(choice.key, choice.default, choice.read, choice.options.__getitem__) for choice in CHOICES),
+        *(Field(choice.key, choice.default, choice.read) for choice in CHOICES),
         Field(Key.POSITION, LAST, _position),
         *(Field(key, None, _head_or_layer) for key in SOURCE_KEYS),
         Field(Key.EDGES, circuit_state.DRAWN_AT_FIRST, circuit_state.read_count),
@@ -73,12 +75,22 @@ def enter() -> None:
         if leads:
             word = st.query_params.get(field.key)
             value = None if word is None else field.read(word)
+            if word is not None and value is None:
+                note(_refused(field, word))
             state[field.key] = field.default if value is None else value
         elif state.get(Key.PAGE) != _page() or field.key in _UNDER_OTHER_TITLES or field.key not in state:
             # Set anew, because Streamlit 1.67 forgets on another page, or under other titles, what was set
             # before a widget's first run. Nowhere else: what is typed or clicked meanwhile would be undone.
             state[field.key] = state.get(field.key, field.default)
     write()
+
+
+def _refused(field: Field, word: str) -> str:
+    """What the address asks for and there is not, and what is shown instead."""
+    instead = "nothing" if field.default in (None, ()) else field.title(field.default)
+    return (
+        f"The address asks for {field.key} = {printable(word, 40)!r}, which there is not; shown is {instead}."
+    )
 
 
 def entered() -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
+from analysis.labels import percent
 from analysis.nodes import Graph
 from analysis.requests import HEAD_INPUTS
 from analysis.results import EdgeLabels, GraphResult
@@ -172,8 +173,8 @@ def _written(table: pd.DataFrame) -> Styler:
 
 
 def _share(share: float) -> str:
-    """In percent, with as many decimals as tell small paths apart; a zero has no sign."""
-    return f"{100 * share:.1f} %" if abs(share) >= 0.001 else f"{100 * share + 0.0:.3f} %"
+    """In percent, with as many decimals as tell small paths apart."""
+    return percent(share, 1 if abs(share) >= 0.001 else 3)
 
 
 def known_nodes(graph: Graph, drawing: Drawing) -> list[str]:

@@ -9,10 +9,10 @@ import streamlit as st
 from analysis import jobs
 from analysis.answers import stored
 from analysis.exports import LONGEST_NAME
+from analysis.labels import percent
 from analysis.results import CircuitRequest, CircuitResult, EdgeLabels, GraphResult
 from pages.shared import circuit_state
 from pages.shared.circuit_detail import known_nodes
-from pages.shared.circuit_words import percent
 from pages.shared.keys import KEPT, Key
 from pages.shared.notes import note
 from pages.shared.work import result_or_progress

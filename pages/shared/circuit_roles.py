@@ -7,8 +7,8 @@ import math
 import streamlit as st
 
 from analysis.circuit import Agreement, KnownCircuit, known_circuit
+from analysis.labels import percent
 from analysis.results import EdgeLabels, GraphResult
-from pages.shared.circuit_words import percent
 
 
 def published(graph: GraphResult) -> KnownCircuit | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from analysis.answers import answer
+from analysis.labels import percent
 from analysis.results import (
     CircuitScoresRequest,
     CircuitScoresResult,
@@ -14,7 +15,7 @@ from analysis.results import (
     GraphResult,
 )
 from pages.shared.cards import answer_or_stop
-from pages.shared.circuit_words import beside_random, finding, percent
+from pages.shared.circuit_words import beside_random, finding
 from pages.shared.theme import current_theme
 
 HELP = {

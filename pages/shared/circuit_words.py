@@ -4,19 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from analysis.labels import shown_token
+from analysis.labels import percent, shown_token
 from analysis.requests import Experiment, MetricName
 from analysis.results import CircuitScoresResult, EdgeSetsResult, GraphResult
 from pages.shared.choices import METRIC
-
-
-def percent(share: float) -> str:
-    """A share in whole percent, without the sign that rounding leaves on a zero.
-
-    >>> percent(0.964), percent(-0.001), percent(-0.2)
-    ('96 %', '0 %', '-20 %')
-    """
-    return f"{round(100 * share) + 0:d} %"
 
 
 def what_moves(experiment: Experiment, metric: MetricName) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from analysis.errors import PictureError
-from analysis.labels import printable
+from analysis.exports import inert_csv
 from analysis.results import Result
 from pages.shared.theme import current_theme
 
@@ -20,14 +21,15 @@ if TYPE_CHECKING:
 
 
 def downloads(name: str, result: Result, table: pd.DataFrame, chart: alt.Chart | alt.LayerChart) -> None:
-    """Buttons for the table as CSV and the chart as PNG and SVG; all tell where their numbers come from."""
+    """Buttons for the table as CSV and the chart as PNG and SVG, and where the numbers come from."""
     from analysis.charts import chart_png, chart_svg
 
     theme, origin = current_theme(), result.origin()
     png = picture_or_sentence(lambda: chart_png(chart, theme, origin), "png", theme)
     svg = picture_or_sentence(lambda: chart_svg(chart, theme, origin), "svg", theme)
     with st.container(horizontal=True):
-        download("CSV", f"{name}.csv", "text/csv", lambda: csv_with_provenance(result, table))
+        download("CSV", f"{name}.csv", "text/csv", lambda: inert_csv(table))
+        download("Provenance", f"{name}.json", "application/json", lambda: provenance_json(result))
         download("PNG", f"{name}.png", "image/png", png)
         download("SVG", f"{name}.svg", "image/svg+xml", svg)
 
@@ -63,7 +65,6 @@ def download(label: str, file_name: str, mime: str, data: Callable[[], str | byt
     )
 
 
-def csv_with_provenance(result: Result, table: pd.DataFrame) -> str:
-    """The table with its provenance and request in comment lines before the header."""
-    header = "".join(f"# {label}: {printable(text)}\n" for label, text in result.origin().items())
-    return header + table.to_csv(index=False)
+def provenance_json(result: Result) -> str:
+    """Where the numbers come from and what was asked for, as a file beside a table."""
+    return json.dumps(result.origin(), indent=1, ensure_ascii=False) + "\n"

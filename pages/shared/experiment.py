@@ -66,25 +66,27 @@ def _example_field() -> None:
 
 
 def _prompt_fields() -> None:
-    """The two prompts, and below them answer and foil."""
-    st.text_area("Clean prompt", key=Key.CLEAN, persist_state=KEPT, height=85)
-    st.text_area(
-        "Corrupted prompt",
-        key=Key.CORRUPTED,
-        persist_state=KEPT,
-        height=85,
-        help="Token by token as long as the clean prompt; what differs is what gets patched.",
-    )
-    left, right = st.columns(2)
-    left.text_input(
-        "Answer",
-        key=Key.ANSWER,
-        persist_state=KEPT,
-        help="One token, mostly with a leading space: ' Mary'.",
-    )
-    right.text_input(
-        "Foil", key=Key.FOIL, persist_state=KEPT, help="The token the corrupted prompt should bring."
-    )
+    """The two prompts, and below them answer and foil: what is changed in them is asked for at once."""
+    with st.form("pair", border=False, enter_to_submit=True):
+        st.text_area("Clean prompt", key=Key.CLEAN, persist_state=KEPT, height=85)
+        st.text_area(
+            "Corrupted prompt",
+            key=Key.CORRUPTED,
+            persist_state=KEPT,
+            height=85,
+            help="Token by token as long as the clean prompt; what differs is what gets patched.",
+        )
+        left, right = st.columns(2)
+        left.text_input(
+            "Answer",
+            key=Key.ANSWER,
+            persist_state=KEPT,
+            help="One token, mostly with a leading space: ' Mary'.",
+        )
+        right.text_input(
+            "Foil", key=Key.FOIL, persist_state=KEPT, help="The token the corrupted prompt should bring."
+        )
+        st.form_submit_button("Ask", key=Key.ASK, icon=":material/keyboard_return:", width="stretch")
 
 
 def _example_of_the_fields() -> int | None:

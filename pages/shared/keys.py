@@ -15,6 +15,7 @@ class Key(StrEnum):
     CORRUPTED = "corrupted"
     ANSWER = "answer"
     FOIL = "foil"
+    ASK = "ask"
     SWAP = "swap"
     UNIT = "unit"
     RUN = "run"

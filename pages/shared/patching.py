@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 import streamlit as st
 
+from analysis.labels import number
 from analysis.requests import METRIC_UNITS, HeadInput, LayerNormMode, MetricName
 from analysis.results import PatchingResult
 from pages.shared.choices import COMPONENT, LAYER_NORM, METRIC, SCALE
@@ -36,21 +37,28 @@ def baselines(result: PatchingResult) -> None:
     """The metric on both unpatched runs, the ends of every effect's scale."""
     title = f"{METRIC.options[result.request.metric]} ({METRIC_UNITS[result.request.metric]})"
     with st.container(horizontal=True, gap="large"):
-        st.metric(f"{title}, clean run", f"{result.clean_metric:+.3f}", width="content")
-        st.metric(f"{title}, corrupted run", f"{result.corrupted_metric:+.3f}", width="content")
+        st.metric(f"{title}, clean run", number(result.clean_metric, "+.3f"), width="content")
+        st.metric(f"{title}, corrupted run", number(result.corrupted_metric, "+.3f"), width="content")
 
 
 def edge_columns(table: pd.DataFrame, *names: str) -> Styler:
     """The columns `names` of a table of edges, then effect and recovery as they are written."""
     shown = table[[*names, "effect", "recovery"]]
-    formats = {"effect": "{:+.4f}".format, "recovery": lambda share: f"{100 * share:+.2f} %"}
-    return written(shown, formats, table["below_resolution"])
+    return written(shown, {"effect": _effect, "recovery": _recovery}, table["below_resolution"])
+
+
+def _effect(effect: float) -> str:
+    return number(effect, "+.4f")
+
+
+def _recovery(share: float) -> str:
+    return f"{number(100 * share, '+.2f')} %"
 
 
 def edge_formats(metric: MetricName) -> dict[str, Any]:
     """The headings of what `edge_columns` gives."""
-    number = st.column_config.NumberColumn
+    column = st.column_config.NumberColumn
     return {
-        "effect": number(METRIC_UNITS[metric], help="Effect: metric minus its corrupted value."),
-        "recovery": number("recovered", help="0 % = corrupted run, 100 % = clean run."),
+        "effect": column(METRIC_UNITS[metric], help="Effect: metric minus its corrupted value."),
+        "recovery": column("recovery", help="0 % = corrupted run, 100 % = clean run."),
     }

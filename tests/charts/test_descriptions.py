@@ -13,6 +13,7 @@ from analysis.charts.export import picture
 from analysis.labels import head_label
 from analysis.requests import HEAD_INPUTS, UNITS
 from tests.chart_samples import CLEAN, TOKENS, Chart, all_sources, attribution, overview, path
+from tests.charts.drawn import as_number
 
 
 def said(chart: Chart) -> str:
@@ -23,7 +24,7 @@ def said(chart: Chart) -> str:
 
 def shown_as(text: str, value: float) -> bool:
     """Whether `text` is `value` with its sign, to three digits."""
-    return text[0] in "+-" and float(text) == pytest.approx(value, rel=5e-3)
+    return text[0] in "+\N{MINUS SIGN}" and as_number(text) == pytest.approx(value, rel=5e-3)
 
 
 @pytest.mark.parametrize("scale", ["effect", "recovery"])

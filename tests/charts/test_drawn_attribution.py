@@ -144,7 +144,7 @@ def test_the_numbers_of_the_heads_are_their_own_and_readable(theme):
         layer, head = picture.place(number)
         label = f"L{layer}H{head}"
         assert as_number(number.text) == pytest.approx(expected[label], abs=0.051)
-        assert contrast(number.fill, marks[label].fill) > 3.5
+        assert contrast(number.fill, marks[label].fill) >= 4.5
 
 
 @pytest.mark.parametrize("theme", THEMES)

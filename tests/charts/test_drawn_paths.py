@@ -154,7 +154,7 @@ def test_strong_cells_of_one_source_carry_their_number_readably(scale, theme):
     for edge, value in strong.items():
         number = numbers[str(edge[2]), str(edge[3])]
         assert as_number(number.text) == pytest.approx(value, abs=0.051 * end)
-        assert contrast(number.fill, marks[edge].fill) > 3.5
+        assert contrast(number.fill, marks[edge].fill) >= 4.5
 
 
 def test_one_source_is_marked_at_its_own_head_and_named():

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from html import unescape
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
-from analysis.charts import path_chart, pictures, sentence_picture
+from analysis.charts import chart_png, chart_svg, path_chart, pictures, sentence_picture
 from analysis.charts.pictures import AT_ONCE, draw
 from analysis.errors import PictureError
+from analysis.release import __version__
 from pages.shared import downloads
 from tests.chart_samples import PROVENANCE, overview, path
 
@@ -175,6 +180,18 @@ def test_of_a_picture_that_cannot_be_drawn_a_visitor_gets_the_sentence(monkeypat
     assert made["PNG"]().startswith(b"\x89PNG") and made["PNG"]() != usual["PNG"]
 
 
-def test_a_name_of_several_lines_stays_one_comment_of_the_table():
-    result = replace(overview(), provenance=replace(PROVENANCE, model="one\ntwo\u202e"))
-    assert "# model: one⏎two\u2039U+202E\u203a\n" in downloads.csv_with_provenance(result, path().table())
+ORIGIN = replace(overview(), provenance=replace(PROVENANCE, model="/home/ann/one\ntwo\u202e")).origin()
+
+
+def test_a_picture_has_a_line_on_where_it_comes_from_and_the_file_tells_all():
+    svg = chart_svg(path_chart(path()), "light", ORIGIN)
+    told = re.search("<metadata>(.*)</metadata>", svg, re.DOTALL)
+    assert told and all(f"{label}: " in unescape(told[1]) for label in ORIGIN)
+    with Image.open(BytesIO(chart_png(path_chart(path()), "dark", ORIGIN))) as image:
+        assert set(ORIGIN) <= set(image.info) and image.info["engine"] == ORIGIN["engine"]
+    assert f"Pathscope {__version__}, one⏎two" in svg and "request" not in svg.replace(told[0], "")
+
+
+def test_no_path_of_the_machine_leaves():
+    svg = chart_svg(path_chart(path()), "light", ORIGIN)
+    assert "/home/ann" not in svg + "".join(ORIGIN.values())

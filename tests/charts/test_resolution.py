@@ -152,5 +152,5 @@ def test_zero_is_a_number_where_it_is_exact(resolution: float | None):
     flat = replace(result, values=result.values * 0 + CORRUPTED)
     marks = told(drawing(path_chart(flat)), "effect (logits)")
     assert {(mark.told["effect (logits)"], mark.told["recovery"]) for mark in marks} == {
-        ("+0.0000", "+0.0000")
+        ("+0.0000", "+0.00%")
     }

@@ -18,9 +18,9 @@ from analysis.exports import (
     SavedScores,
     circuit_from_json,
     circuit_json,
-    model_title,
 )
 from analysis.exports.circuit_file import LONGEST_FILE
+from analysis.labels import model_title
 from analysis.nodes import Graph
 from analysis.requests import METRIC_NAMES, Experiment
 from tests.exports.samples import EDGES, GRAPH, GROUPS, experiment, graph_result, scores_result

@@ -14,11 +14,13 @@ from streamlit.testing.v1 import AppTest
 from analysis import answers, jobs
 from analysis.demo_model.examples import EXAMPLES
 from analysis.errors import PathscopeError
+from analysis.exports import inert_csv
 from analysis.models.catalogue import fingerprint
 from analysis.requests import Experiment
 from analysis.results import AllSourcesRequest, AllSourcesResult, AttributionRequest, request_from_json
-from pages.shared.downloads import csv_with_provenance
+from pages.shared.downloads import provenance_json
 from pages.shared.keys import Key
+from tests.charts.drawn import as_number
 
 PAGES = {
     "overview": "Overview",
@@ -103,7 +105,8 @@ def test_a_remedy_puts_its_value_into_its_field(visit: Visit):
 
 def test_identical_prompts_are_said_to_have_no_effects(visit: Visit):
     app = visit("overview")
-    app.text_area(key=Key.CORRUPTED).set_value(FIRST.clean).run()
+    app.text_area(key=Key.CORRUPTED).set_value(FIRST.clean)
+    app.button(key=Key.ASK).click().run()
     assert not app.exception
     assert "every path effect is zero" in texts(app)
 
@@ -120,7 +123,8 @@ def test_a_ready_example_fills_in_the_fields_and_is_recognised_in_them(visit: Vi
     app.selectbox(key=Key.EXAMPLE).set_value(2).run()
     assert app.text_area(key=Key.CLEAN).value == EXAMPLES[2].clean
     assert app.text_input(key=Key.FOIL).value == EXAMPLES[2].foil
-    app.text_area(key=Key.CLEAN).set_value(EXAMPLES[2].clean + ".").run()
+    app.text_area(key=Key.CLEAN).set_value(EXAMPLES[2].clean + ".")
+    app.button(key=Key.ASK).click().run()
     assert app.selectbox(key=Key.EXAMPLE).value is None
 
 
@@ -139,7 +143,7 @@ def test_attribution_shows_every_unit_at_every_kind_of_position(visit: Visit, un
     app = visit("direct_logit_attribution", unit=unit, position=position)
     assert not app.exception
     assert (app.session_state[Key.UNIT], app.session_state[Key.POSITION]) == (unit, position)
-    figures = {metric.label: float(metric.value) for metric in app.metric}
+    figures = {metric.label: as_number(metric.value) for metric in app.metric}
     assert figures["Sum of the parts"] + figures["Unembedding bias"] == pytest.approx(
         figures["Model's logit difference"], abs=2e-4
     )
@@ -149,12 +153,10 @@ def test_attribution_shows_every_unit_at_every_kind_of_position(visit: Visit, un
 def test_a_downloaded_table_tells_where_its_numbers_come_from():
     result = answers.answer(AttributionRequest(EXPERIMENT)).result
     table = result.table(-1)
-    csv = csv_with_provenance(result, table)
-    comments = [line[2:].split(": ", 1) for line in csv.splitlines() if line.startswith("# ")]
-    told = dict(comments)
+    told = json.loads(provenance_json(result))
     assert told["weights fingerprint"] == fingerprint("demo")
     assert request_from_json(json.loads(told["request"])) == result.request
-    pd.testing.assert_frame_equal(pd.read_csv(StringIO(csv), skiprows=len(comments)), table)
+    pd.testing.assert_frame_equal(pd.read_csv(StringIO(inert_csv(table))), table)
 
 
 def test_path_patching_lists_every_destination_of_the_chosen_source(visit: Visit):

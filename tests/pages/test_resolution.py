@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from analysis import answers
 from analysis.answers import Answer, answer
+from analysis.labels import number
 from pages.shared.patching import edge_columns
 from pages.shared.resolution import BELOW, written
 from tests.chart_samples import all_sources
@@ -42,8 +43,8 @@ def test_edges_are_written_in_the_metrics_unit_and_in_percent_but_for_what_is_be
     cells = displayed(edge_columns(table, "source", "destination"))
     for (_, row), (_, cell) in zip(table.iterrows(), cells.iterrows(), strict=True):
         small = abs(row["effect"]) < strongest / 2
-        assert cell["effect"] == (BELOW if small else f"{row['effect']:+.4f}")
-        assert cell["recovery"] == (BELOW if small else f"{100 * row['recovery']:+.2f} %")
+        assert cell["effect"] == (BELOW if small else number(row["effect"], "+.4f"))
+        assert cell["recovery"] == (BELOW if small else f"{number(100 * row['recovery'], '+.2f')} %")
     assert 0 < (cells["effect"] == BELOW).sum() < len(cells)
 
 

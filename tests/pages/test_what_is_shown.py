@@ -14,6 +14,7 @@ from streamlit.runtime.context import ContextProxy
 
 from analysis.charts import Theme
 from analysis.charts.themes import PALETTES
+from analysis.labels import number
 from analysis.results import AllSourcesResult, PathResult, SanityResult
 from tests.chart_samples import THEMES
 from tests.charts.drawn import as_number, colour
@@ -84,7 +85,7 @@ def test_attribution_shows_the_numbers_of_its_position(see: See, unit: str, posi
     app = see("direct_logit_attribution", unit=unit, position=position)
     values = dict(zip(result.labels, result.attribution[:, at].tolist(), strict=True))
     whole = values["final_post"] if unit == "layer" else sum(values.values())
-    said = {label: float(number) for label, number in metrics(app).items()}
+    said = {label: as_number(text) for label, text in metrics(app).items()}
     assert said["Sum of the parts"] == pytest.approx(whole, abs=6e-5)
     assert said["Unembedding bias"] == result.bias_difference
     assert said["Model's logit difference"] == pytest.approx(result.logit_difference[at], abs=6e-5)
@@ -131,10 +132,10 @@ def test_patching_names_each_run_and_gives_effects_in_the_unit_of_the_metric(
     app = see(page, metric=metric)
     clean, corrupted = METRICS[metric]
     assert metrics(app) == {
-        f"{TITLES[metric]}, clean run": f"{clean:+.3f}",
-        f"{TITLES[metric]}, corrupted run": f"{corrupted:+.3f}",
+        f"{TITLES[metric]}, clean run": number(clean, "+.3f"),
+        f"{TITLES[metric]}, corrupted run": number(corrupted, "+.3f"),
     }
-    assert headings(app) == {"effect": UNITS[metric], "recovery": "recovered"}
+    assert headings(app) == {"effect": UNITS[metric], "recovery": "recovery"}
     assert chart(app).legend(f"effect ({UNITS[metric]})")
 
 
@@ -152,7 +153,11 @@ def test_path_patching_lists_and_draws_every_destination_with_its_own_numbers(se
     }
     strongest = sorted(effects, key=lambda label: -abs(effects[label]))
     assert list(written(app).itertuples(index=False, name=None)) == [
-        (label, f"{effects[label]:+.4f}", f"{100 * effects[label] / (clean - corrupted):+.2f} %")
+        (
+            label,
+            number(effects[label], "+.4f"),
+            f"{number(100 * effects[label] / (clean - corrupted), '+.2f')} %",
+        )
         for label in strongest
     ]
     assert "Strongest destinations of L0H3" in [heading.value for heading in app.subheader]
@@ -174,8 +179,8 @@ def test_all_sources_lists_every_path_with_its_own_numbers(see: See, metric: str
     for source, destination, _, effect, recovery in shown.itertuples(index=False):
         edge = tuple(int(number) for number in re.findall(r"\d+", source + destination))
         expected = result.values[edge] - corrupted
-        assert effect == f"{expected:+.4f}"
-        assert recovery == f"{100 * expected / (clean - corrupted):+.2f} %"
+        assert effect == number(expected, "+.4f")
+        assert recovery == f"{number(100 * expected / (clean - corrupted), '+.2f')} %"
     assert len({*zip(shown["source"], shown["destination"], strict=True)}) == 48
     assert len(chart(app).of("rect", "source", "destination")) == 48
 
