@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from analysis.circuit.curve import CircuitCurve, circuit_curve
     from analysis.circuit.graph_work import GraphWork
     from analysis.circuit.joint import patch_edge_sets, patch_edges
+    from analysis.circuit.node import node_result
     from analysis.circuit.of_runs import circuit_scores_result, edge_sets_result
     from analysis.circuit.scores import CircuitScores, circuit_scores
     from analysis.circuit.search import Circuit, find_circuit
@@ -21,6 +22,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "curve": ["CircuitCurve", "circuit_curve"],
         "graph_work": ["GraphWork"],
         "joint": ["patch_edge_sets", "patch_edges"],
+        "node": ["node_result"],
         "of_runs": ["circuit_scores_result", "edge_sets_result"],
         "scores": ["CircuitScores", "circuit_scores"],
         "search": ["Circuit", "find_circuit"],
@@ -39,6 +41,7 @@ __all__ = [
     "circuit_scores_result",
     "edge_sets_result",
     "find_circuit",
+    "node_result",
     "patch_edge_sets",
     "patch_edges",
 ]

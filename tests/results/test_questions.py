@@ -15,6 +15,7 @@ from analysis.results import (
     CircuitScoresRequest,
     EdgeSetsRequest,
     GraphRequest,
+    NodeRequest,
     OverviewRequest,
     PathRequest,
     Request,
@@ -35,6 +36,7 @@ ASKED = (
     EdgeSetsRequest(EXPERIMENT, ((("embed", "MLP0"), ("L0H1", "L1H0.q")), ())),
     CircuitScoresRequest(EXPERIMENT, (("embed", "MLP0"),), 20),
     CircuitRequest(EXPERIMENT, 0.8),
+    NodeRequest(EXPERIMENT, "L1H0", ("L0H1", "L1H0.q"), "kl_from_clean"),
 )
 
 
