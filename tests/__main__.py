@@ -2,8 +2,8 @@
 
 Needs Python 3.11 and nothing else: environments with the pinned packages are made on the first
 run, and Chromium is installed where the machine allows it. ``--lint`` stops after lint, types and the
-order of the rooms; ``--quick`` leaves out the browser, the older TransformerLens and the
-real model; everything else on the command line goes to pytest.
+order of the rooms; ``--older`` runs the tests on the older TransformerLens alone; ``--quick`` leaves out
+those, the browser and the real model; everything else on the command line goes to pytest.
 """
 
 from __future__ import annotations
@@ -13,7 +13,10 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import venv
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.real_model import NOT_TO_BE_HAD
@@ -24,34 +27,67 @@ TESTS = ROOT / "tests"
 #: Options for the tests that the main run leaves out.
 APART = "--strict-markers -ra"
 
+#: Two files of tests at a time: tests run with one thread each. In the order of their names, so that the
+#: browser's, which wait most, run beside others.
+TWO_AT_A_TIME = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
+
 
 def main(arguments: list[str]) -> int:
-    """Run every leg in turn, the main one last; the status of the first that fails."""
+    """Run every leg, the main one last; the status of the first that fails."""
     if sys.version_info < (3, 11):  # noqa: UP036 - an older interpreter may be the one that starts this
         print(f"Pathscope needs Python 3.11 or newer, and this is {sys.version.split()[0]}.")
         return 2
-    quick = "--quick" in arguments
-    to_pytest = [argument for argument in arguments if argument not in {"--lint", "--quick"}]
+    own = {"--lint", "--older", "--quick"}
+    to_pytest = [*TWO_AT_A_TIME, *(argument for argument in arguments if argument not in own)]
     try:
+        if "--older" in arguments:
+            older = environment(".venv-tests-3.9", TESTS / "compat" / "requirements.txt")
+            run(older, "pytest", "-o", f"addopts={APART}", "tests/compat")
+            return 0
         python = environment(".venv-tests", TESTS / "requirements.txt")
-        run(python, "ruff", "check", "--no-cache", ".")
-        run(python, "ruff", "format", "--check", ".")
-        run(python, "mypy")
-        run(python, "pytest", "-q", "-p", "no:cacheprovider", "tests/test_rooms.py", "-k", "import_downwards")
+        lint(python)
         if "--lint" in arguments:
             return 0
-        if quick:
-            run(python, "pytest", "-m", "not browser", *to_pytest)
-            return 0
-        with_browser = chromium()
-        older = environment(".venv-tests-3.9", TESTS / "compat" / "requirements.txt")
-        run(older, "pytest", "-o", f"addopts={APART}", "tests/compat")
-        if real_model(python):
-            run(python, "pytest", "-o", f"addopts={APART}", "tests/real_model")
+        with_browser = "--quick" not in arguments and chromium()
+        if "--quick" not in arguments:
+            with beside("--older") as finish_older:
+                if real_model(python):
+                    run(python, "pytest", "-o", f"addopts={APART}", "tests/real_model")
+                finish_older()
         run(python, "pytest", *([] if with_browser else ["-m", "not browser"]), *to_pytest)
     except subprocess.CalledProcessError as error:
         return error.returncode or 1
     return 0
+
+
+def lint(python: Path) -> None:
+    """Lint, types and the order of the rooms."""
+    run(python, "ruff", "check", "--no-cache", ".")
+    run(python, "ruff", "format", "--check", ".")
+    run(python, "mypy")
+    run(python, "pytest", "-q", "-p", "no:cacheprovider", "tests/test_rooms.py", "-k", "import_downwards")
+
+
+@contextmanager
+def beside(leg: str) -> Iterator[Callable[[], None]]:
+    """Run a leg while others run; what is yielded waits for it and prints its output.
+
+    It raises `CalledProcessError` where the leg fails.
+    """
+    command = [sys.executable, "-m", "tests", leg]
+    with (
+        tempfile.TemporaryFile() as output,
+        subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT) as running,
+    ):
+
+        def finish() -> None:
+            status = running.wait()
+            output.seek(0)
+            print(output.read().decode(errors="replace"), end="", flush=True)
+            if status:
+                raise subprocess.CalledProcessError(status, command)
+
+        yield finish
 
 
 def environment(name: str, requirements: Path) -> Path:

@@ -38,6 +38,7 @@ DEFINES_NOTHING = (
         "charts",
         "demo_model",
         "errors",
+        "exports",
         "jobs",
         "labels",
         "memory",

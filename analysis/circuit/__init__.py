@@ -1,4 +1,4 @@
-"""Sets of edges: patched together, scored as a mechanism, and the smallest that holds found."""
+"""Sets of edges: patched together, scored, the smallest that holds found, and what others found before."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from analysis.circuit.joint import patch_edge_sets, patch_edges
     from analysis.circuit.node import node_result
     from analysis.circuit.of_runs import circuit_scores_result, edge_sets_result
+    from analysis.circuit.roles import Agreement, KnownCircuit, known_circuit
     from analysis.circuit.scores import CircuitScores, circuit_scores
     from analysis.circuit.search import Circuit, find_circuit
     from analysis.circuit.search_work import SearchWork
@@ -24,6 +25,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "joint": ["patch_edge_sets", "patch_edges"],
         "node": ["node_result"],
         "of_runs": ["circuit_scores_result", "edge_sets_result"],
+        "roles": ["Agreement", "KnownCircuit", "known_circuit"],
         "scores": ["CircuitScores", "circuit_scores"],
         "search": ["Circuit", "find_circuit"],
         "search_work": ["SearchWork"],
@@ -31,16 +33,19 @@ __getattr__, __dir__, _ = lazy_loader.attach(
 )
 
 __all__ = [
+    "Agreement",
     "Circuit",
     "CircuitCurve",
     "CircuitScores",
     "GraphWork",
+    "KnownCircuit",
     "SearchWork",
     "circuit_curve",
     "circuit_scores",
     "circuit_scores_result",
     "edge_sets_result",
     "find_circuit",
+    "known_circuit",
     "node_result",
     "patch_edge_sets",
     "patch_edges",

@@ -1,10 +1,11 @@
 """Which models there are, the files that decide their numbers, and loading one."""
 
-from analysis.models.catalogue import CatalogueEntry, LoadedModel, entries, fingerprint, load
-from analysis.models.files import DEMO, ModelFiles, compute_dtype, find, read_json
+from analysis.models.catalogue import GPT2_SMALL, CatalogueEntry, LoadedModel, entries, fingerprint, load
+from analysis.models.files import DEMO, ModelFiles, compute_dtype, find, is_from_hub, read_json
 
 __all__ = [
     "DEMO",
+    "GPT2_SMALL",
     "CatalogueEntry",
     "LoadedModel",
     "ModelFiles",
@@ -12,6 +13,7 @@ __all__ = [
     "entries",
     "find",
     "fingerprint",
+    "is_from_hub",
     "load",
     "read_json",
 ]

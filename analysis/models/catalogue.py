@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
 
 
+#: What GPT-2 small is called on the Hub: much has been published of it.
+GPT2_SMALL = ("gpt2", "openai-community/gpt2")
+
+
 @dataclass(frozen=True)
 class CatalogueEntry:
     """A model to offer by name; any other Hugging Face id or local folder works as well."""

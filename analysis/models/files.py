@@ -102,6 +102,18 @@ def find(name: str, *, download: bool = True) -> ModelFiles:
     return _from_hub(name, download=download)
 
 
+def is_from_hub(name: str) -> bool:
+    """Whether `name` is looked for on the Hub: it is neither the bundled model nor a folder here.
+
+    What is known of a model by its id is known of no folder that somebody gave the same name.
+    """
+    name = name.strip()
+    try:
+        return bool(name) and name != DEMO and not Path(name).expanduser().exists()
+    except (OSError, RuntimeError, ValueError):
+        return False
+
+
 def _files(directory: Path, name: str) -> ModelFiles:
     config = directory / "config.json"
     try:

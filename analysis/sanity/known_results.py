@@ -14,7 +14,7 @@ from torch import Tensor
 
 from analysis.attribution import direct_logit_attribution
 from analysis.experiment import alone_with, single_token, tokenize
-from analysis.models import LoadedModel
+from analysis.models import GPT2_SMALL, LoadedModel, is_from_hub
 from analysis.requests import Unit
 
 #: Logits that may lie between: printed to three decimals, on other hardware and another release.
@@ -100,15 +100,15 @@ ONE_PROMPT = KnownResult(
     },
 )
 
-#: Model names -> what was printed for them.
+#: Hub ids -> what was printed for them.
 KNOWN_RESULTS: Mapping[str, tuple[KnownResult, ...]] = dict.fromkeys(
-    ("gpt2", "openai-community/gpt2"), (INDIRECT_OBJECTS, ONE_PROMPT)
+    GPT2_SMALL, (INDIRECT_OBJECTS, ONE_PROMPT)
 )
 
 
 def known_results(model: LoadedModel) -> Iterator[tuple[str, str, float, float]]:
     """(name, statement, measured, limit) for every figure group known for `model`, if any is."""
-    for known in KNOWN_RESULTS.get(model.name, ()):
+    for known in KNOWN_RESULTS.get(model.name, ()) if is_from_hub(model.name) else ():
         yield from compared(model, known)
 
 

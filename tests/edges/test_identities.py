@@ -7,10 +7,15 @@ from dataclasses import replace
 import pytest
 import torch
 
-from analysis import direct_logit_attribution, get_act_patch_direct_path_all_sources
-from analysis.edges import edge_effects, edge_estimates, residual_graph
+from analysis import (
+    direct_logit_attribution,
+    get_act_patch_direct_path,
+    get_act_patch_direct_path_all_sources,
+)
+from analysis.edges import Exchange, edge_effects, edge_estimates, residual_graph
 from analysis.metrics import KLFromClean, LogitDifference
 from analysis.requests import HEAD_INPUTS, LAYER_NORM_MODES
+from analysis.sweep.writes import run_activations
 from tests.edges.reference import every_edge, swapped
 from tests.runs import (
     KeepFloat64,
@@ -151,6 +156,45 @@ def test_from_head_to_head_it_is_direct_path_patching(family, component, layer_n
     true = values[tuple(paths.T)] - unpatched
     assert (found - true).abs().max() <= 1e-12
     assert true.abs().max() > 1e-3
+
+
+def as_replayed(runs: Runs) -> tuple[Runs, float]:
+    """The same with the activations of the engine's own runs for caches; its metric with nothing patched."""
+    with KeepFloat64():
+        tokens = runs.corrupted_tokens, runs.clean_tokens
+        exchange = Exchange.of(runs.model, *tokens, last_logit_difference)
+        replay, other = exchange.required_replay("comparison"), exchange.other.run
+    assert other is not None
+    clean, corrupted = (run_activations(replay.decoder, run) for run in (other, replay.run))
+    return replace(runs, clean_cache=clean, corrupted_cache=corrupted), replay.baseline
+
+
+@pytest.mark.parametrize("layer_norm", LAYER_NORM_MODES)
+@pytest.mark.parametrize("component", HEAD_INPUTS)
+@pytest.mark.parametrize("family", ["gpt2", "pythia", "llama-grouped", "gemma2"])
+def test_of_the_same_runs_it_is_direct_path_patching_bit_for_bit(family, component, layer_norm):
+    """Where both are given the same activations, and the same paths at once: those into one layer.
+
+    Edges are measured from the engine's own runs, direct paths from the caches that they are given. Those
+    of the model's runs sum the same products in another order, so the test above allows for rounding; and
+    a product of other rows may round otherwise, so the paths are asked for as a sweep cuts them.
+    """
+    runs, unpatched = as_replayed(computed_in_float64(family))
+    options = {"verbose": False, "layer_norm": layer_norm}
+    with KeepFloat64():
+        every = get_act_patch_direct_path_all_sources(
+            *runs.arguments, last_logit_difference, component, **options
+        )
+        one = get_act_patch_direct_path(*runs.arguments, last_logit_difference, 0, 1, component, **options)
+    paths = causal(runs).nonzero()
+    for sources, values in ((paths, every), (paths[(paths[:, :2] == torch.tensor([0, 1])).all(1)], one)):
+        for layer in range(1, runs.model.cfg.n_layers):
+            into = sources[sources[:, 2] == layer]
+            labels = [(f"L{a}H{b}", f"L{c}H{d}.{component}") for a, b, c, d in into.tolist()]
+            where = into.T if values is every else into.T[2:]
+            found = effects(runs, labels, layer_norm=layer_norm)
+            assert torch.equal(found, values[tuple(where)] - unpatched)
+            assert found.abs().max() > 1e-4
 
 
 def test_a_writer_with_one_reader_brings_the_whole_other_run():

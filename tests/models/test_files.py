@@ -191,3 +191,20 @@ def test_without_network_the_way_out_is_named(offline: bool, monkeypatch: pytest
             r"Download it on a machine with network and give its local folder, or use .* 'demo'\.",
         ):
             ask("gpt2")
+
+
+@pytest.mark.parametrize(
+    ("name", "from_hub"),
+    [
+        ("gpt2", True),
+        (" acme/some-model ", True),
+        ("demo", False),
+        ("", False),
+        ("here", False),
+        ("./here", False),
+    ],
+)
+def test_what_is_known_by_an_id_is_not_taken_for_a_folder(monkeypatch, tmp_path, name, from_hub):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert model_files.is_from_hub(name) == from_hub

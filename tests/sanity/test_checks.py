@@ -240,6 +240,12 @@ def test_published_figures_are_compared_for_their_own_model_only(monkeypatch, gp
     ]
 
 
+def test_a_folder_that_is_called_like_a_published_model_is_another_model(monkeypatch, tmp_path):
+    (tmp_path / "gpt2").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert list(known_results.known_results(replace(models.load("demo"), name="gpt2"))) == []
+
+
 def test_figures_are_published_by_units_that_there_are():
     for known in (known_results.INDIRECT_OBJECTS, known_results.ONE_PROMPT):
         assert set(known.attributions) <= set(UNITS)
