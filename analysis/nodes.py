@@ -112,6 +112,23 @@ class Graph:
         kinds = writes[:, None] * len(INPUTS) + self.reader_places[None, :, 1]
         return np.where(self.exists, kinds, -1)
 
+    def writer(self, label: str) -> int:
+        """The index of a writer by its label.
+
+        Raises `PathscopeError` for one that the model does not have.
+
+        >>> Graph(2, 2).writer("MLP0")
+        3
+        """
+        try:
+            return self._writer_index[label]
+        except (KeyError, TypeError) as error:
+            raise PathscopeError(
+                f"The model has no {label!r} that writes to its residual stream. Choose 'embed', a head from "
+                f"{self.writers[1]!r} to {head_label(self.n_layers - 1, self.n_heads - 1)!r}"
+                + (f", or an MLP from 'MLP0' to {self.writers[-1]!r}." if self.has_mlps else ".")
+            ) from error
+
     def labels(self, edges: GraphEdges) -> list[tuple[str, str]]:
         """`edges` as pairs of labels."""
         return [(self.writers[writer], self.readers[reader]) for writer, reader in np.asarray(edges).tolist()]

@@ -76,12 +76,29 @@ def z_with(
     layer_norm: str,
 ) -> Float[Tensor, "batch pos head d_head"]:
     """z of B's layer in the corrupted run with `delta` seen by component c of B; only B's own z counts."""
+    return _attention_with(runs, "z", delta, layer, head, component, layer_norm)
+
+
+def pattern_with(
+    runs: Runs,
+    delta: Float[Tensor, "batch pos d_model"],
+    layer: int,
+    head: int,
+    component: str,
+) -> Float[Tensor, "batch query key"]:
+    """B's attention probabilities in the corrupted run with `delta` seen by component c of B (exact)."""
+    return _attention_with(runs, "pattern", delta, layer, head, component, "exact")[:, head]
+
+
+def _attention_with(
+    runs: Runs, wanted: str, delta: Tensor, layer: int, head: int, component: str, layer_norm: str
+) -> Tensor:
     attn = f"blocks.{layer}.attn"
     with _patched_input(runs, layer, delta, layer_norm):
         projected = _read(runs, f"{attn}.hook_{component}")
     # Query heads share keys and values in groups of consecutive heads.
     own = head * projected.shape[2] // runs.model.cfg.n_heads
-    return _read(runs, f"{attn}.hook_z", (f"{attn}.hook_{component}", _put(projected, own)))
+    return _read(runs, f"{attn}.hook_{wanted}", (f"{attn}.hook_{component}", _put(projected, own)))
 
 
 def _put(value: Float[Tensor, "batch pos head d_head"], head: int) -> Callable[..., Tensor]:

@@ -13,8 +13,9 @@ from jaxtyping import Float
 from analysis.circuit.curve import curve_of
 from analysis.circuit.of_runs import ExperimentPair, check_of, cut_by
 from analysis.circuit.pair import Pair, top_sets
-from analysis.edges import Exchange, measured_effects, strongest_in_steps
+from analysis.edges import strongest_in_steps
 from analysis.experiment import Origin
+from analysis.nodes import GraphEdges
 from analysis.requests import METRIC_UNITS
 from analysis.results import Arrays, GraphRequest, GraphResult
 from analysis.sweep import StopCheck
@@ -25,6 +26,8 @@ MOST_MEASURED = 300
 PROVED = 20
 #: Sizes at which the curve is measured beside MIB's.
 _SMALL_SIZES = (1, 2, 3, 5, 8, 12, 20, 30, 50, 80, 130, 200, 300)
+#: A number for each of some edges.
+_OfEdges = Callable[[GraphEdges, StopCheck], Float[np.ndarray, " edge"]]
 #: What the curve's piece holds, by the result's fields.
 _OF_THE_CURVE = ("curve_edges", "curve_faithfulness", "curve_brings_back", "areas")
 
@@ -53,8 +56,8 @@ class GraphPieces:
         self._edges = start.ranking[:MOST_MEASURED]
         self.content = cut_by(start.estimated)
         self._steps = (
-            lambda check: self._measured(0, pair.into_corrupted, check),
-            lambda check: self._measured(1, pair.into_clean, check),
+            lambda check: self._measured(0, pair.each_brings_back, check),
+            lambda check: self._measured(1, pair.each_breaks, check),
             self._curve,
             self._proof,
         )
@@ -85,10 +88,8 @@ class GraphPieces:
             result = replace(result, **found)
         return result
 
-    def _measured(self, direction: int, exchange: Exchange, check: StopCheck) -> Arrays:
-        effects = measured_effects(exchange, self._edges, check)
-        sign = 1 if direction == 0 else -1
-        return {"direction": np.array(direction), "shares": sign * effects / self._pair.difference}
+    def _measured(self, direction: int, measured: _OfEdges, check: StopCheck) -> Arrays:
+        return {"direction": np.array(direction), "shares": measured(self._edges, check)}
 
     def _curve(self, check: StopCheck) -> Arrays:
         pair, ranking = self._pair, self.start.ranking

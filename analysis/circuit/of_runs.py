@@ -48,12 +48,14 @@ class ExperimentPair:
             "corrupted_metric": self.pair.corrupted_metric,
             "clean_tokens": tokens.clean_tokens,
             "corrupted_tokens": tokens.corrupted_tokens,
-            "provenance": self._provenance(),
+            "provenance": self.provenance(),
         }
 
-    def _provenance(self) -> Provenance:
+    def provenance(self, resolution: float | None = None) -> Provenance:
+        """The provenance of a result that is finished now; `resolution` is the metric's own if None."""
         gates = self.pair.into_clean.gate, self.pair.into_clean.other
-        resolution = metric_resolution(self._metric, self._origin.runs.corrupted.logits)
+        if resolution is None:
+            resolution = metric_resolution(self._metric, self._origin.runs.corrupted.logits)
         return self._origin.provenance("replay", max(gate.gap or 0.0 for gate in gates), resolution)
 
 

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from analysis.edges import EdgeSet, Exchange, JointReplay, Sets, estimated_effects
+from analysis.edges import EdgeSet, Exchange, JointReplay, Sets, estimated_effects, measured_effects
 from analysis.errors import PathscopeError
 from analysis.metrics import PatchingMetric, metric_resolution
 from analysis.nodes import Graph, GraphEdges
@@ -92,6 +92,16 @@ class Pair:
     def breaks(self, sets: Sets, check_stop: StopCheck = no_stop) -> Float[np.ndarray, " set"]:
         """N: what the clean prompt loses when the edges of the set carry the corrupted run, as a share."""
         return 1.0 - self._share(joint_metric(self.into_clean, sets, check_stop))
+
+    def each_brings_back(
+        self, edges: GraphEdges, check_stop: StopCheck = no_stop
+    ) -> Float[np.ndarray, " edge"]:
+        """What each of `edges` alone brings back, measured, as a share."""
+        return measured_effects(self.into_corrupted, edges, check_stop) / self.difference
+
+    def each_breaks(self, edges: GraphEdges, check_stop: StopCheck = no_stop) -> Float[np.ndarray, " edge"]:
+        """What each of `edges` alone breaks, measured, as a share."""
+        return -measured_effects(self.into_clean, edges, check_stop) / self.difference
 
     def both_estimates(self, check_stop: StopCheck = no_stop) -> Float[np.ndarray, "direction writer reader"]:
         """What each edge brings back and what it breaks, estimated, as shares; NaN where there is no edge.

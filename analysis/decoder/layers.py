@@ -183,6 +183,19 @@ class Block:
         """What is added to the residual stream, from the attention layer's output."""
         return output if self.attention_post_norm is None else self.attention_post_norm(output)
 
+    def head_write(
+        self,
+        head: int,
+        z: Float[Tensor, "*rows head d_head"],
+        output: Float[Tensor, "*rows d_model"],
+    ) -> Float[Tensor, "*rows d_model"]:
+        """What one head adds to the residual stream, from the layer's z and its output; no bias.
+
+        Where the block norms that output, the head's share of what the norm makes of it.
+        """
+        write, norm = z[..., head, :] @ self.attention.W_O[head], self.attention_post_norm
+        return write if norm is None else norm.share(write, norm.scale(output))
+
     def mlp_write(
         self, resid_pre: Float[Tensor, "*#rows d_model"], resid_mid: Float[Tensor, "*#rows d_model"]
     ) -> Float[Tensor, "*#rows d_model"] | None:
@@ -224,6 +237,17 @@ class Decoder:
     def normed(self, resid: Float[Tensor, "*rows d_model"]) -> Float[Tensor, "*rows d_model"]:
         """What the logits are made of: the final residual stream after its norm."""
         return resid if self.final_norm is None else self.final_norm(resid)
+
+    def direct_share(
+        self, write: Float[Tensor, "*rows d_model"], resid: Float[Tensor, "*rows d_model"]
+    ) -> Float[Tensor, "*rows d_model"]:
+        """What the final norm makes of `write`, a part of the final stream `resid`, under that one's scale.
+
+        Times `W_U` it is the write's direct logit effect: a part of the logits before a softcap and without
+        biases.
+        """
+        norm = self.final_norm
+        return write if norm is None else norm.share(write, norm.scale(resid))
 
     def unembed(
         self, normed: Float[Tensor, "*rows d_model"], tokens: Tensor | None = None

@@ -20,6 +20,14 @@ from analysis.results.graph import (
     GraphRequest,
     GraphResult,
 )
+from analysis.results.node import (
+    PATTERNS_SHOWN,
+    WRITES_READ,
+    NodeRequest,
+    NodeResult,
+    PatternShown,
+    WriteRead,
+)
 from analysis.results.overview import OverviewRequest, OverviewResult
 from analysis.results.patching import (
     AllSourcesRequest,
@@ -35,6 +43,8 @@ from analysis.results.work import Arrays, GrowingResult, LongWork, Pieces
 
 __all__ = [
     "DIRECTIONS",
+    "PATTERNS_SHOWN",
+    "WRITES_READ",
     "AllSourcesRequest",
     "AllSourcesResult",
     "Arrays",
@@ -57,17 +67,21 @@ __all__ = [
     "GrowingResult",
     "LongRequest",
     "LongWork",
+    "NodeRequest",
+    "NodeResult",
     "OverviewRequest",
     "OverviewResult",
     "PatchingResult",
     "PathRequest",
     "PathResult",
+    "PatternShown",
     "Pieces",
     "Provenance",
     "Request",
     "Result",
     "SanityRequest",
     "SanityResult",
+    "WriteRead",
     "request_from_json",
     "request_to_json",
 ]

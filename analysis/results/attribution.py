@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from jaxtyping import Float
 
-from analysis.errors import PathscopeError
 from analysis.requests import Request, RunName, Unit
+from analysis.results.position import position_from_start
 from analysis.results.provenance import Result
 
 if TYPE_CHECKING:
@@ -55,13 +55,7 @@ class AttributionResult(Result):
 
         Raises `PathscopeError` for one that the prompt does not have.
         """
-        n_positions = len(self.tokens)
-        if not -n_positions <= position < n_positions:
-            raise PathscopeError(
-                f"There is no position {position}: the prompt has {n_positions} tokens. "
-                f"Choose a position from {-n_positions} to {n_positions - 1}."
-            )
-        return position % n_positions
+        return position_from_start(position, len(self.tokens))
 
     def table(self, position: int | None = None) -> pd.DataFrame:
         """Long form, one row per part (and position when `position` is None).

@@ -16,6 +16,7 @@ from analysis.results import (
     EdgePositionsRequest,
     EdgeSetsRequest,
     GraphRequest,
+    NodeRequest,
     OverviewRequest,
     PathRequest,
     Request,
@@ -37,6 +38,7 @@ ASKED = (
     EdgePositionsRequest(EXPERIMENT, (("embed", "MLP0"),)),
     CircuitScoresRequest(EXPERIMENT, (("embed", "MLP0"),), 20),
     CircuitRequest(EXPERIMENT, 0.8),
+    NodeRequest(EXPERIMENT, "L1H0", ("L0H1", "L1H0.q"), "kl_from_clean"),
 )
 
 
