@@ -13,17 +13,14 @@ from tests import definitions
 from tests.definitions import ROOT, complaints, parts, record_anew, recorded
 
 PATCHING = {"AllSourcesRequest", "PathRequest", "SanityRequest"}
-<<<<<<< HEAD
 CIRCUITS = {
     "CircuitRequest",
     "CircuitScoresRequest",
     "EdgePositionsRequest",
     "EdgeSetsRequest",
     "GraphRequest",
+    "NodeRequest",
 }
-=======
-CIRCUITS = {"CircuitRequest", "CircuitScoresRequest", "EdgeSetsRequest", "GraphRequest", "NodeRequest"}
->>>>>>> node
 READS_DECODERS = PATCHING | {"AttributionRequest"}
 ALL = {definition.name for definition in definitions.definitions()}
 #: What to find in a module and what to put there, where any other code will do.

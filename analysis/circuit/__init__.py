@@ -10,12 +10,8 @@ if TYPE_CHECKING:
     from analysis.circuit.curve import CircuitCurve, circuit_curve
     from analysis.circuit.graph_work import GraphWork
     from analysis.circuit.joint import patch_edge_sets, patch_edges
-<<<<<<< HEAD
-    from analysis.circuit.of_runs import circuit_scores_result, edge_positions_result, edge_sets_result
-=======
     from analysis.circuit.node import node_result
-    from analysis.circuit.of_runs import circuit_scores_result, edge_sets_result
->>>>>>> node
+    from analysis.circuit.of_runs import circuit_scores_result, edge_positions_result, edge_sets_result
     from analysis.circuit.roles import Agreement, KnownCircuit, known_circuit
     from analysis.circuit.scores import CircuitScores, circuit_scores
     from analysis.circuit.search import Circuit, find_circuit
@@ -27,12 +23,8 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "curve": ["CircuitCurve", "circuit_curve"],
         "graph_work": ["GraphWork"],
         "joint": ["patch_edge_sets", "patch_edges"],
-<<<<<<< HEAD
-        "of_runs": ["circuit_scores_result", "edge_positions_result", "edge_sets_result"],
-=======
         "node": ["node_result"],
-        "of_runs": ["circuit_scores_result", "edge_sets_result"],
->>>>>>> node
+        "of_runs": ["circuit_scores_result", "edge_positions_result", "edge_sets_result"],
         "roles": ["Agreement", "KnownCircuit", "known_circuit"],
         "scores": ["CircuitScores", "circuit_scores"],
         "search": ["Circuit", "find_circuit"],
