@@ -6,6 +6,7 @@ not measured has no mark of its own: a cell without a causal path is part of a g
 """
 
 from analysis.charts.all_sources import all_sources_chart
+from analysis.charts.attention import CALLED, attention_chart
 from analysis.charts.attribution import attribution_chart
 from analysis.charts.circuit_curve import circuit_curve_chart
 from analysis.charts.circuit_graph import circuit_graph, graph_height
@@ -19,6 +20,7 @@ from analysis.charts.predictions import predictions_chart
 from analysis.charts.themes import Theme
 
 __all__ = [
+    "CALLED",
     "Drawing",
     "DrawnEdge",
     "DrawnNode",
@@ -26,6 +28,7 @@ __all__ = [
     "Line",
     "Theme",
     "all_sources_chart",
+    "attention_chart",
     "attribution_chart",
     "chart_png",
     "chart_svg",

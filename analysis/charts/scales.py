@@ -18,7 +18,7 @@ BELOW_RESOLUTION = "below resolution"
 
 
 #: Formats of numbers in a legend: of an effect, and of a share.
-PLAIN, PERCENT = "+.3~g", "+.3~%"
+PLAIN, PERCENT = "+.3~g", "+.3~p"
 
 
 def rounded(values: Iterable[float]) -> list[float]:

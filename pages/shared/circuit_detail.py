@@ -12,6 +12,7 @@ from analysis.nodes import Graph
 from analysis.requests import HEAD_INPUTS
 from analysis.results import EdgeLabels, GraphResult
 from pages.shared import circuit_state
+from pages.shared.circuit_near import near_panel
 from pages.shared.navigation import ATTRIBUTION, PATH_PATCHING, page_link
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ def line_detail(graph: GraphResult, label: str, edges: EdgeLabels) -> None:
     if others is not None:
         st.caption("The same two nodes by the other components:")
         st.dataframe(edges_as_written(others), hide_index=True, width="stretch")
+        (_, reader), *_ = edges
+        near_panel(graph, reader.partition(".")[0], edges[0])
 
 
 def _other_components(graph: GraphResult, edges: EdgeLabels) -> pd.DataFrame | None:
@@ -92,8 +95,10 @@ def node_detail(graph: GraphResult, node: str) -> None:
     with st.container(horizontal=True):
         if drawn:
             pin_buttons(drawn)
-        if node.startswith("L") and node != "logits":
-            page_link(ATTRIBUTION, f"What {node} writes", unit="head")
+        if _head(node) is not None:
+            page_link(ATTRIBUTION, f"{node} beside all other heads", unit="head")
+    if node in graph.graph.writers:
+        near_panel(graph, node)
 
 
 def _paths_of(graph: GraphResult, node: str) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -1,0 +1,71 @@
+"""A node from near: what it attends to, before and after a path's patch, and what its write promotes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from analysis.answers import answer
+from analysis.labels import number, shown_token
+from analysis.results import GraphResult, NodeRequest, NodeResult, PatternShown
+from pages.shared.cards import answer_or_stop
+from pages.shared.resolution import written
+from pages.shared.theme import current_theme
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Promoted and suppressed tokens that are listed.
+_MOST_TOKENS = 5
+
+
+def near_panel(graph: GraphResult, node: str, edge: tuple[str, str] | None = None) -> None:
+    """Attention and promoted tokens of a writer; with an edge into it, the attention with that patched."""
+    request = NodeRequest(graph.request.experiment, node, edge, graph.request.metric)
+    result = answer_or_stop(lambda: answer(request), "Looking at the node").result
+    left, right = st.columns([3, 2], gap="medium") if result.runs else (None, st.container())
+    if left is not None:
+        with left:
+            attention(result)
+    with right:
+        promoted(result)
+
+
+def attention(result: NodeResult) -> None:
+    """The head's pattern, as the one chosen run or difference has it."""
+    from analysis.charts import CALLED, attention_chart
+
+    first: PatternShown = "patched_minus_corrupted" if result.request.edge else "clean_minus_corrupted"
+    chosen = st.selectbox(
+        f"What {result.request.node} attends to",
+        result.patterns,
+        index=result.patterns.index(first),
+        format_func=CALLED.__getitem__,
+        key=f"pattern_{result.request.node}_{bool(result.request.edge)}",
+    )
+    st.altair_chart(attention_chart(result, chosen, current_theme()), width="stretch")
+
+
+def promoted(result: NodeResult) -> None:
+    """What the write at the last token pushes up and down, and its part in the answer."""
+    clean, corrupted = (number(effect, "+.3f") for effect in result.answer_minus_foil[:, -1])
+    st.caption(
+        f"Written at the last token, straight to answer minus foil: {clean} logits, corrupted {corrupted}."
+    )
+    table = result.promoted(-1, "clean_minus_corrupted")
+    half = len(table) // 2
+    for title, rows in (
+        ("Clean rather than corrupted, it promotes", table.iloc[:half].head(_MOST_TOKENS)),
+        ("and suppresses", table.iloc[half:].tail(_MOST_TOKENS).iloc[::-1]),
+    ):
+        st.caption(title)
+        _tokens(rows)
+
+
+def _tokens(rows: pd.DataFrame) -> None:
+    shown = rows.assign(token=[shown_token(token) for token in rows["token"]])
+    style = written(
+        shown[["token", "logits"]], {"logits": lambda x: number(x, "+.3f")}, rows["below_resolution"]
+    )
+    st.dataframe(style, hide_index=True, width="stretch")
