@@ -1,6 +1,7 @@
-"""Pictures of every page: ``python -m tests.browser.screenshots DIRECTORY``.
+"""Pictures of every page: ``python -m tests.browser.screenshots DIRECTORY [MODEL]``.
 
-One file for each page, theme and width, and ``pathscope.png``, the picture in README.
+One file for each page, theme and width; with the folder of a real model, named as it lies in the working
+directory, also ``pathscope.png``, the picture in README: the smallest circuit found, by tokens.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from urllib.parse import urlencode
 
 from playwright.sync_api import Browser
 
-from analysis.demo_model.examples import EXAMPLES, Example
 from pages.shared.keys import Key
 from tests.browser.app import PAGES, chromium, served, settle
 
@@ -20,13 +20,8 @@ from tests.browser.app import PAGES, chromium, served, settle
 _REST_MS = 1500
 #: The app scrolls inside itself, so what is below the window is in no picture.
 _HEIGHT = 1180
-SHOWN = next(example for example in EXAMPLES if "ocean" in example.title)
-
-
-def link(example: Example) -> str:
-    """All paths of `example` into the keys, where the bundled model's induction heads are told."""
-    fields = {key: getattr(example, key) for key in (Key.CLEAN, Key.CORRUPTED, Key.ANSWER, Key.FOIL)}
-    return f"all_sources?{urlencode({**fields, Key.COMPONENT: 'Key'})}"
+#: A search on a real model, on a busy machine.
+_SEARCH_MS = 300_000
 
 
 def take(browser: Browser, address: str, file: Path, *, path: str, theme: str, width: int) -> None:
@@ -40,19 +35,31 @@ def take(browser: Browser, address: str, file: Path, *, path: str, theme: str, w
     context.close()
 
 
-def main(directory: Path) -> None:
+def take_circuit(browser: Browser, address: str, file: Path, model: str) -> None:
+    """Find the circuit of the first ready example in `model`, and save the page that shows it."""
+    page = browser.new_context(viewport={"width": 1500, "height": 1060}).new_page()
+    page.goto(f"{address}/circuit?{urlencode({Key.MODEL: model, Key.LAYOUT: 'tokens'})}")
+    for button in ("Find the smallest circuit", "Draw it as my circuit"):
+        page.get_by_role("button", name=button).click(timeout=_SEARCH_MS)
+    settle(page)
+    page.wait_for_timeout(_REST_MS)
+    page.screenshot(path=file)
+
+
+def main(directory: Path, model: str | None) -> None:
     """Take all pictures."""
     directory.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as store, served(Path(store)) as address, chromium() as browser:
-        take(browser, address, directory / "pathscope.png", path=link(SHOWN), theme="light", width=1600)
+        if model is not None:
+            take_circuit(browser, address, directory / "pathscope.png", model)
         for path in PAGES:
             for theme in ("light", "dark"):
-                for width in (1280, 1920):
+                for width in (390, 1280, 1920):
                     file = directory / f"{path or 'overview'}_{theme}_{width}.png"
                     take(browser, address, file, path=path, theme=theme, width=width)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("Name the directory to write to: python -m tests.browser.screenshots DIRECTORY")
-    main(Path(sys.argv[1]))
+    if len(sys.argv) not in (2, 3):
+        sys.exit("Name the directory to write to: python -m tests.browser.screenshots DIRECTORY [MODEL]")
+    main(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) == 3 else None)
