@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from analysis.answers import answer
+from analysis.answers import Answer, answer
+from analysis.errors import PathscopeError
 from analysis.exports import inert_csv
+from analysis.requests import Experiment
 from analysis.results import SanityRequest, SanityResult
+from pages.shared import circuit_state
 from pages.shared.cards import answer_or_stop, provenance_panel
 from pages.shared.experiment import experiment_sidebar
 
@@ -34,15 +37,21 @@ def checks_table(result: SanityResult) -> pd.DataFrame:
     )
 
 
+def checked(experiment: Experiment) -> Answer[SanityResult]:
+    """The checks; those of circuits on "my circuit", unless it is of another model."""
+    try:
+        return answer(SanityRequest(experiment, circuit_state.pins()))
+    except PathscopeError:
+        return answer(SanityRequest(experiment))
+
+
 experiment = experiment_sidebar()
 st.title("Sanity checks")
 st.caption(
     "What must hold for any model and any prompts, measured now on this very experiment. A check passes if "
     "what is measured is at most the limit."
 )
-found = answer_or_stop(
-    lambda: answer(SanityRequest(experiment)), "Measuring the identities on this experiment"
-)
+found = answer_or_stop(lambda: checked(experiment), "Measuring the identities on this experiment")
 result = found.result
 table = checks_table(result)
 failed = int(table["passed"].str.startswith("✗").sum())

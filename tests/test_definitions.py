@@ -66,7 +66,7 @@ def test_every_definition_is_the_one_recorded_for_its_version():
             PATCHING | CIRCUITS | {"AttributionRequest"},
         ),
         ("sweep/gate", *PLANTED, PATCHING | CIRCUITS),
-        ("circuit/pair", *PLANTED, CIRCUITS),
+        ("circuit/pair", *PLANTED, CIRCUITS | {"SanityRequest"}),
         ("patching/all_sources", "-np.abs(", "np.abs(", {"AllSourcesRequest"}),
         ("experiment/overview", "TOP_TOKENS = 10", "TOP_TOKENS = 12", {"OverviewRequest"}),
         ("sanity/checks", "ROUNDING = 1e-5", "ROUNDING = 1e-4", {"SanityRequest"}),

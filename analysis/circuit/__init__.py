@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from analysis.circuit.joint import patch_edge_sets, patch_edges
     from analysis.circuit.node import node_result
     from analysis.circuit.of_runs import circuit_scores_result, edge_positions_result, edge_sets_result
+    from analysis.circuit.pair import Pair, joint_metric, ranked
     from analysis.circuit.roles import Agreement, KnownCircuit, known_circuit
     from analysis.circuit.scores import CircuitScores, circuit_scores
     from analysis.circuit.search import Circuit, find_circuit
@@ -25,6 +26,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "joint": ["patch_edge_sets", "patch_edges"],
         "node": ["node_result"],
         "of_runs": ["circuit_scores_result", "edge_positions_result", "edge_sets_result"],
+        "pair": ["Pair", "joint_metric", "ranked"],
         "roles": ["Agreement", "KnownCircuit", "known_circuit"],
         "scores": ["CircuitScores", "circuit_scores"],
         "search": ["Circuit", "find_circuit"],
@@ -39,6 +41,7 @@ __all__ = [
     "CircuitScores",
     "GraphWork",
     "KnownCircuit",
+    "Pair",
     "SearchWork",
     "circuit_curve",
     "circuit_scores",
@@ -46,8 +49,10 @@ __all__ = [
     "edge_positions_result",
     "edge_sets_result",
     "find_circuit",
+    "joint_metric",
     "known_circuit",
     "node_result",
     "patch_edge_sets",
     "patch_edges",
+    "ranked",
 ]

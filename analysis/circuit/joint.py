@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from analysis.circuit.pair import joint_metric, no_stop
+from analysis.circuit.pair import joint_metric
 from analysis.edges import Exchange
 from analysis.metrics import PatchingMetric
 
@@ -54,4 +54,4 @@ def patch_edge_sets(
     sets = np.zeros((len(found), *exchange.graph.exists.shape), dtype=bool)
     for row, edges in enumerate(found):
         sets[row][tuple(edges.T)] = True
-    return torch.from_numpy(joint_metric(exchange, sets, no_stop))
+    return torch.from_numpy(joint_metric(exchange, sets))

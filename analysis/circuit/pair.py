@@ -123,7 +123,7 @@ class Pair:
 
 
 def joint_metric(
-    exchange: Exchange, sets: Bool[np.ndarray, "set writer reader"], check_stop: StopCheck
+    exchange: Exchange, sets: Bool[np.ndarray, "set writer reader"], check_stop: StopCheck = no_stop
 ) -> Float[np.ndarray, " set"]:
     """The metric under each set, so many at a time as fit in memory."""
     joint = JointReplay.of(exchange)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from analysis.requests import Request
+from analysis.results.graph import EdgeLabels
 from analysis.results.provenance import Result
 
 
@@ -25,8 +26,14 @@ class SanityResult(Result):
 
 @dataclass(frozen=True)
 class SanityRequest(Request[SanityResult]):
-    """The identities and parity checks, measured on one experiment, and what was published of its model."""
+    """The identities and parity checks, measured on one experiment, and what was published of its model.
+
+    `edges` are the circuit whose scores are measured by hooks on the model once more; the strongest edges by
+    the estimate if there are none. Raises `PathscopeError` for what is no edge of the model.
+    """
 
     computed_by = "analysis.sanity:sanity_result"
-    version = 1
+    version = 2
     reads = ("analysis.attribution:activations_read", "analysis.sweep:activations_read")
+
+    edges: EdgeLabels = ()

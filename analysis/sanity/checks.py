@@ -24,7 +24,8 @@ from analysis.labels import head_label
 from analysis.metrics import LogitDifference
 from analysis.nodes import causal_edges
 from analysis.requests import HEAD_INPUTS, LAYER_NORM_MODES, UNITS, Experiment, HeadInput, LayerNormMode, Unit
-from analysis.results import AttributionRequest
+from analysis.results import AttributionRequest, EdgeLabels
+from analysis.sanity.circuit_checks import CircuitChecks
 from analysis.sanity.known_results import known_results
 from analysis.sweep import Gate, HookedPath, Patch, Sweep, open_gate
 
@@ -46,11 +47,12 @@ class Check(NamedTuple):
 
 
 @torch.no_grad()
-def checked(experiment: Experiment, runs: Runs) -> tuple[Check, ...]:
+def checked(experiment: Experiment, runs: Runs, edges: EdgeLabels = ()) -> tuple[Check, ...]:
     """Every identity, parity check and published figure that is defined for this experiment's model.
 
-    Attribution is checked on the clean run at every position, patching with the logit difference.
-    A check that has no meaning for an architecture is left out rather than passed.
+    Attribution is checked on the clean run at every position, patching with the logit difference, and
+    circuits with `edges`, or else with the strongest. A check that has no meaning for an architecture,
+    or would take too long, is left out rather than passed. Raises `PathscopeError` for what is no edge.
     """
     largest = max(float(run.logits.abs().max()) for run in (runs.clean, runs.corrupted))
     limit = ROUNDING * largest
@@ -58,6 +60,7 @@ def checked(experiment: Experiment, runs: Runs) -> tuple[Check, ...]:
     with alone_with(runs.model):
         with suppress(UnsupportedModelError):
             found += PathChecks(runs, limit)
+        found += (Check(*circuit, limit) for circuit in CircuitChecks(runs, edges))
         found += (Check(*known) for known in known_results(runs.model))
     return tuple(found)
 

@@ -11,6 +11,6 @@ def sanity_result(request: SanityRequest, origin: Origin) -> SanityResult:
     """What each identity and parity check measures on the request's experiment."""
     return SanityResult(
         request=request,
-        checks=checked(request.experiment, origin.runs),
+        checks=checked(request.experiment, origin.runs, request.edges),
         provenance=origin.provenance(),
     )

@@ -14,6 +14,7 @@ from analysis.results import CircuitRequest, CircuitResult, EdgeLabels, GraphRes
 from pages.shared import circuit_state
 from pages.shared.circuit_detail import known_nodes
 from pages.shared.keys import KEPT, Key
+from pages.shared.navigation import SANITY_CHECKS, page_link
 from pages.shared.notes import note
 from pages.shared.work import result_or_progress
 
@@ -88,6 +89,8 @@ def my_circuit(graph: GraphResult, drawing: Drawing, edges: EdgeLabels) -> None:
             disabled=set(edges) == set(kept),
         )
         st.button("Clear", key="clear", on_click=circuit_state.unpin, args=kept, disabled=not kept)
+    if kept:
+        page_link(SANITY_CHECKS, "Check my circuit by hooks on the model")
     group_form(graph, drawing)
 
 

@@ -13,6 +13,8 @@ import torch
 from analysis import models
 from analysis.answers.compute import compute, runs_of
 from analysis.demo_model.examples import EXAMPLES
+from analysis.edges import JointReplay
+from analysis.errors import PathscopeError
 from analysis.experiment import Activations, Run, Runs, prompts
 from analysis.requests import HEAD_INPUTS, LAYER_NORM_MODES, UNITS, Experiment
 from analysis.results import SanityRequest, SanityResult
@@ -34,6 +36,11 @@ EVERYWHERE = {
     "Engine against hooks, q",
     "Engine against hooks, k",
     "Engine against hooks, v",
+    "All paths together",
+    "No path",
+    "Circuit against hooks, brings back",
+    "Circuit against hooks, breaks",
+    "Circuit against hooks, faithfulness",
 }
 BY_TRANSFORMER_LENS = {f"Engine against TransformerLens, {component}" for component in "qkv"}
 
@@ -65,6 +72,33 @@ def test_every_check_passes_on_every_kind_of_model(family_directory, store, fami
     assert set(found) - EVERYWHERE == {f"Engine against TransformerLens, {c}" for c in oracle}
     assert set(found) >= EVERYWHERE
     assert {name for name, check in found.items() if not check.measured <= check.limit} == set()
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "named"),
+    [
+        (lambda sets: sets & (np.arange(sets.shape[1])[::-1] > 0)[:, None], "All paths together"),
+        (lambda sets: sets | (np.arange(sets.shape[2]) == 0), "No path"),
+        (lambda sets: np.roll(sets, 1, axis=1), "Circuit against hooks, brings back"),
+        (lambda sets: np.roll(sets, 1, axis=1), "Circuit against hooks, breaks"),
+        (lambda sets: sets & (np.arange(sets.shape[1]) > 0)[:, None], "Circuit against hooks, faithfulness"),
+    ],
+)
+def test_a_joint_patch_that_patches_something_else_is_noticed(gpt2, store, monkeypatch, spoilt, named):
+    runs = runs_of(gpt2, store)
+    measure = JointReplay.measure
+    monkeypatch.setattr(JointReplay, "measure", lambda joint, sets, stop: measure(joint, spoilt(sets), stop))
+    check = by_name(sanity.checked(gpt2, runs))[named]
+    assert not check.measured <= check.limit
+
+
+def test_the_circuit_at_hand_is_what_hooks_patch(gpt2, store):
+    edges = (("embed", "L0H1.v"), ("L0H1", "MLP1"), ("MLP1", "logits"))
+    found = by_name(sanity.checked(gpt2, runs_of(gpt2, store), edges))
+    check = found["Circuit against hooks, faithfulness"]
+    assert check.statement.startswith("The 3 paths of the circuit") and check.measured <= check.limit
+    with pytest.raises(PathscopeError, match="no 'L99H0'"):
+        sanity.checked(gpt2, runs_of(gpt2, store), (("L99H0", "logits"),))
 
 
 def test_they_pass_on_the_bundled_model_and_survive_the_store(store):
@@ -103,7 +137,8 @@ def test_logits_that_are_off_show_in_every_unit(gpt2, store):
     logits[0, -1, runs.pair.answer] += 0.5
     arrays = {key: runs.clean.activations[key].numpy() for key in runs.clean.activations}
     broken = replace(runs, clean=Run(Activations(arrays | {"logits": logits}, "cpu")))
-    assert failing(gpt2, broken) == {f"Attribution by {unit}" for unit in ("component", "layer", "head")}
+    units = {f"Attribution by {unit}" for unit in ("component", "layer", "head")}
+    assert failing(gpt2, broken) == units | {"All paths together"}
 
 
 def test_an_engine_that_is_off_disagrees_with_hooks_and_transformer_lens(monkeypatch, gpt2, store):
