@@ -97,6 +97,11 @@ class GraphResult(EdgesResult, GrowingResult):
         """How many steps there are."""
         return 4
 
+    @property
+    def progress(self) -> str:
+        """What is known so far."""
+        return f"All paths are estimated; {self.n_done} of {self.n_total} steps of measuring are done"
+
     @cached_property
     def known(self) -> Float[np.ndarray, "direction writer reader"]:
         """Measured shares, else estimated ones; NaN where there is no edge."""
