@@ -9,6 +9,7 @@ from analysis.answers import stored
 from analysis.results import AllSourcesRequest, AllSourcesResult
 from pages.shared.cards import identical_note, overview_or_stop, provenance_panel
 from pages.shared.experiment import experiment_sidebar
+from pages.shared.findings import strongest_path
 from pages.shared.keys import Key
 from pages.shared.notes import note
 from pages.shared.patching import baselines, patching_controls
@@ -19,6 +20,7 @@ from pages.shared.work import result_or_progress
 def show(result: AllSourcesResult, from_store: bool) -> None:
     """A finished sweep."""
     note(*result.provenance.notes)
+    st.text(strongest_path(result))
     baselines(result)
     sweep_view(result, st.session_state[Key.SCALE])
     provenance_panel(result, from_store)

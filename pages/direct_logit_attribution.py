@@ -16,6 +16,7 @@ from pages.shared.cards import answer_or_stop, provenance_panel
 from pages.shared.choices import RUN, UNIT
 from pages.shared.downloads import downloads
 from pages.shared.experiment import experiment_sidebar
+from pages.shared.findings import largest_part
 from pages.shared.keys import EVERY, KEPT, LAST, Key
 from pages.shared.navigation import CIRCUIT, page_link
 from pages.shared.resolution import resolution_caption, written
@@ -87,7 +88,9 @@ found = answer_or_stop(
 result = found.result
 with row:
     position = chosen_position(result.tokens)
-sum_of_parts(result, len(result.tokens) - 1 if position is None else position)
+at = len(result.tokens) - 1 if position is None else position
+st.text(largest_part(result, at))
+sum_of_parts(result, at)
 
 left, right = st.columns([3, 1], gap="large")
 with left:

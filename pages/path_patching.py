@@ -14,6 +14,7 @@ from pages.shared import address
 from pages.shared.cards import answer_or_stop, identical_note, overview_or_stop, provenance_panel
 from pages.shared.downloads import downloads
 from pages.shared.experiment import experiment_sidebar
+from pages.shared.findings import strongest_path
 from pages.shared.keys import KEPT, SOURCE_KEYS, Key
 from pages.shared.navigation import CIRCUIT, page_link
 from pages.shared.notes import note
@@ -82,6 +83,7 @@ table = result.table()
 if table.empty:
     note(f"{head_label(layer, head)} is in the last layer, so there is no later head to tell anything.")
     st.stop()
+st.text(strongest_path(result))
 if scale == "recovery" and np.isnan(table["recovery"]).all():
     note("The metric is the same on both runs, so recovery is not defined; the effect is.")
 left, right = st.columns([3, 2], gap="large")

@@ -32,8 +32,27 @@ def answer_or_stop(ask: Callable[[], Answer[R]], waiting: str) -> Answer[R]:
 
 def overview_or_stop(experiment: Experiment) -> Answer[OverviewResult]:
     """The experiment at a glance; every page that patches needs its tokens and the model's size."""
-    return answer_or_stop(
+    found = answer_or_stop(
         lambda: answer(OverviewRequest(experiment)), "Loading the model and running both prompts"
+    )
+    for role in found.result.better_with_a_space:
+        _missing_space(role, getattr(experiment, role))
+    return found
+
+
+def _missing_space(role: str, text: str) -> None:
+    """Say that a space before `text` is most likely missing, with a button that puts it there."""
+    note(
+        f"The {role} is {text!r} without a space before it. The model writes {f' {text}'!r}, which is "
+        "another token and more probable here."
+    )
+    remedy = Remedy(f"Use {f' {text}'!r}", field=role, value=f" {text}")
+    st.button(
+        _escaped(remedy.label),
+        key=f"space_{role}",
+        on_click=_apply,
+        args=(remedy,),
+        icon=":material/space_bar:",
     )
 
 

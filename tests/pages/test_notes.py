@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -26,7 +27,17 @@ Visit = Callable[..., AppTest]
 
 
 def notes(app: AppTest) -> list[str]:
-    return [element.value for element in app.main.text]
+    """The sentences beside an information sign, from the top."""
+    return list(_notes_in(app.main))
+
+
+def _notes_in(block: Any) -> Iterator[str]:
+    children = [child for _, child in sorted(block.children.items())]
+    if any(child.type == "markdown" and child.value == ":material/info:" for child in children):
+        yield from (child.value for child in children if child.type == "text")
+    for child in children:
+        if hasattr(child, "children"):
+            yield from _notes_in(child)
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,53 @@
+"""What a page found, in one sentence made from its numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from analysis.labels import number, percent
+from analysis.requests import METRIC_UNITS
+from analysis.results import AllSourcesResult, AttributionResult, PathResult
+from pages.shared.choices import COMPONENT
+
+#: Shares of the change between the runs: below the first no path stands out.
+_FAINT = 0.01
+_ONE_PAIR = "This is one prompt pair."
+
+
+def strongest_path(result: PathResult | AllSourcesResult) -> str:
+    """Who tells whom most, and how much of the change comes back through that one path."""
+    table = result.table(1) if isinstance(result, AllSourcesResult) else result.table().head(1)
+    if table.empty:
+        return "No path leads from here to a later head."
+    path = table.iloc[0]
+    read = COMPONENT.options[result.request.component].lower()
+    if path["below_resolution"]:
+        return f"No {read} is told anything: every effect is below what rounding can tell from zero."
+    unit = METRIC_UNITS[result.request.metric]
+    effect = f"{number(path['effect'], '+.3f')} {unit}"
+    recovery = "" if np.isnan(path["recovery"]) else f", {percent(path['recovery'], 1)} of the difference"
+    if abs(path["recovery"]) < _FAINT:
+        return (
+            f"No single path into a {read} stands out: the strongest, {path['source']} to "
+            f"{path['destination']}, moves the metric by {effect}{recovery}. {_ONE_PAIR}"
+        )
+    how = "" if path.get("measured", True) else ", as far as is estimated"
+    return (
+        f"{path['source']} tells {path['destination']}'s {read}: {effect}{recovery}, "
+        f"through this one path{how}. {_ONE_PAIR}"
+    )
+
+
+def largest_part(result: AttributionResult, position: int) -> str:
+    """Which part writes most at a position, beside the whole."""
+    table = result.table(position)
+    if result.request.unit == "layer":
+        steps = table["attribution"].diff().abs()
+        stage = table["component"].iloc[int(steps.fillna(0.0).to_numpy().argmax())]
+        return f"The stream turns most on the way to {stage}."
+    part = table.loc[table["attribution"].abs().idxmax()]
+    whole = number(result.logit_difference[position], "+.3f")
+    return (
+        f"{part['component']} writes most: {number(part['attribution'], '+.3f')} logits, where the model's "
+        f"difference is {whole} in all."
+    )
