@@ -64,7 +64,6 @@ def show_found(result: CircuitResult) -> None:
         "Draw it as my circuit",
         key="take_found",
         icon=":material/account_tree:",
-        type="primary",
         on_click=circuit_state.only_pins,
         args=(result.labels,),
     )

@@ -33,7 +33,7 @@ def result_or_progress(
     """
     job = jobs.find(request)
     if job is None:
-        if button is not None and not st.button(button, key=_start_key(request), type="primary"):
+        if button is not None and not st.button(button, key=_start_key(request)):
             return None
         job = _submitted(request)
     snapshot = job.snapshot()
@@ -46,7 +46,7 @@ def result_or_progress(
         error_card(snapshot.error or f"The {request.called} failed.", snapshot.remedies)
     elif snapshot.state == "cancelled":
         note(_how_it_stopped(request, snapshot), snapshot.note)
-        if st.button("Go on", key=_start_key(request), type="primary", icon=":material/play_arrow:"):
+        if st.button("Go on", key=_start_key(request), icon=":material/play_arrow:"):
             jobs.submit(request)
             st.rerun()
         if snapshot.result is not None and stopped is not None:

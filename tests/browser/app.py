@@ -28,6 +28,7 @@ PAGES = {
     "direct_logit_attribution": "Direct logit attribution",
     "path_patching": "Path patching",
     "all_sources": "All sources",
+    "circuit": "Circuit",
     "sanity_checks": "Sanity checks",
 }
 
