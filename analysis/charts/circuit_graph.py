@@ -76,6 +76,21 @@ def circuit_graph(
     }
 
 
+def _id(node: str) -> str:
+    """Of a node; a group may be called like the name of a layer, or like a number."""
+    return f"node {node}"
+
+
+def _as_text(text: str) -> str:
+    """`text` as a label's formatter, where ``{b}`` would be filled in: no brace opens a word."""
+    return text.replace("{", "{\u2060")
+
+
+def _as_html(text: str) -> str:
+    """`text` as a tooltip's formatter, which is a template like a label's, and HTML."""
+    return escape(text).replace("{", "&#123;")
+
+
 def _names(drawing: Drawing, palette: Palette) -> list[dict[str, Any]]:
     """The names of layers at the left, where something of them is drawn, and what stands below."""
     busy = {node.y for node in drawing.used}
@@ -84,7 +99,7 @@ def _names(drawing: Drawing, palette: Palette) -> list[dict[str, Any]]:
     return [
         {
             "id": f"name {index}",
-            "name": text,
+            "name": f"name {index}",
             "value": [x, y],
             "symbolSize": 0,
             "label": {
@@ -93,7 +108,7 @@ def _names(drawing: Drawing, palette: Palette) -> list[dict[str, Any]]:
                 "distance": 0 if side == "left" else 14,
                 "color": palette.muted,
                 "fontSize": 11,
-                "formatter": printable(text, 14),
+                "formatter": _as_text(printable(text, 14)),
             },
             "tooltip": {"show": False},
         }
@@ -102,17 +117,18 @@ def _names(drawing: Drawing, palette: Palette) -> list[dict[str, Any]]:
 
 
 def _node(node: DrawnNode, palette: Palette, selected: str | None, badge: str | None) -> dict[str, Any]:
-    shown: dict[str, Any] = {"id": node.name, "name": node.name, "value": [node.x, node.y]}
+    name = _id(node.name)
+    shown: dict[str, Any] = {"id": name, "name": name, "value": [node.x, node.y]}
     if not node.used:
         return shown | {
             "symbol": "circle",
             "symbolSize": 4,
             "itemStyle": {"color": palette.line},
             "label": {"show": False},
-            "tooltip": {"formatter": f"{escape(node.label)}: no path of it is drawn"},
+            "tooltip": {"formatter": _as_html(f"{printable(node.label, 200)}: no path of it is drawn")},
         }
     symbol, size = _SYMBOLS[node.kind]
-    name = printable(node.label, 18)
+    written = printable(node.label, 18)
     marked = node.label == selected
     filled = node.kind in ("embed", "logits", "group")
     told = f"{node.label}: {', '.join(node.members)}" if node.members else node.label
@@ -126,12 +142,12 @@ def _node(node: DrawnNode, palette: Palette, selected: str | None, badge: str | 
         },
         "label": {
             "show": True,
-            "formatter": f"{name}\n{badge}" if badge else name,
+            "formatter": _as_text(f"{written}\n{badge}" if badge else written),
             "color": palette.text,
             "fontSize": 10,
             "fontWeight": "bold" if marked else "normal",
         },
-        "tooltip": {"formatter": escape(printable(told, 200))},
+        "tooltip": {"formatter": _as_html(printable(told, 200))},
     }
 
 
@@ -141,8 +157,8 @@ def _line(edge: DrawnEdge, palette: Palette, end: float, many: bool, selected: s
     marked = edge.label == selected
     width = thin + (thick - thin) * strength + 2 * marked
     return {
-        "source": edge.source,
-        "target": edge.target,
+        "source": _id(edge.source),
+        "target": _id(edge.target),
         "value": edge.share,
         "lineStyle": {
             "color": palette.positive if edge.share >= 0 else palette.negative,
@@ -158,7 +174,7 @@ def _line(edge: DrawnEdge, palette: Palette, end: float, many: bool, selected: s
             "color": palette.muted,
             "fontSize": 10,
         },
-        "tooltip": {"formatter": escape(line_in_words(edge))},
+        "tooltip": {"formatter": _as_html(line_in_words(edge))},
     }
 
 

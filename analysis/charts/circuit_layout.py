@@ -146,10 +146,16 @@ def drawing_of(
         held = tuple(member for member in members if member in places)
         if held:
             x, y = np.mean([places[member][1:] for member in held], axis=0).tolist()
-            y += _ABOVE * _FULL * any(_close(node, x, y) for node in nodes)
+            x, y = _free_place(nodes, x, y)
             nodes.append(DrawnNode(name, name, "group", x, y, name in ends, held))
     *layers, top = heights_of(graph, used)
     return Drawing(-0.6, graph.n_heads + 0.6, tuple(layers), top, tuple(nodes), edges)
+
+
+def _free_place(nodes: Collection[DrawnNode], x: float, y: float) -> tuple[float, float]:
+    """The place nearest above (`x`, `y`) at which a group hides none of `nodes`."""
+    steps = (y + _ABOVE * _FULL * step for step in range(4 * len(nodes) + 1))
+    return x, next(up for up in steps if not any(_close(node, x, up) for node in nodes))
 
 
 def _close(node: DrawnNode, x: float, y: float) -> bool:

@@ -76,12 +76,12 @@ def _read_for(reader: str, position: int, writes_at: dict[str, set[int]], n_posi
 
 
 def _cells(graph: Graph, names: Iterable[str]) -> dict[tuple[int, int, bool], list[str]]:
-    """The nodes that share a place: one position, one layer, heads apart from MLPs."""
+    """The nodes that share a place: one position, one layer, heads apart from MLPs that stand above them."""
     kinds, found = kinds_of(graph), defaultdict(list)
     for name in names:
         label, position = _split(name)
         kind, layer = kinds[label]
-        found[position, layer, kind == "mlp"].append(name)
+        found[position, layer, kind == "mlp" and not graph.parallel].append(name)
     return found
 
 

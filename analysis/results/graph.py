@@ -136,7 +136,7 @@ class GraphResult(EdgesResult, GrowingResult):
         """One row for each of `edges` (all, strongest first, if None).
 
         Columns: writer, reader, share, brings_back, breaks, effect (what it brings back, in the metric's
-        unit), measured (false: an estimate), rank (1 is the strongest).
+        unit), measured (false: one or both of these are estimates), rank (1 is the strongest).
         """
         import pandas as pd
 
@@ -153,7 +153,7 @@ class GraphResult(EdgesResult, GrowingResult):
                 "brings_back": self.known[0][at],
                 "breaks": self.known[1][at],
                 "effect": self.known[0][at] * self.difference,
-                "measured": ~np.isnan(self.measured[:, *at]).any(axis=0),
+                "measured": (~np.isnan(self.measured[:, *at])).all(axis=0),
                 "rank": rank[at],
             }
         )

@@ -22,13 +22,13 @@ _NEXT, _TO, _HOLDS = "~", "-", "!"
 
 
 def read_edges(word: str) -> EdgeLabels:
-    """Edges as the address writes them; what is no pair of words is left out.
+    """Edges as the address writes them, each once; what is no pair of words is left out.
 
     >>> read_edges("embed-L0H7.v~MLP3-logits")
     (('embed', 'L0H7.v'), ('MLP3', 'logits'))
     """
     pairs = [tuple(edge.split(_TO)) for edge in word.split(_NEXT)]
-    return tuple((pair[0], pair[1]) for pair in pairs if len(pair) == 2)
+    return tuple(dict.fromkeys((pair[0], pair[1]) for pair in pairs if len(pair) == 2))
 
 
 def write_edges(edges: EdgeLabels) -> str:
