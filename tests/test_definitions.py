@@ -140,7 +140,7 @@ def test_the_command_records_nothing_whose_version_was_not_raised(written, capsy
     assert json.loads(written.read_text()) == before
     told = capsys.readouterr().err
     assert told.startswith(
-        "OverviewRequest is defined otherwise than when its version 1 was recorded (analys"
+        "OverviewRequest is defined otherwise than when its version 2 was recorded (analys"
     )
 
 
