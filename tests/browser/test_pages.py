@@ -31,6 +31,9 @@ def query(page: Page) -> dict[str, list[str]]:
 def test_a_page_shows_numbers_without_exceptions_or_serious_barriers(open_page: Open, path: str, theme: str):
     page = open_page(path, theme=theme)
     settle(page)
+    # What fades away while work goes on has no contrast.
+    page.wait_for_selector("[data-testid='stProgress']", state="detached", timeout=1000 * PATIENCE)
+    settle(page)
     expect(page.get_by_role("heading", level=1)).to_have_text(PAGES[path])
     expect(page.get_by_test_id("stException")).to_have_count(0)
     expect(page.locator(".st-key-error_card")).to_have_count(0)
@@ -105,6 +108,8 @@ def test_the_experiment_and_the_view_stay_when_the_page_changes(open_page: Open)
     settle(page)
     page.locator(f".st-key-{Key.FOIL} input").fill(" Helen")
     page.keyboard.press("Enter")
+    page.wait_for_function("location.search.includes('Helen')")
+    settle(page)
     page.locator(f".st-key-{Key.COMPONENT}").get_by_text("Key").click()
     page.wait_for_function("location.search.includes('component=k') && location.search.includes('Helen')")
     for title in ("Direct logit attribution", "All sources"):
