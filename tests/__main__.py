@@ -27,6 +27,10 @@ TESTS = ROOT / "tests"
 #: Options for the tests that the main run leaves out.
 APART = "--strict-markers -ra"
 
+#: Two files of tests at a time: tests run with one thread each. In the order of their names, so that the
+#: browser's, which wait most, run beside others.
+TWO_AT_A_TIME = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
+
 
 def main(arguments: list[str]) -> int:
     """Run every leg, the main one last; the status of the first that fails."""
@@ -34,7 +38,7 @@ def main(arguments: list[str]) -> int:
         print(f"Pathscope needs Python 3.11 or newer, and this is {sys.version.split()[0]}.")
         return 2
     own = {"--lint", "--older", "--quick"}
-    to_pytest = [argument for argument in arguments if argument not in own]
+    to_pytest = [*TWO_AT_A_TIME, *(argument for argument in arguments if argument not in own)]
     try:
         if "--older" in arguments:
             older = environment(".venv-tests-3.9", TESTS / "compat" / "requirements.txt")
