@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from pages.shared.choices import CHOICES, Choice
-from tests.soak import asking
+from tests.soak import asking, visitor
 from tests.soak.__main__ import Report, soak
 
 
@@ -34,7 +34,8 @@ def test_a_visitor_notices_a_word_that_the_app_ignores(monkeypatch):
 
     something = asking.something
     monkeypatch.setattr(asking, "something", strange)
-    report = run(minutes=0.1, visitors=2, seed=2)
+    monkeypatch.setattr(visitor, "PAGES", ("path_patching",))
+    report = run(minutes=0.25, visitors=2, seed=2)
     assert any("=strange, shown" in exception for exception in report.exceptions)
     assert not report.sound
 

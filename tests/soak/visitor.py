@@ -19,7 +19,15 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.soak import asking
 
-PAGES = ("", "direct_logit_attribution", "path_patching", "all_sources", "all_sources", "sanity_checks")
+PAGES = (
+    "",
+    "direct_logit_attribution",
+    "path_patching",
+    "all_sources",
+    "all_sources",
+    "circuit",
+    "sanity_checks",
+)
 #: Seconds without an answer after which a page counts as hung.
 HUNG = 120.0
 

@@ -18,6 +18,7 @@ def another_server(target, *args):
     here, there = processes.Pipe()
     server = processes.Process(target=target, args=(*args, there))
     server.start()
+    there.close()  # so that a server that dies is an end of the pipe here, and not silence
     try:
         yield here
     finally:
@@ -32,6 +33,7 @@ def test_every_value_read_equals_the_value_written_under_four_processes_of_eight
         here, there = processes.Pipe(duplex=False)
         servers.append(processes.Process(target=hammer, args=(tmp_path, LIMIT, SECONDS, number, there)))
         servers[-1].start()
+        there.close()
         pipes.append(here)
     assert all(pipe.poll(SECONDS + 120) for pipe in pipes), "a server hangs"
     reports = [pipe.recv() for pipe in pipes]
@@ -75,6 +77,7 @@ def test_a_lock_excludes_other_processes_until_its_holder_dies(tmp_path):
         waiting = processes.Pipe()
         rival = processes.Process(target=hold, args=(tmp_path, "kind/a", waiting[1]))
         rival.start()
+        waiting[1].close()
         assert not waiting[0].poll(2), "two processes held one lock"
     assert waiting[0].poll(60) and waiting[0].recv() == "held"
     waiting[0].send("let go")
