@@ -68,7 +68,7 @@ class Visit:
             fragment, interval = next(iter(self._followed.items()))
             await asyncio.sleep(interval)
             self._record.counts["polls of a running sweep"] += 1
-            cancel = self._buttons.get("cancel_sweep")
+            cancel = next((press for key, press in self._buttons.items() if key.startswith("cancel_")), None)
             if cancel is not None and self._chance.random() < 0.1:
                 self._record.counts["cancels"] += 1
                 await self._rerun(press=cancel, fragment=fragment)
