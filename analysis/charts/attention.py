@@ -21,31 +21,31 @@ CALLED: dict[PatternShown, str] = {
 }
 #: Height of a token's row in pixels.
 _ROW = 20
+#: No scale of a difference ends below this share of a token's attention: small differences look pale.
+_LEAST_END = 0.01
 
 
 def attention_chart(result: NodeResult, shown: PatternShown, theme: Theme = "light") -> alt.LayerChart:
-    """Rows are the tokens that read, columns those that are read; later tokens cannot be read.
+    """Rows are the tokens that read, columns those that are read; later tokens, in grey, cannot be read.
 
     Raises `PathscopeError` for a pattern that `result` does not have.
     """
     palette, pattern = PALETTES[theme], result.pattern(shown)
-    reading, read = np.tril_indices(len(pattern))
     names = [f"{index}: {shown_token(token)}" for index, token in enumerate(result.tokens(shown))]
-    rows = pd.DataFrame(
-        {
-            "reading": [names[index] for index in reading],
-            "read": [names[index] for index in read],
-            "attention": rounded(pattern[reading, read]),
-        }
-    )
+    rows = _cells(names, np.tril_indices(len(pattern)))
+    rows["attention"] = rounded(pattern[np.tril_indices(len(pattern))])
     is_difference = "_minus_" in shown
-    end = reach(pattern) if is_difference else 1.0
+    end = max(reach(pattern), _LEAST_END) if is_difference else 1.0
+    place = {
+        "x": alt.X("read:N", sort=names, title="token read", axis=alt.Axis(labelAngle=-60, labelLimit=90)),
+        "y": alt.Y("reading:N", sort=names, title="token that reads", axis=alt.Axis(labelLimit=110)),
+    }
+    later = alt.Chart(_cells(names, np.triu_indices(len(pattern), 1)))
     cells = (
         alt.Chart(rows)
         .mark_rect()
         .encode(
-            x=alt.X("read:N", sort=names, title="token read", axis=alt.Axis(labelAngle=-60, labelLimit=90)),
-            y=alt.Y("reading:N", sort=names, title="token that reads", axis=alt.Axis(labelLimit=110)),
+            **place,
             color=diverging("attention", CALLED[shown], end, palette, PERCENT)
             if is_difference
             else _strength(CALLED[shown], palette),
@@ -56,7 +56,16 @@ def attention_chart(result: NodeResult, shown: PatternShown, theme: Theme = "lig
             ],
         )
     )
-    return drawn([cells], theme, _ROW * len(names), _description(result, shown, names))
+    masked = later.mark_rect(color=palette.masked, tooltip=None).encode(**place)
+    return drawn([cells, masked], theme, _ROW * len(names), _description(result, shown, names))
+
+
+def _cells(names: list[str], places: tuple[np.ndarray, np.ndarray]) -> pd.DataFrame:
+    """The tokens at `places`, of those that read and of those that are read."""
+    reading, read = places
+    return pd.DataFrame(
+        {"reading": [names[index] for index in reading], "read": [names[index] for index in read]}
+    )
 
 
 def _strength(title: str, palette: Palette) -> alt.Color:

@@ -66,3 +66,20 @@ def test_every_cell_stands_at_its_tokens_with_its_number(shown: PatternShown, ex
 def test_without_an_edge_there_is_no_patched_pattern() -> None:
     with pytest.raises(PathscopeError, match="no attention pattern 'patched'"):
         attention_chart(node(None), "patched")
+
+
+def test_later_tokens_are_grey_and_no_measurement() -> None:
+    marks = drawing(attention_chart(node(), "clean")).marks
+    grey = {(mark.x, mark.y) for mark in marks if mark.fill == (0xCF, 0xD2, 0xD7)}
+    told = {(mark.x, mark.y) for mark in marks if mark.told}
+    assert len(grey) == 3 and len(told) == 6 and not grey & told
+    across, down = (sorted({place[axis] for place in told}) for axis in (0, 1))
+    assert all(across.index(x) > down.index(y) for x, y in grey)
+
+
+def test_a_small_difference_looks_pale() -> None:
+    flat = node()
+    flat.attention[1] = flat.attention[0]
+    flat.attention[1, 2] += (0.001, -0.001, 0.0)
+    scale = attention_chart(flat, "clean_minus_corrupted").to_dict()["layer"][0]["encoding"]["color"]["scale"]
+    assert scale["domain"] == [-0.01, 0.01]
