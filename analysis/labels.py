@@ -131,3 +131,12 @@ def model_title(name: str) -> str:
         return name
     last = PureWindowsPath(name).name
     return last if last.strip(".~ ") else "a local folder"
+
+
+def counted(number: int, noun: str) -> str:
+    """How many there are, in words.
+
+    >>> counted(1, "path"), counted(1519, "path")
+    ('1 path', '1,519 paths')
+    """
+    return f"{number:,} {noun}{'s' * (number != 1)}"
