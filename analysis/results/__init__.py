@@ -37,6 +37,7 @@ from analysis.results.patching import (
     PathRequest,
     PathResult,
 )
+from analysis.results.paths import HeadPathsRequest, PathsResult, StrongestPathsRequest
 from analysis.results.provenance import Provenance, Result
 from analysis.results.sanity import SanityRequest, SanityResult
 from analysis.results.work import Arrays, GrowingResult, LongWork, Pieces
@@ -65,6 +66,7 @@ __all__ = [
     "GraphRequest",
     "GraphResult",
     "GrowingResult",
+    "HeadPathsRequest",
     "LongRequest",
     "LongWork",
     "NodeRequest",
@@ -74,6 +76,7 @@ __all__ = [
     "PatchingResult",
     "PathRequest",
     "PathResult",
+    "PathsResult",
     "PatternShown",
     "Pieces",
     "Provenance",
@@ -81,6 +84,7 @@ __all__ = [
     "Result",
     "SanityRequest",
     "SanityResult",
+    "StrongestPathsRequest",
     "WriteRead",
     "request_from_json",
     "request_to_json",
