@@ -14,6 +14,7 @@ from analysis.charts.circuit_layout import Drawing, DrawnEdge, DrawnNode, Line, 
 from analysis.charts.circuit_picture import circuit_chart
 from analysis.charts.circuit_positions import positions_drawing
 from analysis.charts.export import chart_png, chart_svg, sentence_picture
+from analysis.charts.head_paths import HeadEnd, head_paths_chart
 from analysis.charts.path import path_chart
 from analysis.charts.pictures import Form
 from analysis.charts.predictions import predictions_chart
@@ -25,6 +26,7 @@ __all__ = [
     "DrawnEdge",
     "DrawnNode",
     "Form",
+    "HeadEnd",
     "Line",
     "Theme",
     "all_sources_chart",
@@ -37,6 +39,7 @@ __all__ = [
     "circuit_graph",
     "drawing_of",
     "graph_height",
+    "head_paths_chart",
     "lines_of",
     "path_chart",
     "positions_drawing",

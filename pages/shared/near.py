@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from analysis.answers import answer
-from analysis.labels import number, shown_token
-from analysis.results import GraphResult, NodeRequest, NodeResult, PatternShown
+from analysis.errors import UnsupportedModelError
+from analysis.labels import number, percent, shown_token
+from analysis.requests import Experiment, MetricName
+from analysis.results import NodeRequest, NodeResult, PatternShown
 from pages.shared.cards import answer_or_stop
 from pages.shared.resolution import written
 from pages.shared.theme import current_theme
@@ -20,10 +22,23 @@ if TYPE_CHECKING:
 _MOST_TOKENS = 5
 
 
-def near_panel(graph: GraphResult, node: str, edge: tuple[str, str] | None = None) -> None:
+def near_panel(
+    experiment: Experiment, metric: MetricName, node: str, edge: tuple[str, str] | None = None
+) -> None:
     """Attention and promoted tokens of a writer; with an edge into it, the attention with that patched."""
-    request = NodeRequest(graph.request.experiment, node, edge, graph.request.metric)
-    result = answer_or_stop(lambda: answer(request), "Looking at the node").result
+    request = NodeRequest(experiment, node, edge, metric)
+    try:
+        waiting, kept = "Looking at the node", (UnsupportedModelError,)
+        result = answer_or_stop(lambda: answer(request), waiting, kept).result
+    except UnsupportedModelError as error:
+        st.text(str(error))
+        return
+    if edge is not None:
+        brings_back, breaks = (percent(share, 1) for share in result.edge_worth)
+        st.caption(
+            f"With the norm recomputed, the path brings back {brings_back} of the difference in the "
+            f"corrupted run, and breaks {breaks} of it in the clean run."
+        )
     left, right = st.columns([3, 2], gap="medium") if result.runs else (None, st.container())
     if left is not None:
         with left:
@@ -36,13 +51,16 @@ def attention(result: NodeResult) -> None:
     """The head's pattern, as the one chosen run or difference has it."""
     from analysis.charts import CALLED, attention_chart
 
-    first: PatternShown = "patched_minus_corrupted" if result.request.edge else "clean_minus_corrupted"
+    edge = result.request.edge
+    first: PatternShown = "patched_minus_corrupted" if edge else "clean_minus_corrupted"
+    if edge and edge[1].endswith(".v"):  # a value is what is read, not where
+        first = "clean"
     chosen = st.selectbox(
         f"What {result.request.node} attends to",
         result.patterns,
         index=result.patterns.index(first),
         format_func=CALLED.__getitem__,
-        key=f"pattern_{result.request.node}_{bool(result.request.edge)}",
+        key=f"pattern_{result.request.node}_{first}",
     )
     st.altair_chart(attention_chart(result, chosen, current_theme()), width="stretch")
 
