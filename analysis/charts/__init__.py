@@ -6,7 +6,7 @@ not measured has no mark of its own: a cell without a causal path is part of a g
 """
 
 from analysis.charts.all_sources import all_sources_chart
-from analysis.charts.attention import CALLED, attention_chart
+from analysis.charts.attention import CALLED, attention_chart, read_from_chart
 from analysis.charts.attribution import attribution_chart
 from analysis.charts.circuit_curve import circuit_curve_chart
 from analysis.charts.circuit_graph import circuit_graph, graph_height
@@ -44,5 +44,6 @@ __all__ = [
     "path_chart",
     "positions_drawing",
     "predictions_chart",
+    "read_from_chart",
     "sentence_picture",
 ]

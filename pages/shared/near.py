@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -10,7 +11,7 @@ from analysis.answers import answer
 from analysis.errors import UnsupportedModelError
 from analysis.labels import number, percent, shown_token
 from analysis.requests import Experiment, MetricName
-from analysis.results import NodeRequest, NodeResult, PatternShown
+from analysis.results import WRITES_READ, NodeRequest, NodeResult, PatternShown
 from pages.shared.cards import answer_or_stop
 from pages.shared.resolution import written
 from pages.shared.theme import current_theme
@@ -48,21 +49,29 @@ def near_panel(
 
 
 def attention(result: NodeResult) -> None:
-    """The head's pattern, as the one chosen run or difference has it."""
-    from analysis.charts import CALLED, attention_chart
+    """The head's pattern as the chosen run or difference has it, or what it writes of each token it reads."""
+    from analysis.charts import CALLED, attention_chart, read_from_chart
 
-    edge = result.request.edge
+    edge, node = result.request.edge, result.request.node
     first: PatternShown = "patched_minus_corrupted" if edge else "clean_minus_corrupted"
     if edge and edge[1].endswith(".v"):  # a value is what is read, not where
         first = "clean"
+    views = {
+        f"attention, {CALLED[shown]}": partial(attention_chart, result, shown, current_theme())
+        for shown in result.patterns
+    }
+    if result.by_source.size:
+        views |= {
+            f"written, {CALLED[shown]}": partial(read_from_chart, result, shown, current_theme())
+            for shown in WRITES_READ
+        }
     chosen = st.selectbox(
-        f"What {result.request.node} attends to",
-        result.patterns,
+        f"What {node} attends to, and writes to answer minus foil by the token read",
+        views,
         index=result.patterns.index(first),
-        format_func=CALLED.__getitem__,
-        key=f"pattern_{result.request.node}_{first}",
+        key=f"pattern_{node}_{first}",
     )
-    st.altair_chart(attention_chart(result, chosen, current_theme()), width="stretch")
+    st.altair_chart(views[chosen](), width="stretch")
 
 
 def promoted(result: NodeResult) -> None:
