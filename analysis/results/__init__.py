@@ -28,6 +28,7 @@ from analysis.results.node import (
     PatternShown,
     WriteRead,
 )
+from analysis.results.node_attribution import NodeAttributionRequest, NodeAttributionResult, RunShown
 from analysis.results.overview import OverviewRequest, OverviewResult
 from analysis.results.patching import (
     AllSourcesRequest,
@@ -69,6 +70,8 @@ __all__ = [
     "HeadPathsRequest",
     "LongRequest",
     "LongWork",
+    "NodeAttributionRequest",
+    "NodeAttributionResult",
     "NodeRequest",
     "NodeResult",
     "OverviewRequest",
@@ -82,6 +85,7 @@ __all__ = [
     "Provenance",
     "Request",
     "Result",
+    "RunShown",
     "SanityRequest",
     "SanityResult",
     "StrongestPathsRequest",
