@@ -6,7 +6,7 @@ import numpy as np
 
 from analysis.labels import number, percent
 from analysis.requests import METRIC_UNITS
-from analysis.results import AllSourcesResult, AttributionResult, PathResult
+from analysis.results import AllSourcesResult, AttributionResult, NodeAttributionResult, PathResult, RunShown
 from pages.shared.choices import COMPONENT
 
 #: Shares of the change between the runs: below the first no path stands out.
@@ -35,6 +35,23 @@ def strongest_path(result: PathResult | AllSourcesResult) -> str:
     return (
         f"{path['source']} tells {path['destination']}'s {read}: {effect}{recovery}, "
         f"through this one path{how}. {_ONE_PAIR}"
+    )
+
+
+def largest_nodes(result: NodeAttributionResult, run: RunShown, position: int) -> str:
+    """Which nodes write most at a position, beside the whole."""
+    table = result.table(run, position)
+    order = np.argsort(-table["attribution"].abs().to_numpy(), kind="stable")[:3]
+    first, *others = (
+        f"{name} {number(value, '+.2f')}"
+        for name, value in table.iloc[order][["name", "attribution"]].itertuples(index=False)
+    )
+    whole = number(result.whole(run)[position], "+.2f")
+    of = {"clean": "clean", "corrupted": "corrupted"}.get(run, "clean minus corrupted")
+    return (
+        f"Largest direct effects, in logits: {first}"
+        + "".join(f", {other}" for other in others)
+        + f"; the model's whole difference, {of}, is {whole}. {_ONE_PAIR}"
     )
 
 

@@ -43,6 +43,7 @@ class Key(StrEnum):
     EDGE_ROWS = "edge_rows"
     PATH_CHART = "path_chart"
     HEAD_PATHS = "head_paths"
+    NODE_MAP = "node_map"
     OTHER_END = "other_end"
     LEAD = "lead"
     WITHOUT_LEAD = "without_lead"

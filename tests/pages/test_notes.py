@@ -17,6 +17,7 @@ from analysis.jobs import board
 from analysis.requests import Experiment
 from analysis.results import AllSourcesRequest
 from analysis.store import open_store
+from pages.shared import attribution_map
 from pages.shared.keys import Key
 from tests.jobs.watching import ended, slowly, until
 
@@ -141,6 +142,7 @@ def test_what_belongs_to_the_numbers_is_said_with_them_as_plain_text(
         return Answer(replace(found.result, provenance=provenance), found.from_store)
 
     monkeypatch.setattr(answers, "answer", with_a_note)
+    monkeypatch.setattr(attribution_map, "answer", with_a_note)
     for page in ("direct_logit_attribution", "path_patching", "sanity_checks"):
         app = visit(page)
         assert not app.exception
