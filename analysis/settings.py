@@ -63,6 +63,20 @@ class Settings(BaseModel):
         alias="PATHSCOPE_SWEEP_BYTES",
         description="Memory that one sweep may use beyond the model",
     )
+    prompt_tokens: int = Field(
+        1024,
+        ge=1,
+        le=100_000,
+        alias="PATHSCOPE_PROMPT_TOKENS",
+        description="Tokens that a prompt may have; characters, ten times as many",
+    )
+    prompt_bytes: ByteSize = Field(
+        ByteSize(4 * _GIB),
+        ge=_KIB,
+        le=1024 * _GIB,
+        alias="PATHSCOPE_PROMPT_BYTES",
+        description="Memory that one prompt may take beyond the model, by an estimate",
+    )
     models_loaded: int = Field(
         2,
         ge=1,
@@ -84,6 +98,11 @@ class Settings(BaseModel):
         alias="PATHSCOPE_GRACE",
         description="Seconds that a sweep or search goes on after its last watcher left; below 0, to its end",
     )
+
+    @property
+    def prompt_characters(self) -> int:
+        """Characters that a prompt may have, so that a longer one is not even cut into tokens."""
+        return 10 * self.prompt_tokens
 
     @property
     def largest_entry_share(self) -> float:
