@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import tomllib
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -19,6 +20,7 @@ from starlette.types import Message
 from streamlit.file_util import get_static_dir
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.testing.v1 import AppTest
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from analysis.demo_model.examples import EXAMPLES
@@ -242,3 +244,12 @@ def test_the_doors_are_set():
     assert configured["allowedHosts"] == ["localhost", "127.0.0.1", "::1"]
     assert (configured["maxUploadSize"], configured["maxWidgetStateSize"]) == (1, 1)
     assert configured["disconnectedSessionTTL"] <= 60
+
+
+def test_a_session_that_sends_more_than_any_page_does_is_closed(server):
+    message = BackMsg()
+    message.rerun_script.widget_states.widgets.add(id="junk", string_value="x" * 1_100_000)
+    with connect(f"ws://127.0.0.1:{server.port}/_stcore/stream") as visitor:
+        visitor.send(message.SerializeToString())
+        with pytest.raises(ConnectionClosed, match="1009"):
+            deque(iter(visitor.recv, None))  # reads for as long as it is open
