@@ -23,10 +23,10 @@ from streamlit.testing.v1 import AppTest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+from analysis import jobs
 from analysis.demo_model.examples import EXAMPLES
-from pages.shared import uploads
+from pages.shared import door, uploads
 from pages.shared.address import LONGEST
-from pages.shared.door import Door
 from pages.shared.keys import Key
 from tests.pages.test_notes import notes
 from tests.soak.server import ROOT, Server, serve
@@ -146,6 +146,25 @@ def test_a_server_that_is_told_to_end_ends_whatever_runs_and_whoever_stays(tmp_p
             running.process.wait(timeout=30)
 
 
+@pytest.mark.parametrize(("headless", "opened_at"), [(True, []), (False, ["http://localhost:8501"])])
+def test_the_browser_is_opened_at_the_beginning_and_work_stopped_at_the_end(monkeypatch, headless, opened_at):
+    done: list[str] = []
+    options = {"server.headless": headless, "browser.serverAddress": "localhost"}
+    monkeypatch.setattr(door, "_end_in_time", lambda: done.append("in time"))
+    monkeypatch.setattr(door.config, "get_option", options.__getitem__)
+    monkeypatch.setattr(door.server_util, "get_url", "http://{}:8501".format)
+    monkeypatch.setattr(door.cli_util, "open_browser", done.append)
+    monkeypatch.setattr(jobs, "stop_all", lambda: done.append("stopped"))
+
+    async def serving() -> None:
+        async with door.opened(None):
+            await asyncio.sleep(0)
+            done.append("serving")
+
+    asyncio.run(serving())
+    assert done == ["in time", *opened_at, "serving", "stopped"]
+
+
 def passed_on(message: Message) -> Message:
     """What of a connection's `message` comes through the door."""
     seen: list[Message] = []
@@ -156,7 +175,7 @@ def passed_on(message: Message) -> Message:
     async def receive() -> Message:
         return message
 
-    asyncio.run(Door(inside)({"type": "websocket"}, receive, None))
+    asyncio.run(door.Door(inside)({"type": "websocket"}, receive, None))
     return seen[0]
 
 
@@ -252,4 +271,4 @@ def test_a_session_that_sends_more_than_any_page_does_is_closed(server):
     with connect(f"ws://127.0.0.1:{server.port}/_stcore/stream") as visitor:
         visitor.send(message.SerializeToString())
         with pytest.raises(ConnectionClosed, match="1009"):
-            deque(iter(visitor.recv, None))  # reads for as long as it is open
+            deque(iter(lambda: visitor.recv(timeout=30), None))  # reads for as long as it is open
