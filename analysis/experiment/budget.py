@@ -27,7 +27,7 @@ def prompt_bytes(cfg: Any, n_tokens: int) -> int:
 
 def check_memory(cfg: Any, n_tokens: int) -> None:
     """Raise `PromptError` where a prompt of `n_tokens` would take more memory than the setting allows."""
-    allowed, needed = settings().prompt_bytes, prompt_bytes(cfg, n_tokens)
+    allowed, needed = int(settings().prompt_bytes), prompt_bytes(cfg, n_tokens)
     if needed > allowed:
         fits = bisect_right(range(n_tokens), allowed, key=lambda length: prompt_bytes(cfg, length)) - 1
         raise PromptError(
