@@ -54,7 +54,7 @@ UNENDED = {
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serve(tmp_path_factory.mktemp("door"), {}) as running:
+    with serve(tmp_path_factory.mktemp("door"), {"PATHSCOPE_WORKER": "3"}) as running:
         yield running
 
 
@@ -89,6 +89,11 @@ def test_a_foreign_host_is_refused_though_its_origin_is_the_same(server, host):
 def test_this_machines_own_names_are_let_in(server, host):
     assert answer(server, "/", Host=host)[0] == 200
     assert answer(server, "/_stcore/stream", Host=host, Origin=f"http://{host}", **UPGRADE)[0] == 101
+
+
+def test_a_setting_that_is_none_is_told_when_the_server_begins(server):
+    told = "PATHSCOPE_WORKER is no setting, and changes nothing; did you mean PATHSCOPE_WORKERS?\n"
+    assert server.log.read_text().count(told) == 1
 
 
 def test_who_watches_over_the_server_may_ask_by_any_name(server):
