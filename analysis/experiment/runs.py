@@ -16,6 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from analysis.experiment import prompts
+from analysis.experiment.budget import check_memory
 from analysis.experiment.keys import run_content
 from analysis.experiment.prompts import PromptPair
 from analysis.models import LoadedModel
@@ -89,6 +90,7 @@ def run_experiment(experiment: Experiment, store: Store, reads: Callable[[Any], 
     model = models.load(experiment.model)
     with alone_with(model):
         pair = prompts.prepare(model.bridge, experiment)
+    check_memory(model.bridge.cfg, pair.clean.shape[1])
     names = frozenset(reads(model.bridge))
     clean, corrupted = (_run(model, tokens, names, store) for tokens in (pair.clean, pair.corrupted))
     return Runs(model, pair, clean=clean, corrupted=corrupted)

@@ -46,6 +46,17 @@ def test_a_page_shows_numbers_without_exceptions_or_serious_barriers(open_page: 
     assert not serious
 
 
+def test_a_table_leaves_by_the_button_whose_file_holds_no_formula_and_by_no_other(open_page: Open):
+    page = open_page("direct_logit_attribution")
+    settle(page)
+    page.get_by_test_id("stDataFrame").first.hover()
+    expect(page.get_by_role("button", name="Search")).to_be_visible()
+    expect(page.get_by_role("button", name="Download as CSV")).to_have_count(0)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="CSV").click()
+    assert download.value.path().read_text().startswith('"component","position","token",')
+
+
 def test_a_link_opens_the_same_experiment_and_view(open_page: Open):
     sender = open_page("path_patching")
     settle(sender)
