@@ -22,7 +22,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from analysis.errors import ModelError, UnsupportedModelError
 from analysis.models import files as model_files
 from analysis.models.files import ModelFiles
+from analysis.models.reading import read_json
 from analysis.models.staging import staged
+from analysis.models.weights import check_weights
 
 #: What transformers and TransformerLens raise on files that are whole but do not fit together.
 _MISFITS = (
@@ -51,8 +53,8 @@ def load(name: str, files: ModelFiles) -> TransformerBridge:
     causal decoder, and where the bridge's predictions are off by more than `MOST_OFF`. `name` is what
     the model is called there.
     """
-    config = model_files.read_json(files.config, name)
-    model_files.check_weights(files, name)
+    config = read_json(files.config, name)
+    check_weights(files.weights, name)
     with staged(files, name) as folder:
         model, tokenizer = _read(name, folder, config)
         own = _log_probabilities(lambda tokens: model(tokens).logits, model)

@@ -192,7 +192,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
         pickle_the_weights,
         "pytorch_model.bin, a pickle, which can run code and is never loaded",
     ),
-    "a shard is missing": (index_a_missing_shard, "lacks 1 of its 2 weight files .model-00002-of-00002"),
+    "a shard is missing": (index_a_missing_shard, "lacks 1 of its 2 weight files .'model-00002-of-00002"),
     "an index of nothing": (
         lambda f: (f / "model.safetensors").rename(f / "model.safetensors.index.json").write_text("{}"),
         "names no weight files",
