@@ -13,8 +13,9 @@ from typing import Any
 
 from analysis import demo_model
 from analysis.errors import ModelError
-from analysis.models.reading import LARGEST_BYTES, check_regular, read_json
-from analysis.models.weights import WEIGHTS, weight_files
+from analysis.models.reading import LARGEST_BYTES, check_regular, read_json, state_of
+from analysis.models.sizes import check_sizes
+from analysis.models.weights import WEIGHTS, count_tensors, weight_files
 
 #: The catalogue name of the bundled model.
 DEMO = "demo"
@@ -65,9 +66,7 @@ class ModelFiles:
         digest = hashlib.sha256()
         for path in sorted((self.config, *self.weights, *self.tokenizer)):
             try:
-                state = path.stat()
-                # The time of change tells even a rewritten file that was given its old size and date.
-                content = _content(path, state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino)
+                content = _content(path, *state_of(path))
             except OSError as error:
                 raise ModelError(f"The file {str(path)!r} cannot be read: {error}.") from error
             digest.update(f"{path.name}:{content}\n".encode())
@@ -131,10 +130,12 @@ def _files(directory: Path, name: str) -> ModelFiles:
             f"{name!r} holds an adapter ({_ADAPTER}), which would be added to its weights. Merge it "
             "(merge_and_unload) and save the model, or move the adapter's files to a folder of their own."
         )
-    weights = weight_files(directory, present, read_json(config, name), name)
+    fields = read_json(config, name)
+    weights = [directory / file for file in weight_files(directory, present, fields, name)]
+    check_sizes(fields, count_tensors(weights, name), name)
     return ModelFiles(
         config=config,
-        weights=tuple(directory / file for file in weights),
+        weights=tuple(weights),
         tokenizer=tuple(directory / file for file in TOKENIZER_FILES if file in present),
     )
 

@@ -24,7 +24,6 @@ from analysis.models import files as model_files
 from analysis.models.files import ModelFiles
 from analysis.models.reading import read_json
 from analysis.models.staging import staged
-from analysis.models.weights import check_weights
 
 #: What transformers and TransformerLens raise on files that are whole but do not fit together.
 _MISFITS = (
@@ -54,7 +53,6 @@ def load(name: str, files: ModelFiles) -> TransformerBridge:
     the model is called there.
     """
     config = read_json(files.config, name)
-    check_weights(files.weights, name)
     with staged(files, name) as folder:
         model, tokenizer = _read(name, folder, config)
         own = _log_probabilities(lambda tokens: model(tokens).logits, model)

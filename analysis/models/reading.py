@@ -85,6 +85,12 @@ def read_json(path: Path, name: str) -> dict[str, Any]:
     return value
 
 
+def state_of(path: Path) -> tuple[int, ...]:
+    """What changes when the content of `path` does, given its old size and date though it may be."""
+    state = path.stat()
+    return state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino
+
+
 def clipped(value: object) -> str:
     """How `value` is written in a sentence: what a file holds may be of any length."""
     text = repr(value)

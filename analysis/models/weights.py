@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
 from analysis.errors import ModelError
-from analysis.models.reading import check_regular, clipped, read_json
+from analysis.models.reading import check_regular, clipped, read_json, state_of
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
+
+#: Files, tensors and bytes of a file's header that a model may have, each more than the largest published.
+MOST_FILES = 1_000
+MOST_TENSORS = 100_000
+LONGEST_HEADER = 8 * 1024**2
 
 #: A field of config.json with which transformers reads other files than those of the usual names.
 _REDIRECTION = "transformers_weights"
@@ -70,15 +76,40 @@ def _no_weights(present: set[str], name: str) -> ModelError:
     )
 
 
-def check_weights(files: tuple[Path, ...], name: str) -> None:
-    """Raise `ModelError` where a weight file is cut off or no safetensors file at all."""
+def count_tensors(files: list[Path], name: str) -> int:
+    """How many tensors are in those of `files` that are safetensors.
+
+    Raises `ModelError` where one is cut off or no safetensors file at all, or where there are more files or
+    tensors, or a longer header, than any model has.
+    """
+    if len(files) > MOST_FILES:
+        raise ModelError(
+            f"{name!r} has {len(files):,} weight files, and at most {MOST_FILES:,} are read. "
+            "Save it again with save_pretrained, whose files are larger."
+        )
+    n_tensors = 0
     for path in files:
-        if path.suffix != ".safetensors":
-            continue
-        try:
-            with safe_open(path, framework="numpy"):
-                pass
-        except (OSError, SafetensorError) as error:
-            raise ModelError(
-                f"{path.name} of {name!r} is damaged or incomplete ({error}). Download or copy it again."
-            ) from error
+        if path.suffix == ".safetensors":
+            try:
+                n_tensors += _tensors_in(path, *state_of(path))
+            except (OSError, SafetensorError) as error:
+                raise ModelError(
+                    f"{path.name} of {name!r} is damaged or incomplete ({error}). Download or copy it again."
+                ) from error
+    if n_tensors > MOST_TENSORS:
+        raise ModelError(
+            f"{name!r} has {n_tensors:,} weights, and at most {MOST_TENSORS:,} are read. "
+            "Choose another model."
+        )
+    return n_tensors
+
+
+@lru_cache(maxsize=1024)
+def _tensors_in(path: Path, *_state: int) -> int:
+    """The number of tensors in a safetensors file; raises `SafetensorError` where it is none."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+    if length > LONGEST_HEADER:
+        raise SafetensorError(f"its header has {length:,} bytes, and at most {LONGEST_HEADER:,} are read")
+    with safe_open(path, framework="numpy") as tensors:
+        return len(tensors.keys())

@@ -171,7 +171,10 @@ REFUSED: dict[str, tuple[Prepare, str]] = {
         ),
         "could not be loaded",
     ),
-    "no heads": (lambda f: change_config(f, n_head=0), "could not be loaded|cannot open"),
+    "heads that do not divide the width": (
+        lambda f: change_config(f, n_head=5),
+        "could not be loaded|cannot open",
+    ),
     "a folder for weights": (a_folder_for_weights, "has no model.safetensors"),
     "a link to nowhere": (a_link_to_nowhere, "has no model.safetensors"),
 }

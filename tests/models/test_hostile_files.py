@@ -8,10 +8,13 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from analysis import models
 from analysis.errors import ModelError
+from analysis.models import weights
 from analysis.models.reading import LARGEST_BYTES, read_json
 from tests.models.prepared import INDEX, WEIGHTS, split
 from tests.models.test_catalogue import change_config
@@ -125,3 +128,90 @@ def test_a_whole_surrogate_pair_is_text(folder: Path):
     change_config(folder, note="\U0001f600")
     assert "\\ud83d\\ude00" in (folder / CONFIG).read_text()
     assert models.load(str(folder)).bridge("a").isfinite().all()
+
+
+# Headers
+
+
+def with_header(folder: Path, length: int, content: bytes = b"") -> None:
+    (folder / WEIGHTS).write_bytes(length.to_bytes(8, "little") + content)
+
+
+@pytest.mark.parametrize("length", [weights.LONGEST_HEADER + 1, 2**40, 2**64 - 1])
+def test_a_header_longer_than_any_models_is_not_read(length: int, folder: Path):
+    with_header(folder, length)
+    os.truncate(folder / WEIGHTS, 20 * 1024**3)
+    assert f"its header has {length:,} bytes, and at most 8,388,608 are read" in refusal(folder)
+
+
+def test_twenty_empty_gigabytes_are_neither_read_nor_hashed(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("analysis.models.files.hashlib.file_digest", None)
+    os.truncate(folder / WEIGHTS, 0)
+    os.truncate(folder / WEIGHTS, 20 * 1024**3)
+    assert "damaged or incomplete" in refusal(folder)
+
+
+def test_more_tensors_than_any_model_has_are_refused(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(weights, "MOST_TENSORS", 39)
+    assert "has 40 weights, and at most 39 are read" in refusal(folder)
+    split(folder)
+    assert "has 40 weights, and at most 39 are read" in refusal(folder)
+
+
+def test_more_weight_files_than_any_model_has_are_refused(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(weights, "MOST_FILES", 2)
+    split(folder)
+    assert "has 3 weight files, and at most 2 are read" in refusal(folder)
+
+
+def test_a_million_tensors_do_not_fit_into_a_header(folder: Path):
+    (folder / WEIGHTS).unlink()
+    save_file({f"{number}": np.zeros(0, np.float32) for number in range(200_000)}, folder / WEIGHTS)
+    assert "its header has" in refusal(folder)
+
+
+# Sizes
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"n_layer": -1},
+        {"n_layer": 0},
+        {"n_embd": -32},
+        {"n_head": 0},
+        {"vocab_size": -1},
+        {"n_positions": -5},
+        {"n_inner": -1},
+        {"num_hidden_layers": -2},
+        {"text_config": {"hidden_size": -(10**50)}},
+    ],
+)
+def test_a_size_that_no_model_can_have_is_refused(fields: dict, folder: Path):
+    change_config(folder, **fields)
+    assert f"config.json of {str(folder)!r} says " in (found := refusal(folder))
+    assert " and it is at least " in found
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"n_layer": 10_000}, {"num_hidden_layers": 10**12}, {"num_labels": 10**9}, {"n_head": 10**9}]
+    + [
+        {"num_experts": 10**9},
+        {"attention_types": [[["global"], 10**9]]},
+        {"text_config": {"n_layers": 5000}},
+    ],
+)
+def test_more_parts_than_any_model_has_are_refused_before_anything_is_built(
+    fields: dict, folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("analysis.models.catalogue._load", None)
+    change_config(folder, **fields)
+    found = refusal(folder)
+    assert f"config.json of {str(folder)!r} asks for " in found and "are built" in found
+
+
+def test_more_layers_than_tensors_are_refused(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("analysis.models.catalogue._load", None)
+    change_config(folder, n_layer=1000)
+    assert "asks for 1,000 layers, and its weights are 40 tensors" in refusal(folder)

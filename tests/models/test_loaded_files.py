@@ -49,7 +49,7 @@ def test_the_fingerprint_follows_each_file_that_is_loaded_and_no_other(case: str
     before = models.fingerprint(str(folder))
     for path in sorted(folder.iterdir()):
         content = path.read_bytes()
-        path.write_bytes(content + b" ")
+        path.write_bytes(content[:-1] + b"?" if path.suffix == ".safetensors" else content + b" ")
         changed = models.fingerprint(str(folder)) != before
         assert changed == (path.name in weights | TOKENIZER | {"config.json"}), path.name
         path.write_bytes(content)
