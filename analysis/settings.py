@@ -36,6 +36,8 @@ class Settings:
     sweep_bytes: int = field(default_factory=lambda: _integer("PATHSCOPE_SWEEP_BYTES", 1024**3))
     #: How many models stay loaded; the least recently used leaves.
     models_loaded: int = field(default_factory=lambda: _integer("PATHSCOPE_MODELS", 2))
+    #: Memory that the process may hold; None: as much as the machine has free.
+    memory_bytes: int | None = field(default_factory=lambda: _integer("PATHSCOPE_MEMORY_BYTES", 0) or None)
     #: Background sweeps at once, and how many may wait.
     workers: int = field(default_factory=lambda: _integer("PATHSCOPE_WORKERS", 1))
     queue_length: int = field(default_factory=lambda: _integer("PATHSCOPE_QUEUE", 16))

@@ -59,7 +59,9 @@ def entries() -> tuple[CatalogueEntry, ...]:
         CatalogueEntry("HuggingFaceTB/SmolLM2-135M", "SmolLM2 135M", "30 layers of 9 heads; Llama design."),
         CatalogueEntry("Qwen/Qwen2.5-0.5B", "Qwen2.5 0.5B", "24 layers of 14 heads; grouped k and v."),
         CatalogueEntry("Qwen/Qwen3-0.6B", "Qwen3 0.6B", "28 layers of 16 heads; normed q and k."),
-        CatalogueEntry("google/gemma-2-2b", "Gemma 2 2B", "26 layers of 8 heads; gated, needs 11 GB."),
+        CatalogueEntry(
+            "google/gemma-2-2b", "Gemma 2 2B", "26 layers of 8 heads; gated, loading takes 40 GB."
+        ),
     )
 
 
@@ -92,7 +94,6 @@ def load(name: str) -> LoadedModel:
             model = _recall(key)
             if model is None:
                 _import_libraries()
-                _make_room(settings().models_loaded - 1)
                 try:
                     model = _load(name, files, key)
                 finally:
@@ -117,8 +118,13 @@ def _import_libraries() -> None:
 
 def _load(name: str, files: ModelFiles, key: str) -> LoadedModel:
     from analysis.models import loading as model_loading
+    from analysis.models.footprint import check_fits
 
-    bridge = model_loading.load(name, files)
+    def make_room(needed: int) -> None:
+        _make_room(settings().models_loaded - 1)
+        check_fits(needed, name)
+
+    bridge = model_loading.load(name, files, make_room)
     # A stored number must be found by the weights that it was computed with, and by no others.
     if model_files.find(name, download=False).fingerprint != key:
         raise ModelError(f"The files of {name!r} changed while it was being loaded. Try again.")

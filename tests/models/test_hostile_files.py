@@ -10,7 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import save_file
+from safetensors.torch import load_file
+from safetensors.torch import save_file as save_tensors
 
 from analysis import models
 from analysis.errors import ModelError
@@ -195,8 +198,11 @@ def test_a_size_that_no_model_can_have_is_refused(fields: dict, folder: Path):
 
 @pytest.mark.parametrize(
     "fields",
-    [{"n_layer": 10_000}, {"num_hidden_layers": 10**12}, {"num_labels": 10**9}, {"n_head": 10**9}]
-    + [
+    [
+        {"n_layer": 10_000},
+        {"num_hidden_layers": 10**12},
+        {"num_labels": 10**9},
+        {"n_head": 10**9},
         {"num_experts": 10**9},
         {"attention_types": [[["global"], 10**9]]},
         {"text_config": {"n_layers": 5000}},
@@ -215,3 +221,68 @@ def test_more_layers_than_tensors_are_refused(folder: Path, monkeypatch: pytest.
     monkeypatch.setattr("analysis.models.catalogue._load", None)
     change_config(folder, n_layer=1000)
     assert "asks for 1,000 layers, and its weights are 40 tensors" in refusal(folder)
+
+
+# Memory
+
+
+@pytest.mark.parametrize(
+    ("fields", "needed"),
+    [
+        ({"vocab_size": 10**9}, "762.9 GiB"),
+        ({"n_embd": 40_000}, "687.0 GiB"),
+        ({"n_positions": 10**9}, "381.5 GiB"),
+    ],
+)
+def test_what_does_not_fit_into_memory_is_refused_with_the_number_before_it_is_read(
+    fields: dict, needed: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("PATHSCOPE_MEMORY_BYTES", str(8 * 1024**3))
+    monkeypatch.setattr("analysis.models.loading._read", None)
+    change_config(folder, **fields)
+    found = refusal(folder)
+    assert f"needs about {needed} of memory while it is loaded, and " in found
+    assert found.endswith("or allow more (PATHSCOPE_MEMORY_BYTES).")
+
+
+def test_a_size_beyond_any_number_of_bytes_is_a_sentence(folder: Path):
+    change_config(folder, n_embd=2**40)
+    assert "could not be loaded" in refusal(folder)
+
+
+def test_the_memory_that_is_asked_for_counts_a_shared_embedding_twice(folder: Path):
+    from analysis.models.footprint import COPIES, bytes_to_load
+
+    stored = sum(weight.numel() for weight in load_file(folder / WEIGHTS).values())
+    embedding = load_file(folder / WEIGHTS)["transformer.wte.weight"].numel()
+    for dtype, size in ((torch.float32, 4), (torch.float64, 8)):
+        assert bytes_to_load(folder, dtype) == round(COPIES * size * (stored + embedding))
+
+
+# Weights that are no numbers
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_weights_that_are_not_finite_are_named(value: float, folder: Path):
+    tensors = load_file(folder / WEIGHTS)
+    tensors["transformer.h.1.mlp.c_fc.weight"][3, 4] = value
+    save_tensors(tensors, folder / WEIGHTS, {"format": "pt"})
+    found = refusal(folder)
+    assert "has NaN or infinity in 1 of its weights (transformer.h.1.mlp.c_fc.weight)" in found
+    tensors = {key: torch.full_like(tensor, value) for key, tensor in tensors.items()}
+    save_tensors(tensors, folder / WEIGHTS, {"format": "pt"})
+    assert "and 38 more)" in refusal(folder)
+
+
+def test_a_double_too_large_for_single_precision_is_not_finite(folder: Path):
+    tensors = {key: tensor.double() for key, tensor in load_file(folder / WEIGHTS).items()}
+    tensors["transformer.ln_f.weight"][0] = 1e300
+    save_tensors(tensors, folder / WEIGHTS, {"format": "pt"})
+    assert "has NaN or infinity in 1 of its weights (transformer.ln_f.weight)" in refusal(folder)
+
+
+def test_finite_weights_with_which_nothing_finite_is_predicted_are_refused(folder: Path):
+    tensors = load_file(folder / WEIGHTS)
+    tensors["transformer.h.0.attn.c_attn.weight"] += 1e38
+    save_tensors(tensors, folder / WEIGHTS, {"format": "pt"})
+    assert "predicts no finite numbers" in refusal(folder)
