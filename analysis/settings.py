@@ -38,6 +38,8 @@ class Settings:
     models_loaded: int = field(default_factory=lambda: _integer("PATHSCOPE_MODELS", 2))
     #: Memory that the process may hold; None: as much as the machine has free.
     memory_bytes: int | None = field(default_factory=lambda: _integer("PATHSCOPE_MEMORY_BYTES", 0) or None)
+    #: Seconds after which a model that is still being loaded is no longer waited for.
+    load_seconds: float = field(default_factory=lambda: float(os.environ.get("PATHSCOPE_LOAD_SECONDS", 600)))
     #: Background sweeps at once, and how many may wait.
     workers: int = field(default_factory=lambda: _integer("PATHSCOPE_WORKERS", 1))
     queue_length: int = field(default_factory=lambda: _integer("PATHSCOPE_QUEUE", 16))

@@ -18,6 +18,7 @@ from analysis.errors import ModelError
 from analysis.memory import give_back
 from analysis.models import files as model_files
 from analysis.models.files import DEMO, ModelFiles
+from analysis.models.turns import Turns
 from analysis.settings import settings
 
 if TYPE_CHECKING:
@@ -75,32 +76,40 @@ def fingerprint(name: str) -> str:
 
 _loaded: OrderedDict[str, LoadedModel] = OrderedDict()
 _registry = threading.Lock()
-_one_load_at_a_time = threading.Lock()
+_loads: Turns[LoadedModel] = Turns()
 
 
 def load(name: str) -> LoadedModel:
     """The model `name`, loaded once and kept while it is among the `settings().models_loaded` latest.
 
-    Any number of threads may ask at once: one of them loads, the others wait for it. Raises
-    `ModelError` with a sentence to act on, `UnsupportedModelError` where the files are whole but
-    TransformerLens cannot open the model, opens it as another one, or finds no causal attention in it.
+    Any number of threads may ask at once: it is loaded once, in a thread of its own, and they wait for it;
+    one model at a time, and none for longer than `settings().load_seconds`. Raises `ModelError` with a
+    sentence to act on, `UnsupportedModelError` where the files are whole but TransformerLens cannot open the
+    model, opens it as another one, or finds no causal attention in it.
     """
     name = name.strip()
     files = model_files.find(name)
     key = files.fingerprint
+    seconds = settings().load_seconds
+    too_long = ModelError(
+        f"{name!r} is not loaded after {seconds:g} s, and nobody waits for it any longer. Try again later, "
+        "choose a smaller model, or allow more time (PATHSCOPE_LOAD_SECONDS)."
+    )
+    model = _recall(key) or _loads.once(key, lambda: _load_and_keep(name, files, key), seconds, too_long)
+    return replace(model, name=name)
+
+
+def _load_and_keep(name: str, files: ModelFiles, key: str) -> LoadedModel:
     model = _recall(key)
     if model is None:
-        with _one_load_at_a_time:
-            model = _recall(key)
-            if model is None:
-                _import_libraries()
-                try:
-                    model = _load(name, files, key)
-                finally:
-                    give_back()
-                with _registry:
-                    _loaded[key] = model
-    return replace(model, name=name)
+        _import_libraries()
+        try:
+            model = _load(name, files, key)
+        finally:
+            give_back()
+        with _registry:
+            _loaded[key] = model
+    return model
 
 
 @cache
