@@ -40,6 +40,13 @@ class Settings:
     memory_bytes: int | None = field(default_factory=lambda: _integer("PATHSCOPE_MEMORY_BYTES", 0) or None)
     #: Seconds after which a model that is still being loaded is no longer waited for.
     load_seconds: float = field(default_factory=lambda: float(os.environ.get("PATHSCOPE_LOAD_SECONDS", 600)))
+    #: How large a model may be that is fetched from the Hugging Face Hub, how long that may take, and whether
+    #: the login of this machine is sent there.
+    download_bytes: int = field(default_factory=lambda: _integer("PATHSCOPE_DOWNLOAD_BYTES", 16 * 1024**3))
+    download_seconds: float = field(
+        default_factory=lambda: float(os.environ.get("PATHSCOPE_DOWNLOAD_SECONDS", 3600))
+    )
+    hub_token: bool = field(default_factory=lambda: bool(_integer("PATHSCOPE_HUB_TOKEN", 0)))
     #: Background sweeps at once, and how many may wait.
     workers: int = field(default_factory=lambda: _integer("PATHSCOPE_WORKERS", 1))
     queue_length: int = field(default_factory=lambda: _integer("PATHSCOPE_QUEUE", 16))

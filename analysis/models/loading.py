@@ -23,7 +23,7 @@ from analysis.errors import ModelError, UnsupportedModelError
 from analysis.models import files as model_files
 from analysis.models.files import ModelFiles
 from analysis.models.footprint import bytes_to_load
-from analysis.models.reading import clipped, read_json
+from analysis.models.reading import clipped, one_line, read_json
 from analysis.models.staging import staged
 
 #: Nats by which folding and centring may move a prediction in float32; a misread part moves it by more.
@@ -162,6 +162,6 @@ def _bridge(name: str, folder: Path, model: Any, tokenizer: Any) -> TransformerB
 
 
 def _first_sentence(error: BaseException, folder: Path) -> str:
-    """What `error` says, on one line, without its closing full stop and the passing `folder`'s own path."""
-    text = " ".join(str(error).replace(str(folder), "its folder").split()) or type(error).__name__
-    return text.split(". ")[0].rstrip(".")[:300]
+    """What `error` says first, without its full stop and the passing `folder`'s own path."""
+    text = one_line(str(error).replace(str(folder), "its folder")) or type(error).__name__
+    return text.split(". ")[0].rstrip(".")

@@ -68,7 +68,7 @@ def read_json(path: Path, name: str) -> dict[str, Any]:
     try:
         value = json.loads(content.decode("utf-8"))
     except (ValueError, RecursionError) as error:
-        raise ModelError(f"{path.name} of {name!r} is not readable JSON: {error}.") from error
+        raise ModelError(f"{path.name} of {name!r} is not readable JSON: {one_line(error)}.") from error
     if not isinstance(value, dict):
         raise ModelError(f"{path.name} of {name!r} holds no JSON object. Download or save the model again.")
     for depth, part in _parts(value):
@@ -97,6 +97,12 @@ def clipped(value: object) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
+def one_line(text: object) -> str:
+    """`text` for a sentence, on one line: an error may quote a file, in which anything stands."""
+    line = " ".join(str(text).split()).encode("utf-8", "backslashreplace").decode("utf-8")
+    return line if len(line) <= 300 else f"{line[:297]}..."
+
+
 def _read(path: Path, name: str) -> bytes:
     """The content of the regular file `path`; what takes its place between check and opening is noticed."""
     check_regular(path, name)
@@ -107,7 +113,7 @@ def _read(path: Path, name: str) -> bytes:
             state = os.fstat(file.fileno())
             content = file.read(largest + 1) if stat.S_ISREG(state.st_mode) else None
     except OSError as error:
-        raise ModelError(f"{path.name} of {name!r} cannot be read: {error}.") from error
+        raise ModelError(f"{path.name} of {name!r} cannot be read: {one_line(error)}.") from error
     if content is None:
         raise ModelError(f"{path.name} of {name!r} is no regular file. Put the file itself there.")
     if len(content) > largest:

@@ -9,7 +9,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from analysis.errors import ModelError
-from analysis.models.reading import check_regular, clipped, read_json, state_of
+from analysis.models.reading import check_regular, clipped, one_line, read_json, state_of
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -94,7 +94,8 @@ def count_tensors(files: list[Path], name: str) -> int:
                 n_tensors += _tensors_in(path, *state_of(path))
             except (OSError, SafetensorError) as error:
                 raise ModelError(
-                    f"{path.name} of {name!r} is damaged or incomplete ({error}). Download or copy it again."
+                    f"{path.name} of {name!r} is damaged or incomplete ({one_line(error)}). "
+                    "Download or copy it again."
                 ) from error
     if n_tensors > MOST_TENSORS:
         raise ModelError(
