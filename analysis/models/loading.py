@@ -23,6 +23,7 @@ from analysis.errors import ModelError, UnsupportedModelError
 from analysis.models import files as model_files
 from analysis.models.files import ModelFiles
 from analysis.models.footprint import bytes_to_load
+from analysis.models.growth import check_growth
 from analysis.models.reading import clipped, one_line, read_json
 from analysis.models.staging import staged
 
@@ -39,6 +40,9 @@ def load(name: str, files: ModelFiles, make_room: Callable[[int], None]) -> Tran
     are off by more than `MOST_OFF`.
     """
     config = read_json(files.config, name)
+    for path in files.tokenizer:
+        if path.name == "tokenizer.json":
+            check_growth(path, name)
     dtype: torch.dtype = getattr(torch, model_files.compute_dtype(config))
     with staged(files, name) as folder:
         with _told(partial(_could_not_be_loaded, name, config, folder)):

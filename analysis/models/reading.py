@@ -64,13 +64,7 @@ def read_json(path: Path, name: str) -> dict[str, Any]:
 
     Raises `ModelError` where it is none, is too large, nests too deep, or holds text that is none.
     """
-    content = _read(path, name)
-    try:
-        value = json.loads(content.decode("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ModelError(f"{path.name} of {name!r} is not readable JSON: {one_line(error)}.") from error
-    if not isinstance(value, dict):
-        raise ModelError(f"{path.name} of {name!r} holds no JSON object. Download or save the model again.")
+    value = parsed_json(path, name)
     for depth, part in _parts(value):
         if depth > _DEEPEST:
             raise ModelError(
@@ -82,6 +76,18 @@ def read_json(path: Path, name: str) -> dict[str, Any]:
                 f"{path.name} of {name!r} holds half a surrogate pair in {clipped(part)}, which is no text. "
                 "Download or save the model again."
             )
+    return value
+
+
+def parsed_json(path: Path, name: str) -> dict[str, Any]:
+    """As `read_json`, but whatever the object holds: a vocabulary is too long to go through."""
+    content = _read(path, name)
+    try:
+        value = json.loads(content.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{path.name} of {name!r} is not readable JSON: {one_line(error)}.") from error
+    if not isinstance(value, dict):
+        raise ModelError(f"{path.name} of {name!r} holds no JSON object. Download or save the model again.")
     return value
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import socket
@@ -286,3 +287,65 @@ def test_finite_weights_with_which_nothing_finite_is_predicted_are_refused(folde
     tensors["transformer.h.0.attn.c_attn.weight"] += 1e38
     save_tensors(tensors, folder / WEIGHTS, {"format": "pt"})
     assert "predicts no finite numbers" in refusal(folder)
+
+
+# Tokenizers that make texts longer
+
+
+def replacing(string: str, content: str) -> dict:
+    return {"type": "Replace", "pattern": {"String": string}, "content": content}
+
+
+def table_with(text: bytes) -> dict:
+    table = (8).to_bytes(4, "little") + bytes(8) + b"a\0" + text + b"\0"
+    return {"type": "Precompiled", "precompiled_charsmap": base64.b64encode(table).decode()}
+
+
+BYTES = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+GROWING = {
+    "one letter by two, and so on": ("normalizer", [replacing("a", "aa")] * 30, "1.07e+09"),
+    "one letter by many": ("normalizer", [replacing("a", "b" * 2000)], "2e+03"),
+    "a sequence of sequences": (
+        "normalizer",
+        [{"type": "Sequence", "normalizers": [replacing("a", "b" * 50)] * 2}] * 2,
+        "6.25e+06",
+    ),
+    "nothing by something": (
+        "normalizer",
+        [{"type": "Replace", "pattern": {"Regex": ""}, "content": "abc"}] * 6,
+        "4.1e+03",
+    ),
+    "more than there are numbers": ("normalizer", [replacing("a", "b" * 1000)] * 900, "1e+100"),
+    "a table": ("normalizer", [table_with(b"b" * 5000)], "5e+03"),
+    "bytes of bytes": ("pre_tokenizer", [BYTES] * 20, "1.1e+12"),
+    "a decoder": ("decoder", [replacing("a", "aa")] * 30, "1.07e+09"),
+}
+
+
+def tokenizing(folder: Path, step: str, steps: list[dict]) -> None:
+    inner = {"normalizer": "normalizers", "pre_tokenizer": "pretokenizers", "decoder": "decoders"}[step]
+    fields = json.loads((folder / TOKENIZER).read_text()) | {step: {"type": "Sequence", inner: steps}}
+    if step != "pre_tokenizer":
+        fields["pre_tokenizer"] = None
+    (folder / TOKENIZER).write_text(json.dumps(fields))
+
+
+@pytest.mark.parametrize("case", GROWING)
+def test_a_tokenizer_that_makes_texts_far_longer_is_refused(case: str, folder: Path):
+    step, steps, growth = GROWING[case]
+    tokenizing(folder, step, steps)
+    found = refusal(folder)
+    assert f"may make a text {growth} times as long, and at most 1,000 times are let through" in found
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [{"type": "Prepend", "prepend": "\u2581"}, replacing(" ", "\u2581")],
+        [{"type": "NFKC"}, {"type": "Replace", "pattern": {"Regex": "\\s+"}, "content": " "}],
+        [replacing("``", '"'), replacing("''", '"'), {"type": "NFKD"}, {"type": "Lowercase"}],
+    ],
+)
+def test_the_steps_of_published_tokenizers_are_let_through(steps: list[dict], folder: Path):
+    tokenizing(folder, "normalizer", steps)
+    assert models.load(str(folder)).bridge("a").isfinite().all()
