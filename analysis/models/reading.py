@@ -85,7 +85,10 @@ def parsed_json(path: Path, name: str) -> dict[str, Any]:
     try:
         value = json.loads(content.decode("utf-8"))
     except (ValueError, RecursionError) as error:
-        raise ModelError(f"{path.name} of {name!r} is not readable JSON: {one_line(error)}.") from error
+        raise ModelError(
+            f"{path.name} of {name!r} is not readable JSON: {one_line(error)}. "
+            "Download or save the model again."
+        ) from error
     if not isinstance(value, dict):
         raise ModelError(f"{path.name} of {name!r} holds no JSON object. Download or save the model again.")
     return value

@@ -211,7 +211,10 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda f: [path.rename(path.with_suffix(".old")) for path in f.glob("tokenizer*")],
         "has no tokenizer .none of .*tokenizer.json",
     ),
-    "tokenizer is no JSON": (lambda f: (f / "tokenizer.json").write_text("{"), "could not be loaded"),
+    "tokenizer is no JSON": (
+        lambda f: (f / "tokenizer.json").write_text("{"),
+        "tokenizer.json of .* is not readable JSON: .* Download or save the model again",
+    ),
     "tokenizer is empty": (lambda f: (f / "tokenizer.json").write_text("{}"), "could not be loaded"),
     "config of the wrong types": (lambda f: change_config(f, n_head="many"), "could not be loaded: .*n_head"),
     "unknown model type": (lambda f: change_config(f, model_type="nonsense"), "model type 'nonsense'"),

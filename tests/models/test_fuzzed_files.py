@@ -24,7 +24,7 @@ BUDGET = 2 * 1024**3
 
 #: No example is an accident: the same ones are tried every time, and none is timed.
 fuzzed = settings(
-    max_examples=60,
+    max_examples=100,
     deadline=None,
     derandomize=True,
     database=None,
@@ -160,6 +160,27 @@ def test_a_tokenizer(data: st.DataObject, spoil: Callable[[str, bytes], Path], s
     fields = json.loads((sound / "tokenizer.json").read_text())
     way = data.draw(st.sampled_from(within(fields)))
     a_sentence_or_a_model(spoil("tokenizer.json", dumped(replaced(fields, way, data.draw(VALUES)))))
+
+
+@fuzzed
+@given(file=st.sampled_from(["vocab.json", "merges.txt"]), data=st.data())
+def test_a_vocabulary_in_files_of_its_own(
+    file: str, data: st.DataObject, spoil: Callable[[str, bytes], Path], sound: Path
+):
+    parts = json.loads((sound / "tokenizer.json").read_text())["model"]
+    files = {
+        "vocab.json": dumped(parts["vocab"]),
+        "merges.txt": "\n".join(map(" ".join, parts["merges"])).encode(),
+    }
+    content = bytearray(files[file])
+    start = data.draw(st.integers(0, len(content)))
+    put = data.draw(VALUES.map(dumped) | st.binary(max_size=8))
+    content[start : start + len(put)] = put
+    folder = spoil(file, bytes(content))
+    (folder / "tokenizer.json").unlink()
+    for other in files.keys() - {file}:
+        (folder / other).write_bytes(files[other])
+    a_sentence_or_a_model(folder)
 
 
 @fuzzed

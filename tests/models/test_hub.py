@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -119,6 +120,20 @@ def test_a_download_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("PATHSCOPE_DOWNLOAD_SECONDS", "1")
     with pytest.raises(ModelError, match=r"not downloaded after 1 s.*Try again.*PATHSCOPE_DOWNLOAD_SECONDS"):
         models.fingerprint(NAME)
+
+
+def test_a_download_that_broke_off_is_no_model_yet(hub: type[Hub], hub_cache: Path, folder: Path):
+    weights = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(weights + bytes(64 * 1024**2))
+    hub.stated = {"model.safetensors": 10}
+    with pytest.raises(ModelError, match="could not be downloaded"):
+        models.fingerprint(NAME)
+    with pytest.raises(ModelError, match="is not downloaded yet"):
+        models.find(NAME, download=False)
+    (folder / "model.safetensors").write_bytes(weights)
+    hub.stated = {}
+    shutil.rmtree(hub_cache / "models--pathscope--tiny" / "trees")  # another commit has another list
+    assert models.fingerprint(NAME) == models.fingerprint(str(folder))
 
 
 @pytest.mark.usefixtures("silent")
