@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from analysis import models
 from analysis.errors import ModelError, PathscopeError
@@ -145,6 +146,12 @@ def dumped(value: Any) -> bytes:
 def test_a_configuration(changes: dict, spoil: Callable[[str, bytes], Path], sound: Path):
     fields = json.loads((sound / "config.json").read_text())
     a_sentence_or_a_model(spoil("config.json", dumped(fields | changes)))
+
+
+@pytest.mark.slow
+def test_a_configuration_of_every_type_of_model_in_its_own_size(spoil: Callable[[str, bytes], Path]):
+    for model_type in sorted(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES):
+        a_sentence_or_a_model(spoil("config.json", dumped({"model_type": model_type})))
 
 
 @fuzzed
