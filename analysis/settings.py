@@ -36,17 +36,17 @@ class Settings:
     sweep_bytes: int = field(default_factory=lambda: _integer("PATHSCOPE_SWEEP_BYTES", 1024**3))
     #: How many models stay loaded; the least recently used leaves.
     models_loaded: int = field(default_factory=lambda: _integer("PATHSCOPE_MODELS", 2))
-    #: Memory that the process may hold; None: as much as the machine has free.
-    memory_bytes: int | None = field(default_factory=lambda: _integer("PATHSCOPE_MEMORY_BYTES", 0) or None)
+    #: Memory that the process may hold when it loads a model; 0: as much as the machine has free.
+    memory_bytes: int = field(default_factory=lambda: _integer("PATHSCOPE_MEMORY_BYTES", 0))
     #: Seconds after which a model that is still being loaded is no longer waited for.
     load_seconds: float = field(default_factory=lambda: float(os.environ.get("PATHSCOPE_LOAD_SECONDS", 600)))
     #: How large a model may be that is fetched from the Hugging Face Hub, how long that may take, and whether
-    #: the login of this machine is sent there.
+    #: (1) or not (0) the login of this machine is sent there.
     download_bytes: int = field(default_factory=lambda: _integer("PATHSCOPE_DOWNLOAD_BYTES", 16 * 1024**3))
     download_seconds: float = field(
         default_factory=lambda: float(os.environ.get("PATHSCOPE_DOWNLOAD_SECONDS", 3600))
     )
-    hub_token: bool = field(default_factory=lambda: bool(_integer("PATHSCOPE_HUB_TOKEN", 0)))
+    hub_token: int = field(default_factory=lambda: _integer("PATHSCOPE_HUB_TOKEN", 0))
     #: Background sweeps at once, and how many may wait.
     workers: int = field(default_factory=lambda: _integer("PATHSCOPE_WORKERS", 1))
     queue_length: int = field(default_factory=lambda: _integer("PATHSCOPE_QUEUE", 16))

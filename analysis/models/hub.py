@@ -66,7 +66,7 @@ def downloaded(name: str, wanted: Sequence[str]) -> Path:
         wanted=list(wanted),
         cache=cache,
         most_bytes=limits.download_bytes,
-        with_token=limits.hub_token,
+        with_token=bool(limits.hub_token),
     )
     if "folder" in answer:
         return Path(answer["folder"])

@@ -5,7 +5,10 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shutil
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,14 +18,19 @@ import torch
 from safetensors.numpy import save_file
 from safetensors.torch import load_file
 from safetensors.torch import save_file as save_tensors
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from analysis import models
-from analysis.errors import ModelError
+from analysis.errors import ModelError, PathscopeError
+from analysis.experiment.prompts import prepare
 from analysis.models import weights
 from analysis.models.reading import LARGEST_BYTES, read_json
+from analysis.requests import Experiment
+from tests.families import byte_tokenizer
 from tests.models.prepared import INDEX, WEIGHTS, split
 from tests.models.test_catalogue import change_config
 
+ROOT = Path(__file__).resolve().parent.parent.parent
 CONFIG, TOKENIZER = "config.json", "tokenizer.json"
 
 
@@ -230,9 +238,9 @@ def test_more_layers_than_tensors_are_refused(folder: Path, monkeypatch: pytest.
 @pytest.mark.parametrize(
     ("fields", "needed"),
     [
-        ({"vocab_size": 10**9}, "762.9 GiB"),
-        ({"n_embd": 40_000}, "687.0 GiB"),
-        ({"n_positions": 10**9}, "381.5 GiB"),
+        ({"vocab_size": 10**9}, "834.5 GiB"),
+        ({"n_embd": 40_000}, "751.4 GiB"),
+        ({"n_positions": 10**9}, "417.2 GiB"),
     ],
 )
 def test_what_does_not_fit_into_memory_is_refused_with_the_number_before_it_is_read(
@@ -258,6 +266,42 @@ def test_the_memory_that_is_asked_for_counts_a_shared_embedding_twice(folder: Pa
     embedding = load_file(folder / WEIGHTS)["transformer.wte.weight"].numel()
     for dtype, size in ((torch.float32, 4), (torch.float64, 8)):
         assert bytes_to_load(folder, dtype) == round(COPIES * size * (stored + embedding))
+
+
+LOADS = """
+import resource, sys, torch
+from pathlib import Path
+from analysis import models
+from analysis.models import loading
+from analysis.models.footprint import bytes_to_load
+def most():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+models.load("demo")
+folder, before = Path(sys.argv[1]), most()
+models.load(str(folder))
+print(most() - before, bytes_to_load(folder, torch.float32))
+"""
+
+
+@pytest.mark.parametrize(
+    ("model_type", "sizes"),
+    [
+        ("gpt2", {"n_embd": 384, "n_layer": 3, "n_head": 8, "vocab_size": 30_000, "n_positions": 64}),
+        (
+            "llama",
+            {"hidden_size": 384, "intermediate_size": 1024, "num_hidden_layers": 12, "vocab_size": 320},
+        ),
+    ],
+)
+def test_loading_takes_no_more_memory_than_it_asked_for(model_type: str, sizes: dict, tmp_path: Path):
+    config = AutoConfig.for_model(model_type, **sizes, bos_token_id=0, eos_token_id=0, pad_token_id=0)
+    AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).save_pretrained(tmp_path)
+    byte_tokenizer().save_pretrained(tmp_path)
+    run = subprocess.run(
+        [sys.executable, "-c", LOADS, tmp_path], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    taken, asked = map(int, run.stdout.split())
+    assert asked / 3 < taken <= asked
 
 
 # Weights that are no numbers
@@ -349,3 +393,29 @@ def test_a_tokenizer_that_makes_texts_far_longer_is_refused(case: str, folder: P
 def test_the_steps_of_published_tokenizers_are_let_through(steps: list[dict], folder: Path):
     tokenizing(folder, "normalizer", steps)
     assert models.load(str(folder)).bridge("a").isfinite().all()
+
+
+# What is unusual and sound
+
+
+def test_the_same_weights_with_another_tokenizer_are_another_model(folder: Path, tmp_path: Path):
+    other = Path(shutil.copytree(folder, tmp_path / "other"))
+    fields = json.loads((other / TOKENIZER).read_text())
+    vocabulary = fields["model"]["vocab"]
+    vocabulary["b"], vocabulary["c"] = vocabulary["c"], vocabulary["b"]
+    (other / TOKENIZER).write_text(json.dumps(fields))
+    first, second = models.load(str(folder)), models.load(str(other))
+    assert first.fingerprint != second.fingerprint
+    torch.testing.assert_close(first.bridge("ab"), second.bridge("ac"))
+
+
+def test_a_tokenizer_with_more_ids_than_the_model_loads_and_its_last_ids_are_told(folder: Path):
+    fields = json.loads((folder / TOKENIZER).read_text())
+    fields["added_tokens"].append(
+        fields["added_tokens"][0] | {"id": 400, "content": "<extra>", "special": False}
+    )
+    (folder / TOKENIZER).write_text(json.dumps(fields))
+    bridge = models.load(str(folder)).bridge
+    assert bridge("a b").isfinite().all()
+    with pytest.raises(PathscopeError):
+        prepare(bridge, Experiment(str(folder), "a <extra>", "a b", " e", " f"))
