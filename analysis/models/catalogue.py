@@ -61,7 +61,7 @@ def entries() -> tuple[CatalogueEntry, ...]:
         CatalogueEntry("Qwen/Qwen2.5-0.5B", "Qwen2.5 0.5B", "24 layers of 14 heads; grouped k and v."),
         CatalogueEntry("Qwen/Qwen3-0.6B", "Qwen3 0.6B", "28 layers of 16 heads; normed q and k."),
         CatalogueEntry(
-            "google/gemma-2-2b", "Gemma 2 2B", "26 layers of 8 heads; gated, loading takes 40 GB."
+            "google/gemma-2-2b", "Gemma 2 2B", "26 layers of 8 heads; gated, loading takes 45 GB."
         ),
     )
 

@@ -46,6 +46,9 @@ _ADAPTER = "adapter_config.json"
 #: What is fetched of a model on the Hub.
 _ON_THE_HUB = ("config.json", "*.safetensors", "*.safetensors.index.json", *TOKENIZER_FILES)
 
+#: Characters of a path, where systems end.
+_LONGEST_NAME = 4_096
+
 _WHAT_A_FOLDER_HOLDS = "A Hugging Face model folder holds config.json, model.safetensors and tokenizer.json."
 
 
@@ -80,6 +83,11 @@ def find(name: str, *, download: bool = True) -> ModelFiles:
     no such model, where a file is missing, or, with ``download=False``, where it is not here yet.
     """
     name = name.strip()
+    if len(name) > _LONGEST_NAME:
+        raise ModelError(
+            f"The name of a model has at most {_LONGEST_NAME:,} characters, and this one has {len(name):,}. "
+            f"Give {DEMO!r}, a Hugging Face id such as 'gpt2', or a local folder."
+        )
     if not name:
         raise ModelError(
             f"No model is named. Give {DEMO!r}, a Hugging Face id such as 'gpt2', or a local folder."
@@ -159,7 +167,13 @@ def _from_hub(name: str, *, download: bool) -> ModelFiles:
 
     try:
         return _files(hub.cached(name, _ON_THE_HUB), name)
-    except ModelError:
+    except ModelError as error:
         if not download:
             raise
-    return _files(hub.downloaded(name, _ON_THE_HUB), name)
+        not_whole = error
+    try:
+        folder = hub.downloaded(name, _ON_THE_HUB)
+    except hub.NotReachedError as not_reached:
+        # What is wrong with files that are here says more than that no others can be had.
+        raise (not_reached if isinstance(not_whole, hub.NotCachedError) else not_whole) from None
+    return _files(folder, name)

@@ -33,10 +33,18 @@ _ROOT = Path(__file__).resolve().parent.parent.parent
 _WAY_OUT = "Download it on a machine with network and give its local folder, or use the bundled model 'demo'."
 
 
+class NotCachedError(ModelError):
+    """A model of the Hub is not on this machine."""
+
+
+class NotReachedError(ModelError):
+    """The Hub does not answer, or is not to be asked."""
+
+
 def cached(name: str, wanted: Sequence[str]) -> Path:
     """The folder of `name` in the Hugging Face cache, with the files of the patterns `wanted`.
 
-    Raises `ModelError` where there is none.
+    Raises `NotCachedError` where there is none, `ModelError` where `name` is no id.
     """
     _check(name)
     try:
@@ -44,7 +52,7 @@ def cached(name: str, wanted: Sequence[str]) -> Path:
             name, allow_patterns=list(wanted), ignore_patterns=list(NOT_WANTED), local_files_only=True
         )
     except LocalEntryNotFoundError as error:
-        raise ModelError(f"{name!r} is not downloaded yet. {_WAY_OUT}") from error
+        raise NotCachedError(f"{name!r} is not downloaded yet. {_WAY_OUT}") from error
     return Path(folder)
 
 
@@ -52,7 +60,8 @@ def downloaded(name: str, wanted: Sequence[str]) -> Path:
     """The folder of `name`, its files `wanted` fetched into the Hugging Face cache.
 
     Their sizes are asked for first, and held against `settings().download_bytes` and the free disk. The login
-    of this machine is sent only where `settings().hub_token` says so. Raises `ModelError`.
+    of this machine is sent only where `settings().hub_token` says so. Raises `NotReachedError` where the Hub
+    does not answer, else `ModelError`.
     """
     _check(name)
     if constants.HF_HUB_OFFLINE:
@@ -139,8 +148,8 @@ def _refusal(name: str, kinds: list[str], said: str) -> ModelError:
     return ModelError(f"{name!r} could not be downloaded: {one_line(said)}. {_WAY_OUT}")
 
 
-def _not_reached(name: str) -> ModelError:
-    return ModelError(
+def _not_reached(name: str) -> NotReachedError:
+    return NotReachedError(
         f"{name!r} is not on this machine and the Hugging Face Hub cannot be reached. {_WAY_OUT}"
     )
 

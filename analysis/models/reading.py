@@ -34,6 +34,9 @@ LARGEST_BYTES = {
 #: Levels of lists and objects within each other; libraries go down into a configuration by recursion.
 _DEEPEST = 50
 
+# Without O_NONBLOCK, opening a pipe waits for somebody to write into it; O_BINARY is Windows's.
+_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
 _KINDS = {
     stat.S_IFIFO: "a named pipe",
     stat.S_IFCHR: "a device",
@@ -117,8 +120,7 @@ def _read(path: Path, name: str) -> bytes:
     check_regular(path, name)
     largest = LARGEST_BYTES[path.name]
     try:
-        # Without O_NONBLOCK, opening a pipe waits for somebody to write into it.
-        with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
+        with open(os.open(path, _FLAGS), "rb") as file:
             state = os.fstat(file.fileno())
             content = file.read(largest + 1) if stat.S_ISREG(state.st_mode) else None
     except OSError as error:

@@ -8,14 +8,28 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from analysis import models
+from analysis.errors import ModelError
 from tests.models.test_catalogue import change_config
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 TOKENIZER = {"tokenizer.json", "tokenizer_config.json"}
 Prepare = Callable[[Path], object]
+
+
+def refusal(folder: Path) -> str:
+    """The sentence with which `folder` is refused, one that a page can show."""
+    with pytest.raises(ModelError) as refused:
+        models.load(str(folder))
+    sentence = str(refused.value)
+    assert str(folder) in sentence and "\n" not in sentence
+    assert len(sentence) < 1000
+    sentence.encode("utf-8")
+    return sentence
 
 
 def scaled(folder: Path, name: str, by: float) -> None:

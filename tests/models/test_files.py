@@ -58,8 +58,12 @@ def test_content_is_hashed_once(folder: Path, monkeypatch: pytest.MonkeyPatch):
         ("nul\0byte", "no folder"),
         ("~nobody-of-that-name/model", "cannot be read"),
         (__file__, "is a file, and a model is a folder"),
+        ("x/" * 5000, "at most 4,096 characters, and this one has 10,000"),
+        ("gpt2\ud800", r"no folder 'gpt2\\ud800'"),
+        ("/dev/null", "is a file, and a model is a folder"),
+        ("/", "has no config.json"),
     ],
-    ids=["empty", "spaces", "path", "words", "dots", "long", "nul", "user", "file"],
+    ids="empty spaces path words dots long nul user file longer surrogate device root".split(),
 )
 def test_a_name_that_is_no_model_says_what_a_model_is(name: str, message: str):
     for ask in (models.fingerprint, models.load):
@@ -100,6 +104,16 @@ def test_a_hub_model_is_downloaded_once_and_then_needs_no_network(
     assert models.load("pathscope/tiny").bridge("a").isfinite().all()
     assert hub.downloads == downloads
     assert not list(Path(huggingface_hub.constants.HF_HUB_CACHE).rglob("*.bin"))
+
+
+def test_what_is_wrong_with_files_that_are_here_is_told_without_network(
+    hub: type[Hub], folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (folder / "model.safetensors").write_bytes(b"damaged")
+    for offline in (False, True):
+        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", offline)
+        with pytest.raises(ModelError, match=r"model\.safetensors of 'pathscope/tiny' is damaged"):
+            models.load("pathscope/tiny")
 
 
 def test_a_model_that_the_hub_does_not_have_says_so(hub: type[Hub]):
