@@ -29,9 +29,9 @@ MOST_LAYERS = 1_000
 MOST_PARTS = 10_000
 
 _LAYERS = re.compile(r"layers?$")
-_PARTS = re.compile(r"layer|head|expert|label|type")
-#: ... but not how wide such a part is.
-_WIDTH = re.compile(r"size|dim")
+_PARTS = re.compile(r"layer|heads?(_|$)|expert|label|attention_types")
+#: ... but not how wide such a part is, or which.
+_NO_NUMBER_OF_PARTS = re.compile(r"size|dim|_ids?$")
 
 
 def check_sizes(config: dict[str, Any], n_tensors: int, name: str) -> None:
@@ -63,7 +63,7 @@ def check_sizes(config: dict[str, Any], n_tensors: int, name: str) -> None:
 def _most(key: str) -> int | None:
     if _LAYERS.search(key):
         return MOST_LAYERS
-    return MOST_PARTS if _PARTS.search(key) and not _WIDTH.search(key) else None
+    return MOST_PARTS if _PARTS.search(key) and not _NO_NUMBER_OF_PARTS.search(key) else None
 
 
 def _integers(value: Any, key: str = "") -> Iterator[tuple[str, int]]:

@@ -14,6 +14,7 @@ from safetensors.numpy import save_file
 from safetensors.torch import load_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from analysis import models
 from analysis.models import weights
 from tests.families import byte_tokenizer
 from tests.models.prepared import WEIGHTS, refusal, split
@@ -183,3 +184,14 @@ def test_loading_takes_no_more_memory_than_it_asked_for(model_type: str, sizes: 
     )
     taken, asked = map(int, run.stdout.split())
     assert asked / 3 < taken <= asked
+
+
+def test_large_numbers_that_are_no_number_of_parts_are_let_through(folder: Path):
+    change_config(
+        folder,
+        vocab_size_per_layer_input=262_144,
+        start_header_id=128_006,
+        expert_token_id=151_655,
+        rope_theta=10_000_000,
+    )
+    assert models.load(str(folder)).bridge("a").isfinite().all()
