@@ -84,6 +84,43 @@ class Settings(BaseModel):
         alias="PATHSCOPE_MODELS",
         description="How many models stay loaded; the least recently used leaves",
     )
+    memory_bytes: ByteSize = Field(
+        ByteSize(0),
+        ge=0,
+        le=1024**5,
+        alias="PATHSCOPE_MEMORY_BYTES",
+        description="Memory that the process may hold when it loads a model; 0B, what is free",
+    )
+    load_seconds: float = Field(
+        600.0,
+        ge=1,
+        le=_DAY,
+        allow_inf_nan=False,
+        alias="PATHSCOPE_LOAD_SECONDS",
+        description="Seconds after which a model that is still being loaded is not waited for",
+    )
+    download_bytes: ByteSize = Field(
+        ByteSize(16 * _GIB),
+        ge=0,
+        le=1024**5,
+        alias="PATHSCOPE_DOWNLOAD_BYTES",
+        description="How large a model may be that is fetched from the Hugging Face Hub",
+    )
+    download_seconds: float = Field(
+        3600.0,
+        ge=1,
+        le=_DAY,
+        allow_inf_nan=False,
+        alias="PATHSCOPE_DOWNLOAD_SECONDS",
+        description="Seconds that fetching a model may take",
+    )
+    hub_token: int = Field(
+        0,
+        ge=0,
+        le=1,
+        alias="PATHSCOPE_HUB_TOKEN",
+        description="1: the login of this machine is sent to the Hub for whatever model is asked for",
+    )
     workers: int = Field(
         1, ge=1, le=64, alias="PATHSCOPE_WORKERS", description="Sweeps and searches that run at once"
     )
