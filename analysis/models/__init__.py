@@ -1,7 +1,15 @@
 """Which models there are, the files that decide their numbers, and loading one."""
 
-from analysis.models.catalogue import GPT2_SMALL, CatalogueEntry, LoadedModel, entries, fingerprint, load
-from analysis.models.files import DEMO, ModelFiles, compute_dtype, find, is_from_hub
+from analysis.models.catalogue import (
+    GPT2_SMALL,
+    CatalogueEntry,
+    LoadedModel,
+    entries,
+    fingerprint,
+    load,
+    offered,
+)
+from analysis.models.files import DEMO, ModelFiles, compute_dtype, fetched, find, is_from_hub
 from analysis.models.reading import read_json
 
 __all__ = [
@@ -12,9 +20,11 @@ __all__ = [
     "ModelFiles",
     "compute_dtype",
     "entries",
+    "fetched",
     "find",
     "fingerprint",
     "is_from_hub",
     "load",
+    "offered",
     "read_json",
 ]

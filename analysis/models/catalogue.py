@@ -19,6 +19,7 @@ from analysis.memory import give_back
 from analysis.models import files as model_files
 from analysis.models.files import DEMO, ModelFiles
 from analysis.models.turns import Turns
+from analysis.policy import policy
 from analysis.settings import settings
 
 if TYPE_CHECKING:
@@ -64,6 +65,12 @@ def entries() -> tuple[CatalogueEntry, ...]:
             "google/gemma-2-2b", "Gemma 2 2B", "26 layers of 8 heads; gated, loading takes 45 GB."
         ),
     )
+
+
+def offered() -> tuple[str, ...]:
+    """The names to choose from, the bundled one first: those of the policy, else those of `entries`."""
+    named = policy().models
+    return tuple(entry.name for entry in entries()) if named is None else (DEMO, *named)
 
 
 def fingerprint(name: str) -> str:

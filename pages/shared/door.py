@@ -18,11 +18,13 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import cli_util, config
 from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.runtime.secrets import secrets_singleton
 from streamlit.web.server import server_util
 from streamlit.web.server.starlette.starlette_websocket import is_host_allowed
 
-from analysis import jobs
+from analysis import host, jobs
 from analysis.errors import PathscopeError
+from analysis.policy import policy
 from analysis.settings import settings
 from pages.shared import uploads
 from pages.shared.address import LONGEST, TOO_LONG
@@ -35,9 +37,15 @@ _UPLOADS = "/_stcore/upload_file/"
 
 
 def check_settings() -> None:
-    """End the process with a sentence where a setting is wrong: better no server than one that only fails."""
+    """End the process with a sentence where a setting is wrong: better no server than one that only fails.
+
+    Where strangers are served, the policy is in force from here on.
+    """
+    secrets_singleton.load_if_toml_exists()  # which also sets variables of the environment
     try:
         settings()
+        if policy().hosted:
+            host.begin_serving()
     except PathscopeError as error:
         sys.exit(f"Pathscope does not start. {error}")
 

@@ -1,0 +1,39 @@
+"""A process that serves strangers, with a store of its own."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.models.conftest import hub, hub_cache
+from tests.pages import looking
+
+__all__ = ["hub", "hub_cache"]
+
+NAMED = "pathscope/tiny"
+
+
+@pytest.fixture
+def hosted(monkeypatch: pytest.MonkeyPatch, own_store: None) -> None:
+    """Strangers are served the bundled model and `NAMED`."""
+    monkeypatch.setenv("PATHSCOPE_HOSTED", "1")
+    monkeypatch.setenv("PATHSCOPE_HOSTED_MODELS", NAMED)
+
+
+@pytest.fixture
+def named_model(folder: Path, hub_cache: Path) -> Path:
+    """`NAMED` in the Hugging Face cache, as if it had been fetched; its folder there."""
+    repository = hub_cache / f"models--{NAMED.replace('/', '--')}"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text("0" * 40)
+    return Path(shutil.copytree(folder, repository / "snapshots" / ("0" * 40)))
+
+
+@pytest.fixture
+def visit() -> Callable[..., AppTest]:
+    """Opens a page; see `tests.pages.looking.visit`."""
+    return looking.visit
