@@ -7,13 +7,14 @@ from typing import TypeVar
 
 import streamlit as st
 
-from analysis.answers import Answer, answer
+from analysis.answers import Answer, answer, on_behalf_of
 from analysis.errors import PathscopeError, Remedy
 from analysis.labels import shown_token
 from analysis.requests import Experiment
 from analysis.results import OverviewRequest, OverviewResult, Result
 from pages.shared.keys import Key
 from pages.shared.notes import note, result_notes
+from pages.shared.visitor import visitor
 
 R = TypeVar("R", bound=Result)
 
@@ -23,7 +24,7 @@ def answer_or_stop(
 ) -> Answer[R]:
     """What `ask` answers; an error is drawn as a card and ends the page's run, but for those `kept`."""
     try:
-        with st.spinner(waiting, show_time=True):
+        with st.spinner(waiting, show_time=True), on_behalf_of(visitor()):
             found = ask()
     except kept:
         raise

@@ -28,6 +28,7 @@ from analysis.policy import policy
 from analysis.settings import settings
 from pages.shared import uploads
 from pages.shared.address import LONGEST, TOO_LONG
+from pages.shared.limits import paced, too_many
 
 #: Seconds after which the server ends, whatever still runs or whoever does not let go.
 SECONDS_TO_END = 4
@@ -95,6 +96,10 @@ class Door:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request or a connection in, or answer it here."""
         if scope["type"] == "websocket":
+            if (refused := too_many(HTTPConnection(scope))) is not None:
+                await refused(scope, receive, send)
+                return
+            receive, send = paced(receive, send)
             await self._app(scope, _with_short_addresses(receive), send)
         elif scope["type"] == "http" and (refused := _refusal(Request(scope))) is not None:
             await refused(scope, receive, send)
@@ -104,7 +109,9 @@ class Door:
 
 def _refusal(request: Request) -> PlainTextResponse | None:
     """The answer to a request that is not let in."""
-    if request.url.path != _HEALTH and not is_host_allowed(request.headers.get("host")):
+    if request.url.path == _HEALTH:
+        return None
+    if not is_host_allowed(request.headers.get("host")):
         return PlainTextResponse(_wrong_host(), 421)
     if (length := len(request.scope["query_string"])) > LONGEST:
         return PlainTextResponse(
@@ -112,7 +119,7 @@ def _refusal(request: Request) -> PlainTextResponse | None:
             "read. Open the page without them, and fill in shorter prompts.",
             414,
         )
-    return _refused_file(request)
+    return too_many(request) or _refused_file(request)
 
 
 def _wrong_host() -> str:
