@@ -20,6 +20,7 @@ from analysis.store import open_store
 from pages.shared import attribution_map
 from pages.shared.keys import Key
 from tests.jobs.watching import ended, slowly, until
+from tests.pages.looking import table
 
 FIRST = EXAMPLES[0]
 PAGES = ("overview", "direct_logit_attribution", "path_patching", "all_sources", "sanity_checks")
@@ -102,7 +103,7 @@ def test_a_sweep_on_an_unusable_store_can_be_stopped_and_run_again(
     assert ended(jobs.submit(REQUEST)).state == "done"
     app.run()
     assert not app.exception
-    assert set(app.dataframe[0].value["how"]) == {"measured"}
+    assert set(table(app, "how")["how"]) == {"measured"}
 
 
 @pytest.mark.usefixtures("own_store")
