@@ -34,6 +34,7 @@ class Key(StrEnum):
     FAITHFULNESS = "faithfulness"
     ACCOUNTED = "accounted"
     GRAPH = "graph"
+    SMALL_GRAPH = "small_graph"
     DRAWN = "drawn"
     CIRCUIT_TABLE = "circuit_table"
     START = "start"

@@ -20,13 +20,13 @@ class Leaf:
     icon: str
 
 
-OVERVIEW = Leaf("pages/overview.py", "Overview", ":material/home:")
+RESULT = Leaf("pages/result.py", "Result", ":material/home:")
 ATTRIBUTION = Leaf("pages/direct_logit_attribution.py", "Direct logit attribution", ":material/bar_chart:")
 PATH_PATCHING = Leaf("pages/path_patching.py", "Path patching", ":material/conversion_path:")
 ALL_SOURCES = Leaf("pages/all_sources.py", "All sources", ":material/grid_on:")
 CIRCUIT = Leaf("pages/circuit.py", "Circuit", ":material/account_tree:")
 SANITY_CHECKS = Leaf("pages/sanity_checks.py", "Sanity checks", ":material/verified:")
-LEAVES = (OVERVIEW, ATTRIBUTION, PATH_PATCHING, ALL_SOURCES, CIRCUIT, SANITY_CHECKS)
+LEAVES = (RESULT, ATTRIBUTION, PATH_PATCHING, ALL_SOURCES, CIRCUIT, SANITY_CHECKS)
 
 
 def enter_through_the_app() -> None:

@@ -93,7 +93,7 @@ def test_a_first_visit_takes_the_first_example_through_all_pages(open_page: Open
     page = open_page()
     settle(page)
     assert page.evaluate("history.length") <= 2, "Back no longer leads where the visitor came from"
-    for title in (*list(PAGES.values())[1:], "Overview"):
+    for title in (*list(PAGES.values())[1:], "Result"):
         settle(page)
         page.locator(".st-key-page_links").get_by_text(title).click()
         expect(page.get_by_role("heading", level=1)).to_have_text(title)

@@ -23,7 +23,7 @@ from tests.jobs.watching import ended, slowly, until
 from tests.pages.looking import table
 
 FIRST = EXAMPLES[0]
-PAGES = ("overview", "direct_logit_attribution", "path_patching", "all_sources", "sanity_checks")
+PAGES = ("result", "direct_logit_attribution", "path_patching", "all_sources", "sanity_checks")
 #: What the page asks for by itself: into values, by which the strongest path of all is read.
 REQUEST = AllSourcesRequest(Experiment("demo", FIRST.clean, FIRST.corrupted, FIRST.answer, FIRST.foil), "v")
 Visit = Callable[..., AppTest]
@@ -152,10 +152,10 @@ def test_what_belongs_to_the_numbers_is_said_with_them_as_plain_text(
 
 @pytest.mark.usefixtures("own_store")
 def test_what_befell_the_store_is_told_while_it_is_news(visit: Visit, monkeypatch: pytest.MonkeyPatch):
-    visit("overview")
+    visit("result")
     store = open_store()
     store._refuse("its file is damaged")
-    assert notes(visit("overview")) == [store.notices()[-1]]
+    assert notes(visit("result")) == [store.notices()[-1]]
     assert "its file is damaged" in store.notices()[-1]
     monkeypatch.setattr("pages.shared.notes._RECENT", 0.0)
-    assert notes(visit("overview")) == []
+    assert notes(visit("result")) == []

@@ -48,7 +48,7 @@ PATHS: dict[str, int | str] = {"path_patching": 0, "all_sources": "how"}
 
 
 def test_the_overview_marks_the_tokens_that_differ_and_no_others(see: See):
-    app = see("overview")
+    app = see("result")
     shown = table(app)
     assert shown.loc["clean"].tolist() == [token.replace(" ", "·") for token in CLEAN_TOKENS]
     assert shown.loc["corrupted"].tolist() == [token.replace(" ", "·") for token in CORRUPTED_TOKENS]
@@ -57,7 +57,7 @@ def test_the_overview_marks_the_tokens_that_differ_and_no_others(see: See):
     assert {int(column) for column in re.findall(r"_col(\d+)", styles)} == {*DIFFER}
 
 
-@pytest.mark.parametrize("page", ["overview", "path_patching"])
+@pytest.mark.parametrize("page", ["result", "path_patching"])
 def test_identical_prompts_are_called_identical_and_others_are_not(see: See, page: str):
     assert "identical" not in texts(see(page))
     keep(replace(an_overview(), corrupted_tokens=CLEAN_TOKENS, differences=()))
@@ -65,7 +65,7 @@ def test_identical_prompts_are_called_identical_and_others_are_not(see: See, pag
 
 
 def test_the_overview_lists_every_metric_of_both_runs_in_its_unit(see: See):
-    shown = table(see("overview"), 1)
+    shown = table(see("result"), 1)
     both = zip(shown["clean"], shown["corrupted"], strict=True)
     assert dict(zip(shown["metric"], both, strict=True)) == {
         TITLES[metric]: values for metric, values in METRICS.items()
@@ -73,7 +73,7 @@ def test_the_overview_lists_every_metric_of_both_runs_in_its_unit(see: See):
 
 
 def test_the_overview_draws_the_predictions_of_both_prompts(see: See):
-    bars = chart(see("overview")).of("rect", "token", "prompt", "probability")
+    bars = chart(see("result")).of("rect", "token", "prompt", "probability")
     shown = {(bar.told["token"], bar.told["prompt"]): as_number(bar.told["probability"]) for bar in bars}
     assert shown["·Mary", "clean"] == pytest.approx(0.7)
     assert shown["·John", "corrupted"] == pytest.approx(0.6)
@@ -258,11 +258,11 @@ def test_a_result_passes_if_every_check_of_it_holds(measured: float, passed: boo
 
 
 @pytest.mark.parametrize("theme", THEMES)
-@pytest.mark.parametrize("page", ["overview", "direct_logit_attribution", "path_patching", "all_sources"])
+@pytest.mark.parametrize("page", ["result", "direct_logit_attribution", "path_patching", "all_sources"])
 def test_a_chart_is_drawn_in_the_theme_that_the_visitor_sees(see: See, monkeypatch, page: str, theme: Theme):
     monkeypatch.setattr(ContextProxy, "theme", SimpleNamespace(type=theme))
     palette = PALETTES[theme]
-    own = palette.clean if page == "overview" else palette.positive
+    own = palette.clean if page == "result" else palette.positive
     drawing = chart(see(page))
     fills = {mark.fill for mark in drawing.marks} | {
         fill for each in drawing.legends for fill in each.colours
