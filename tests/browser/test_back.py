@@ -98,7 +98,7 @@ ANYWHERE = {
     "both prompts swapped": lambda page: page.locator(f".st-key-{Key.SWAP} button").first.click(),
 }
 PATCHING = {
-    "the patched input": pressed(Key.COMPONENT, "Value"),
+    "the patched input": pressed(Key.COMPONENT, "Key"),
     "LayerNorm": pressed(Key.LAYER_NORM, "Exact"),
     "the metric": chosen(Key.METRIC, "Probability of the answer"),
     "the scale": pressed(Key.SCALE, "Recovery"),

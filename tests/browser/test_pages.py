@@ -50,11 +50,11 @@ def test_a_table_leaves_by_the_button_whose_file_holds_no_formula_and_by_no_othe
     page = open_page("direct_logit_attribution")
     settle(page)
     page.get_by_test_id("stDataFrame").first.hover()
-    expect(page.get_by_role("button", name="Search")).to_be_visible()
+    expect(page.get_by_role("button", name="Search").first).to_be_visible()
     expect(page.get_by_role("button", name="Download as CSV")).to_have_count(0)
     with page.expect_download() as download:
         page.get_by_role("button", name="CSV").click()
-    assert download.value.path().read_text().startswith('"component","position","token",')
+    assert download.value.path().read_text().startswith('"node","name","position","token",')
 
 
 def test_a_link_opens_the_same_experiment_and_view(open_page: Open):
@@ -64,14 +64,14 @@ def test_a_link_opens_the_same_experiment_and_view(open_page: Open):
         "When Mary and John went to the store, Helen gave a drink to"
     )
     sender.keyboard.press("Control+Enter")
-    sender.locator(f".st-key-{Key.COMPONENT}").get_by_text("Value").click()
-    sender.wait_for_function("location.search.includes('component=v') && location.search.includes('Helen')")
+    sender.locator(f".st-key-{Key.COMPONENT}").get_by_text("Key").click()
+    sender.wait_for_function("location.search.includes('component=k') && location.search.includes('Helen')")
     settle(sender)
 
     receiver = open_page(sender.url.split("/", 3)[3])
     settle(receiver)
     assert value(receiver, Key.CORRUPTED) == value(sender, Key.CORRUPTED)
-    expect(receiver.locator(f".st-key-{Key.COMPONENT} button[aria-checked='true']")).to_have_text("Value")
+    expect(receiver.locator(f".st-key-{Key.COMPONENT} button[aria-checked='true']")).to_have_text("Key")
     assert query(receiver) == query(sender)
 
 
