@@ -12,6 +12,7 @@ from analysis.results.circuit import (
     EdgeSetsRequest,
     EdgeSetsResult,
 )
+from analysis.results.draft import AlternativeName, DraftRequest, DraftResult, Standing
 from analysis.results.graph import (
     DIRECTIONS,
     Direction,
@@ -47,6 +48,7 @@ __all__ = [
     "WRITES_READ",
     "AllSourcesRequest",
     "AllSourcesResult",
+    "AlternativeName",
     "Arrays",
     "AttributionRequest",
     "AttributionResult",
@@ -55,6 +57,8 @@ __all__ = [
     "CircuitScoresRequest",
     "CircuitScoresResult",
     "Direction",
+    "DraftRequest",
+    "DraftResult",
     "EdgeLabels",
     "EdgePositionsRequest",
     "EdgePositionsResult",
@@ -81,6 +85,7 @@ __all__ = [
     "Result",
     "SanityRequest",
     "SanityResult",
+    "Standing",
     "WriteRead",
     "request_from_json",
     "request_to_json",

@@ -10,6 +10,7 @@ from analysis.demo_model.examples import EXAMPLES
 from analysis.models import entries
 from analysis.requests import Experiment
 from pages.shared import address
+from pages.shared.draft import draft_panel
 from pages.shared.keys import KEPT, PROMPT_KEYS, Key
 from pages.shared.navigation import enter_through_the_app, page_links
 from pages.shared.notes import begin_notes
@@ -44,9 +45,11 @@ def experiment_sidebar() -> Experiment:
             width="stretch",
             help="Exchanges the two prompts, and answer with foil.",
         )
+        prompts = {key.value: str(st.session_state[key] or "") for key in PROMPT_KEYS}
+        experiment = Experiment(model=model or "", **prompts)
+        draft_panel(experiment)
     address.entered()
-    prompts = {key.value: str(st.session_state[key] or "") for key in PROMPT_KEYS}
-    return Experiment(model=model or "", **prompts)
+    return experiment
 
 
 def _example_field() -> None:
