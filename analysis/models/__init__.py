@@ -1,7 +1,8 @@
 """Which models there are, the files that decide their numbers, and loading one."""
 
-from analysis.models.catalogue import GPT2_SMALL, CatalogueEntry, LoadedModel, entries, fingerprint, load
-from analysis.models.files import DEMO, ModelFiles, compute_dtype, find, is_from_hub, read_json
+from analysis.models.catalogue import GPT2_SMALL, LoadedModel, before_loading, fingerprint, load
+from analysis.models.files import ModelFiles, compute_dtype, find, is_from_hub, read_json
+from analysis.models.offered import DEMO, CatalogueEntry, entries
 
 __all__ = [
     "DEMO",
@@ -9,6 +10,7 @@ __all__ = [
     "CatalogueEntry",
     "LoadedModel",
     "ModelFiles",
+    "before_loading",
     "compute_dtype",
     "entries",
     "find",

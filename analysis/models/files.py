@@ -15,10 +15,8 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from analysis import demo_model
-from analysis.errors import ModelError
-
-#: The catalogue name of the bundled model.
-DEMO = "demo"
+from analysis.errors import ModelError, Remedy
+from analysis.models.offered import DEMO, entries, nearest, size
 
 #: Everything that a tokenizer may be made of.
 TOKENIZER_FILES = (
@@ -47,6 +45,9 @@ _ADAPTER = "adapter_config.json"
 
 #: What is fetched of a model on the Hub.
 _ON_THE_HUB = ("config.json", "*.safetensors", "*.safetensors.index.json", *TOKENIZER_FILES)
+
+#: How many models of this machine an error names.
+_NAMED = 5
 
 _WHAT_A_FOLDER_HOLDS = "A Hugging Face model folder holds config.json, model.safetensors and tokenizer.json."
 
@@ -235,4 +236,24 @@ def _from_hub(name: str, *, download: bool) -> ModelFiles:
     except ModelError:
         if not download:
             raise
-    return _files(hub.downloaded(name, _ON_THE_HUB), name)
+    try:
+        folder = hub.downloaded(name, _ON_THE_HUB)
+    except ModelError as error:
+        raise _with_other_names(error, name, hub.on_this_machine()) from error
+    return _files(folder, name)
+
+
+def _with_other_names(error: ModelError, name: str, here: tuple[str, ...]) -> ModelError:
+    """`error`, with what else may have been meant by `name`, and what needs no network."""
+    meant = nearest(name, here)
+    sizes = {entry.name: size(entry.megabytes) for entry in entries()}
+    told = [f"{other!r} ({sizes[other]})" if other in sizes else repr(other) for other in meant]
+    sentences = [str(error)]
+    if told:
+        sentences.append(f"Did you mean {' or '.join(told)}?")
+    named = ", ".join(map(repr, (DEMO, *here[:_NAMED])))
+    more = f" and {len(here) - _NAMED} more" * (len(here) > _NAMED)
+    sentences.append(f"On this machine: {named}{more}.")
+    return ModelError(
+        " ".join(sentences), *(Remedy(f"Use {other!r}", field="model", value=other) for other in meant)
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from huggingface_hub import HfApi, snapshot_download
+from huggingface_hub import HfApi, constants, snapshot_download
 from huggingface_hub.errors import (
     GatedRepoError,
     HFValidationError,
@@ -60,6 +60,19 @@ def downloaded(name: str, wanted: Sequence[str]) -> Path:
         ) from error
     except OSError as error:
         raise ModelError(f"{name!r} could not be written to the Hugging Face cache: {error}.") from error
+
+
+def on_this_machine() -> tuple[str, ...]:
+    """The ids of the models that the Hugging Face cache holds, in order."""
+    cache = Path(constants.HF_HUB_CACHE)
+    return tuple(
+        sorted(
+            {
+                config.relative_to(cache).parts[0].removeprefix("models--").replace("--", "/", 1)
+                for config in cache.glob("models--*/snapshots/*/config.json")
+            }
+        )
+    )
 
 
 def _check(name: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from analysis.demo_model.examples import EXAMPLES
-from analysis.models import entries
+from analysis.models import before_loading, entries
 from analysis.requests import Experiment
 from pages.shared import address
 from pages.shared.draft import draft_panel
@@ -113,6 +113,7 @@ def _swap() -> None:
 
 
 def _model_note(model: str | None) -> None:
-    for entry in entries():
-        if entry.name == model:
-            st.caption(entry.description)
+    known = {entry.name: entry.description for entry in entries()}
+    sentences = filter(None, (known.get(model or ""), before_loading(model or "")))
+    if told := " ".join(sentences):
+        st.caption(told)

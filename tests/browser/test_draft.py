@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from pages.shared.keys import Key
+from tests.browser.app import PATIENCE
 from tests.browser.test_back import arrived, steady, until
 
 pytestmark = pytest.mark.browser
@@ -26,6 +27,15 @@ def test_one_click_puts_the_space_and_back_takes_it_away(open_page: Open):
     expect(page.locator(".st-key-space_answer")).to_have_count(0)
     page.go_back()
     arrived(page, path, before)
+
+
+def test_the_model_that_was_meant_is_one_click_away(open_page: Open):
+    page = open_page("path_patching?model=/models/dmeo")
+    expect(page.locator(".st-key-error_card")).to_contain_text("Did you mean 'demo'", timeout=1000 * PATIENCE)
+    page.locator(".st-key-error_card").get_by_role("button", name="Use 'demo'").click()
+    after = steady(page)
+    assert after[Key.MODEL].startswith("demo")
+    expect(page.locator(".st-key-error_card")).to_have_count(0)
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

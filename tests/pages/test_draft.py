@@ -201,8 +201,8 @@ def test_of_a_long_prompt_the_beginning_and_the_differences_are_drawn(monkeypatc
 def test_a_model_that_cannot_be_opened_is_asked_for_once(visit: Visit, monkeypatch: pytest.MonkeyPatch):
     asked: list[str] = []
 
-    def missing(name: str, **_: object) -> None:
-        asked.append(name)
+    def missing(name: str, *, download: bool) -> None:
+        asked.extend([name] * download)
         raise ModelError(f"{name!r} is nowhere.")
 
     monkeypatch.setattr("analysis.models.files._from_hub", missing)
@@ -213,6 +213,24 @@ def test_a_model_that_cannot_be_opened_is_asked_for_once(visit: Visit, monkeypat
     with pytest.raises(ModelError):
         answers.answer(DraftRequest(Experiment("no/where", "a", "b", " c", " d")))
     assert once == len(asked)
+
+
+def test_a_model_that_is_not_found_names_the_one_that_was_meant(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    app = visit("overview", model="dmeo")
+    assert "Did you mean 'demo' (10 MB)?" in texts(app)
+    assert [button.label for button in app.button if "demo" in button.label] == ["Use 'demo'"]
+
+
+def test_a_models_size_and_time_stand_below_its_name(visit: Visit, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    app = visit("overview", model="gpt2-medium")
+    assert app.sidebar.caption[0].value == (
+        "24 layers of 16 heads. Not on this machine yet: 1.5 GB come from the Hugging Face Hub first. "
+        "Loads in about 7 s on two cores."
+    )
 
 
 def test_the_builder_is_on_a_page_whose_pair_cannot_be_run(visit: Visit):
