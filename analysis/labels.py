@@ -24,6 +24,14 @@ _UNSEEN = frozenset(
 )
 #: What stands for something else here must not also stand for itself.
 _TAKEN = frozenset(_CONTROLS.values())
+_NODE_NAMES = {
+    r"MLP(\d+)": "L{0} MLP",
+    r"(\d+)_mlp_out": "L{0} MLP",
+    r"(\d+)_attn_out": "L{0} attention",
+    r"bias(\d+)": "L{0} attention bias",
+    r"embed": "embedding",
+    r"pos_embed": "position embedding",
+}
 _HUB_ID = re.compile(r"(?!\.)[\w.-]+(/[\w.-]+)?", re.ASCII)
 _NOT_PLAIN = re.compile(rf"{_OPEN}(?=U?\+)|[^ -~{_OPEN}]")
 
@@ -131,3 +139,25 @@ def model_title(name: str) -> str:
         return name
     last = PureWindowsPath(name).name
     return last if last.strip(".~ ") else "a local folder"
+
+
+def counted(number: int, noun: str) -> str:
+    """How many there are, in words.
+
+    >>> counted(1, "path"), counted(1519, "path")
+    ('1 path', '1,519 paths')
+    """
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
+def node_name(label: str) -> str:
+    """A label of a part of the model as one reads it aloud.
+
+    >>> node_name("MLP3"), node_name("3_attn_out"), node_name("bias0"), node_name("L3H7")
+    ('L3 MLP', 'L3 attention', 'L0 attention bias', 'L3H7')
+    """
+    for pattern, name in _NODE_NAMES.items():
+        found = re.fullmatch(pattern, label)
+        if found:
+            return name.format(*found.groups())
+    return label

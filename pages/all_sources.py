@@ -11,6 +11,7 @@ from pages.shared.cards import identical_note, overview_or_stop, provenance_pane
 from pages.shared.experiment import experiment_sidebar
 from pages.shared.findings import strongest_path
 from pages.shared.keys import Key
+from pages.shared.lead import begin_with_the_strongest
 from pages.shared.notes import note
 from pages.shared.patching import baselines, patching_controls
 from pages.shared.sweeps import is_small, seconds_between_drawings, strongest_paths, sweep_view
@@ -55,6 +56,7 @@ st.caption(
     "Every direct path from an attention head to a later one, patched alone. A strong cell says: the source "
     "told the destination something that the metric depends on."
 )
+begin_with_the_strongest(experiment)
 choices = patching_controls()
 request = AllSourcesRequest(experiment, **choices)
 found = stored(request)

@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from analysis.answers import answer, stored
+from analysis.answers import answer
 from analysis.labels import head_label
-from analysis.results import AllSourcesRequest, EffectScale, OverviewResult, PathRequest, PathResult
+from analysis.results import EffectScale, HeadPathsRequest, OverviewResult, PathRequest, PathResult
 from pages.shared import address
 from pages.shared.cards import answer_or_stop, identical_note, overview_or_stop, provenance_panel
 from pages.shared.downloads import downloads
 from pages.shared.experiment import experiment_sidebar
 from pages.shared.findings import strongest_path
+from pages.shared.head_paths import head_paths_panel
 from pages.shared.keys import KEPT, SOURCE_KEYS, Key
+from pages.shared.lead import begin_with_the_strongest
 from pages.shared.navigation import CIRCUIT, page_link
 from pages.shared.notes import note
 from pages.shared.patching import baselines, edge_columns, edge_formats, patching_controls
@@ -26,23 +28,14 @@ if TYPE_CHECKING:
     import altair as alt
 
 
-def begin_with_the_strongest_source(every: AllSourcesRequest) -> None:
-    """Where nobody has chosen a source, take the strongest of a stored sweep: there is something to see."""
-    if all(st.session_state[key] is None for key in SOURCE_KEYS):
-        found = stored(every)
-        if found is not None:
-            strongest = found.result.table(1).iloc[0]
-            address.correct({Key.SOURCE_LAYER: int(strongest["sl"]), Key.SOURCE_HEAD: int(strongest["sh"])})
-
-
 def source_controls(overview: OverviewResult) -> tuple[int, int]:
-    """Layer and head of the source, within what the model has; the first where nobody has chosen."""
+    """Layer and head of the source, within what the model has."""
     sizes = dict(zip(SOURCE_KEYS, (overview.n_layers, overview.n_heads), strict=True))
     for key, size in sizes.items():
-        asked = st.session_state[key] or 0
+        asked = st.session_state[key]
         if asked >= size:
             note(f"The model has no {key.replace('_', ' ')} {asked}; the last one, {size - 1}, is shown.")
-    address.correct({key: min(st.session_state[key] or 0, size - 1) for key, size in sizes.items()})
+    address.correct({key: min(st.session_state[key], size - 1) for key, size in sizes.items()})
     labels = dict(zip(SOURCE_KEYS, ("Source layer", "Source head"), strict=True))
     with st.container(horizontal=True, gap="medium"):
         layer, head = (
@@ -69,9 +62,9 @@ st.caption(
 )
 overview = overview_or_stop(experiment).result
 identical_note(overview)
+begin_with_the_strongest(experiment)
 sources = st.container()
 choices = patching_controls()
-begin_with_the_strongest_source(AllSourcesRequest(experiment, **choices))
 with sources:
     layer, head = source_controls(overview)
 found = answer_or_stop(lambda: answer(PathRequest(experiment, layer, head, **choices)), "Patching every path")
@@ -99,6 +92,10 @@ with right:
         column_config=edge_formats(choices["metric"]),
     )
 resolution_caption(result, table["below_resolution"], "paths")
+if result.provenance.engine == "replay":  # else each path takes forward passes of its own
+    head_paths_panel(
+        HeadPathsRequest(experiment, layer, head, choices["layer_norm"], choices["metric"]), scale
+    )
 page_link(CIRCUIT, f"{head_label(layer, head)} in the circuit", selected=head_label(layer, head))
 downloads(f"paths_from_{head_label(layer, head)}_{choices['component']}", result, table, chart)
 provenance_panel(result, found.from_store)

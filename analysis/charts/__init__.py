@@ -6,7 +6,7 @@ not measured has no mark of its own: a cell without a causal path is part of a g
 """
 
 from analysis.charts.all_sources import all_sources_chart
-from analysis.charts.attention import CALLED, attention_chart
+from analysis.charts.attention import CALLED, attention_chart, read_from_chart
 from analysis.charts.attribution import attribution_chart
 from analysis.charts.circuit_curve import circuit_curve_chart
 from analysis.charts.circuit_graph import circuit_graph, graph_height
@@ -14,6 +14,7 @@ from analysis.charts.circuit_layout import Drawing, DrawnEdge, DrawnNode, Line, 
 from analysis.charts.circuit_picture import circuit_chart
 from analysis.charts.circuit_positions import positions_drawing
 from analysis.charts.export import chart_png, chart_svg, sentence_picture
+from analysis.charts.head_paths import HeadEnd, head_paths_chart
 from analysis.charts.path import path_chart
 from analysis.charts.pictures import Form
 from analysis.charts.predictions import predictions_chart
@@ -25,6 +26,7 @@ __all__ = [
     "DrawnEdge",
     "DrawnNode",
     "Form",
+    "HeadEnd",
     "Line",
     "Theme",
     "all_sources_chart",
@@ -37,9 +39,11 @@ __all__ = [
     "circuit_graph",
     "drawing_of",
     "graph_height",
+    "head_paths_chart",
     "lines_of",
     "path_chart",
     "positions_drawing",
     "predictions_chart",
+    "read_from_chart",
     "sentence_picture",
 ]

@@ -12,7 +12,7 @@ from analysis.charts.themes import Palette
 from analysis.labels import head_label
 from analysis.labels import number as signed
 from analysis.requests import METRIC_UNITS
-from analysis.results import EffectScale, PatchingResult
+from analysis.results import AllSourcesResult, EffectScale, PatchingResult, PathResult
 
 
 def title_of(result: PatchingResult, scale: EffectScale) -> str:
@@ -88,7 +88,7 @@ def without_paths(areas: list[dict[str, int]], palette: Palette) -> alt.Chart:
     )
 
 
-def summary(result: PatchingResult, rows: pd.DataFrame, scale: EffectScale) -> str:
+def summary(result: PathResult | AllSourcesResult, rows: pd.DataFrame, scale: EffectScale) -> str:
     """How many paths are drawn, and where the strongest leads, for a screen reader."""
     if rows.empty:
         return "No path has a value."

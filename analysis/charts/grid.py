@@ -6,7 +6,9 @@ and an area of any number of cells is one mark.
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import altair as alt
@@ -38,11 +40,13 @@ def layer_by_head(
     titles: tuple[str, Title, str],
     palette: Palette,
     shares: bool = False,
+    names: tuple[Sequence[str] | None, Sequence[str] | None] = (None, None),
 ) -> list[alt.Chart]:
     """A cell for each row, at its layer (down) and head (across), coloured by its value up to `end`.
 
     `fields` names the columns of layer, head and value, `titles` says what they are. The cells come
     first; the numbers of the strong ones follow, drawn where there is room; in percent, if they are `shares`.
+    `names` are those of the cells down and across, where they are not simply counted from 0.
     """
     layer, head, value = fields
     n_layers, n_heads = shape
@@ -51,9 +55,9 @@ def layer_by_head(
         base.mark_rect(stroke=palette.background, strokeWidth=1)
         .transform_calculate(x2=f"datum.{head} + 1", y2=f"datum.{layer} + 1")
         .encode(
-            x=alt.X(f"{head}:Q", title=titles[1], **_place(0, n_heads)),
+            x=alt.X(f"{head}:Q", title=titles[1], **_place(0, n_heads, names=names[1])),
             x2="x2:Q",
-            y=alt.Y(f"{layer}:Q", title=titles[0], **_place(0, n_layers, reverse=True)),
+            y=alt.Y(f"{layer}:Q", title=titles[0], **_place(0, n_layers, reverse=True, names=names[0])),
             y2="y2:Q",
             color=diverging(value, titles[2], end, palette, PERCENT if shares else PLAIN),
         )
@@ -97,13 +101,19 @@ def two_digits(end: float) -> str:
     return f"+.{decimals}f"
 
 
-def _place(first: int, stop: int, n_heads: int | None = None, reverse: bool = False) -> dict[str, Any]:
-    """Scale and axis of the cells from `first` to `stop`, each named in its middle.
+def _place(
+    first: int,
+    stop: int,
+    n_heads: int | None = None,
+    reverse: bool = False,
+    names: Sequence[str] | None = None,
+) -> dict[str, Any]:
+    """Scale and axis of the cells from `first` to `stop`, each named in its middle, by `names` if given.
 
     Where heads are counted through all layers, a long axis names the layers, and the heads once it
     is zoomed in far enough.
     """
-    cell = "floor(datum.value)"
+    cell = "floor(datum.value)" if names is None else f"{json.dumps(names)}[floor(datum.value)]"
     middles = [edge + 0.5 for edge in range(first, stop)]
     by_layer = n_heads is not None and stop - first > MOST_HEADS_NAMED
     if n_heads is not None:

@@ -23,21 +23,24 @@ from analysis.results import EffectScale, PathResult
 def path_chart(result: PathResult, scale: EffectScale = "effect", theme: Theme = "light") -> alt.LayerChart:
     """Destination layer by head, coloured by the effect of the path from the one source.
 
-    Selection parameter `edge` with the fields dl and dh.
+    The source's own layer is the first that is drawn. Selection parameter `edge` with the fields dl and dh.
     """
     palette = PALETTES[theme]
     n_layers, n_heads = result.values.shape
     source_layer, source_head = result.request.source_layer, result.request.source_head
     source = head_label(source_layer, source_head)
     rows = effect_rows(result, result.effect, scale, ["dl", "dh"])
+    rows["down"] = rows["dl"] - source_layer
+    layers = [str(layer) for layer in range(source_layer, n_layers)]
     titles = ("destination layer", ["destination head", *note_of(result, scale)], title_of(result, scale))
-    fields, shape, end = ("dl", "dh", "value"), (n_layers, n_heads), end_of(result, rows, scale)
-    cells, *numbers = layer_by_head(rows, fields, shape, end, titles, palette, scale == "recovery")
+    fields, shape, end = ("down", "dh", "value"), (len(layers), n_heads), end_of(result, rows, scale)
+    shares, names = scale == "recovery", (layers, None)
+    cells, *numbers = layer_by_head(rows, fields, shape, end, titles, palette, shares, names)
     cells = with_tooltip(cells, result, scale, f"'{source}'").add_params(
         alt.selection_point(name="edge", fields=["dl", "dh"])
     )
-    area = {"x": 0, "x2": n_heads, "y": 0, "y2": source_layer + 1}
-    place = pd.DataFrame([{"x": source_head + 0.5, "y": source_layer + 0.5, "source": f"source {source}"}])
+    area = {"x": 0, "x2": n_heads, "y": 0, "y2": 1}
+    place = pd.DataFrame([{"x": source_head + 0.5, "y": 0.5, "source": f"source {source}"}])
     mark = (
         alt.Chart(place)
         .mark_point(filled=True, size=110, opacity=1, color=palette.text)
@@ -53,5 +56,5 @@ def path_chart(result: PathResult, scale: EffectScale = "effect", theme: Theme =
         )
     )
     description = f"Direct paths from {source}. {summary(result, rows, scale)}"
-    layers = [cells, without_paths([area], palette), mark, *numbers]
-    return drawn(layers, theme, max(180, 30 * n_layers), description)
+    marks = [cells, without_paths([area], palette), mark, *numbers]
+    return drawn(marks, theme, max(120, 30 * len(layers)), description)

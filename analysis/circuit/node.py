@@ -38,11 +38,13 @@ def node_result(request: NodeRequest, origin: Origin) -> NodeResult:
         W_U = _replayed(clean_gate)[0].W_U
         direction = W_U[:, runs.pair.answer] - W_U[:, runs.pair.foil]
         ids, logits = zip(*(extremes(share, W_U) for share in (clean, clean - corrupted)), strict=True)
+        by_source = [by_source_token(gate, writer, direction) for gate in (clean_gate, corrupted_gate)]
         worth = here.pair.each_brings_back(edges), here.pair.each_breaks(edges)
         resolution = 2 * max(logit_resolution(run.logits) for run in (runs.clean, runs.corrupted))
         return NodeResult(
             request=request,
             attention=attention_patterns(here.pair, writer, edges)[:, 0],
+            by_source=np.stack(by_source),
             answer_minus_foil=_array(torch.stack([clean, corrupted]) @ direction),
             promotion=np.stack(logits),
             promoted_ids=np.stack(ids),
@@ -84,6 +86,33 @@ def attention_patterns(
         if component in seen:
             seen[component] = _patched(pair.into_corrupted, layer, component, from_writer)
         found.append(_pattern(attention, head, seen["q"], seen["k"]))
+    return _array(torch.stack(found))
+
+
+def by_source_token(
+    gate: Gate, writer: int, direction: Float[Tensor, " d_model"]
+) -> Float[np.ndarray, "query key"]:
+    """What a head writes at each token straight along `direction`, split by the token it read it from.
+
+    Each row sums to the head's direct logit effect there. Empty where `writer` is no head, and where the
+    heads' outputs are normed together before they are written, which is no sum over tokens.
+    """
+    decoder, run = _replayed(gate)
+    layer, head = decoder.graph.writer_places[writer].tolist()
+    if not 0 <= head < decoder.graph.n_heads:
+        return np.empty((0, 0))
+    attention, of_layer = decoder.blocks[layer].attention, run.layers[layer]
+    pattern = _pattern(attention, head, of_layer.q, of_layer.k)[0]
+    values = of_layer.v[0, :, head // (of_layer.z.shape[2] // of_layer.v.shape[2])]
+    if not torch.allclose(pattern @ values, of_layer.z[0, :, head], rtol=1e-3, atol=1e-5):
+        return np.empty((0, 0))
+    found = []
+    for query, weights in enumerate(pattern):
+        z = of_layer.z.new_zeros(len(weights), *of_layer.z.shape[2:])
+        z[:, head] = weights[:, None] * values
+        output, resid = of_layer.attention_output[0, query], run.resid_final[0, query]
+        write = decoder.blocks[layer].head_write(head, z, output.expand(len(z), -1))
+        found.append(decoder.direct_share(write, resid.expand(len(z), -1)) @ direction)
     return _array(torch.stack(found))
 
 

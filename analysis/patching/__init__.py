@@ -14,15 +14,23 @@ from analysis.patching.direct_path import get_act_patch_direct_path, get_act_pat
 if TYPE_CHECKING:
     from analysis.patching.all_sources import AllSourcesWork
     from analysis.patching.of_runs import path_result
+    from analysis.patching.paths import head_paths_result, strongest_paths_result
 
 #: Loaded on first use: the public functions need neither a store nor an experiment's runs.
 __getattr__, __dir__, _ = lazy_loader.attach(
-    __name__, submod_attrs={"all_sources": ["AllSourcesWork"], "of_runs": ["path_result"]}
+    __name__,
+    submod_attrs={
+        "all_sources": ["AllSourcesWork"],
+        "of_runs": ["path_result"],
+        "paths": ["head_paths_result", "strongest_paths_result"],
+    },
 )
 
 __all__ = [
     "AllSourcesWork",
     "get_act_patch_direct_path",
     "get_act_patch_direct_path_all_sources",
+    "head_paths_result",
     "path_result",
+    "strongest_paths_result",
 ]

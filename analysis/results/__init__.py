@@ -29,6 +29,7 @@ from analysis.results.node import (
     PatternShown,
     WriteRead,
 )
+from analysis.results.node_attribution import NodeAttributionRequest, NodeAttributionResult, RunShown
 from analysis.results.overview import OverviewRequest, OverviewResult
 from analysis.results.patching import (
     AllSourcesRequest,
@@ -38,6 +39,7 @@ from analysis.results.patching import (
     PathRequest,
     PathResult,
 )
+from analysis.results.paths import HeadPathsRequest, PathsResult, StrongestPathsRequest
 from analysis.results.provenance import Provenance, Result
 from analysis.results.sanity import SanityRequest, SanityResult
 from analysis.results.work import Arrays, GrowingResult, LongWork, Pieces
@@ -69,8 +71,11 @@ __all__ = [
     "GraphRequest",
     "GraphResult",
     "GrowingResult",
+    "HeadPathsRequest",
     "LongRequest",
     "LongWork",
+    "NodeAttributionRequest",
+    "NodeAttributionResult",
     "NodeRequest",
     "NodeResult",
     "OverviewRequest",
@@ -78,14 +83,17 @@ __all__ = [
     "PatchingResult",
     "PathRequest",
     "PathResult",
+    "PathsResult",
     "PatternShown",
     "Pieces",
     "Provenance",
     "Request",
     "Result",
+    "RunShown",
     "SanityRequest",
     "SanityResult",
     "Standing",
+    "StrongestPathsRequest",
     "WriteRead",
     "request_from_json",
     "request_to_json",

@@ -33,6 +33,10 @@ class NodeResult(EdgesResult):
     what its writer wrote on the clean prompt. With grouped keys it is the query head's own pattern. An MLP
     and the embedding attend to nothing: then there are no runs.
 
+    `by_source[run, query, key]` splits `answer_minus_foil[run, query]` by the token `key` that the head
+    reads, clean and corrupted: ``pattern[query, key] * v[key] @ W_O`` in place of the whole write. Empty
+    where that is no sum: an MLP, the embedding, and heads that are normed together before they write.
+
     `answer_minus_foil[run, pos]` is the direct logit effect of the node's write on answer minus foil, clean
     and corrupted, in logits: ``(write / scale) @ (W_U[:, answer] - W_U[:, foil])`` under the final norm's
     scale of the same run (`write` less its mean first where that norm is a LayerNorm), as direct logit
@@ -49,6 +53,7 @@ class NodeResult(EdgesResult):
 
     arrays: ClassVar[tuple[str, ...]] = (
         "attention",
+        "by_source",
         "answer_minus_foil",
         "promotion",
         "promoted_ids",
@@ -57,6 +62,7 @@ class NodeResult(EdgesResult):
 
     request: NodeRequest
     attention: Float[np.ndarray, "run query key"]
+    by_source: Float[np.ndarray, "run query key"]
     answer_minus_foil: Float[np.ndarray, "run pos"]
     promotion: Float[np.ndarray, "read pos token"]
     promoted_ids: Int[np.ndarray, "read pos token"]
@@ -81,6 +87,19 @@ class NodeResult(EdgesResult):
             raise PathscopeError(f"{self.request.node} has no attention pattern {shown!r}. {there}{edge}.")
         first, *second = (self.attention[self.runs.index(run)] for run in shown.split("_minus_"))
         return first - second[0] if second else first
+
+    def read_from(self, shown: WriteRead) -> Float[np.ndarray, "query key"]:
+        """`by_source` of the clean run, or clean minus corrupted.
+
+        Raises `PathscopeError` where the write is no sum over tokens.
+        """
+        if not self.by_source.size:
+            raise PathscopeError(
+                f"What {self.request.node} writes is no sum over the tokens that it reads. Choose a head"
+                + (" of another model." if self.runs else ".")
+            )
+        clean, corrupted = self.by_source
+        return clean if shown == "clean" else clean - corrupted
 
     def tokens(self, shown: PatternShown) -> tuple[str, ...]:
         """The prompt to which a pattern belongs; differences are told on the clean one's tokens."""
@@ -118,7 +137,7 @@ class NodeRequest(Request[NodeResult]):
     """
 
     computed_by = "analysis.circuit:node_result"
-    version = 1
+    version = 2
 
     node: str
     edge: tuple[str, str] | None = None

@@ -18,19 +18,21 @@ from analysis.results.work import GrowingResult
 if TYPE_CHECKING:
     import pandas as pd
 
+    from analysis.results.paths import HeadPathsRequest, StrongestPathsRequest
+
 #: How the change that a path makes is told: in the metric's unit, or as a share of clean minus corrupted.
 EffectScale = Literal["effect", "recovery"]
 
 
 @dataclass(frozen=True, eq=False)
 class PatchingResult(Result):
-    """What single-source and all-sources patching share.
+    """What all results about direct paths between heads share.
 
     Values are in the metric's own unit. `corrupted_metric` is the baseline: what the metric
     reads with nothing patched. `clean_metric` is what it reads on the clean run.
     """
 
-    request: PathRequest | AllSourcesRequest
+    request: PathRequest | AllSourcesRequest | StrongestPathsRequest | HeadPathsRequest
     corrupted_metric: float
     clean_metric: float
     clean_tokens: tuple[str, ...]
@@ -71,7 +73,7 @@ class PathResult(PatchingResult):
         source = (self.request.source_layer, self.request.source_head)
         rows = np.argwhere(~np.isnan(self.values))
         edges = np.concatenate([np.broadcast_to(source, rows.shape), rows], axis=1)
-        return _edge_table(self, edges, self.effect[tuple(rows.T)])
+        return edge_table(self, edges, self.effect[tuple(rows.T)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +146,7 @@ class AllSourcesResult(PatchingResult, GrowingResult):
         Columns as of `PathResult.table`, and measured. `most` limits the rows.
         """
         edges = np.argwhere(~np.isnan(self.effect))
-        table = _edge_table(self, edges, self.effect[tuple(edges.T)], most)
+        table = edge_table(self, edges, self.effect[tuple(edges.T)], most)
         table["measured"] = self.measured[tuple(table[["sl", "sh", "dl", "dh"]].to_numpy().T)]
         return table
 
@@ -189,9 +191,13 @@ class AllSourcesRequest(LongRequest[AllSourcesResult]):
     metric: MetricName = "logit_difference"
 
 
-def _edge_table(
+def edge_table(
     result: PatchingResult, edges: np.ndarray, effect: np.ndarray, most: int | None = None
 ) -> pd.DataFrame:
+    """One row for each of `edges`, the largest absolute effect first; `most` limits the rows.
+
+    Columns: source, destination, sl, sh, dl, dh, effect, recovery, below_resolution.
+    """
     import pandas as pd
 
     order = np.argsort(-np.abs(effect), kind="stable")[:most]

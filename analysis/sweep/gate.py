@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, Literal
 
 import torch
@@ -61,12 +62,19 @@ class Gate:
         return float(allowed(self.logits, settings().replay_tolerance).max())
 
     def agrees(self, metric: PatchingMetric, replayed: float, own: float) -> bool:
-        """Whether the metric of the replayed logits is that of the model's own, rounding apart."""
+        """Whether the metric of the replayed logits is that of the model's own, rounding apart.
+
+        Judged to first order, and by what the metric makes of logits that are off by as much as is allowed,
+        up and down in turn: at its minimum, as KL from the run itself, it has no first order.
+        """
         tolerance, gradient = settings().replay_tolerance, metric_gradient(metric, self.logits)
         if gradient is None:
             return abs(replayed - own) <= tolerance * abs(own)
-        off = (gradient.abs() * allowed(self.logits, tolerance)).nan_to_num().sum()
-        return abs(replayed - own) <= float(off)
+        by_logit = allowed(self.logits, tolerance).expand_as(self.logits)
+        in_turn = 1.0 - 2.0 * (torch.arange(self.logits.shape[-1], device=self.logits.device) % 2)
+        bent = abs(float(metric(self.logits + in_turn * by_logit)) - own)
+        off = float((gradient.abs() * by_logit).nan_to_num().sum()) + (bent if isfinite(bent) else 0.0)
+        return abs(replayed - own) <= off
 
     def another_run(self, corrupted_cache: Mapping[str, Tensor]) -> Iterator[str]:
         """A sentence if `corrupted_cache` is not the run of `tokens`, as when caches are exchanged."""

@@ -20,7 +20,7 @@ from analysis.demo_model.examples import EXAMPLES
 from analysis.labels import printable
 from analysis.models import entries
 from pages.shared import circuit_state
-from pages.shared.choices import CHOICES
+from pages.shared.choices import CHOICES, COMPONENT
 from pages.shared.keys import EVERY, LAST, PROMPT_KEYS, SOURCE_KEYS, Key
 from pages.shared.notes import note
 
@@ -56,7 +56,11 @@ def _fields() -> tuple[Field, ...]:
     return (
         Field(Key.MODEL, entries()[0].name),
         *(Field(key, getattr(EXAMPLES[0], key)) for key in PROMPT_KEYS),
-        *(Field(choice.key, choice.default, choice.read) for choice in CHOICES),
+        # Of these the strongest path's are taken where the address has none: `take_lead`.
+        *(
+            Field(choice.key, None if choice is COMPONENT else choice.default, choice.read)
+            for choice in CHOICES
+        ),
         Field(Key.POSITION, LAST, _position),
         *(Field(key, None, _head_or_layer) for key in SOURCE_KEYS),
         Field(Key.EDGES, circuit_state.DRAWN_AT_FIRST, circuit_state.read_count),
@@ -88,6 +92,8 @@ def enter() -> None:
 def _refused(field: Field, word: str) -> str:
     """What the address asks for and there is not, and what is shown instead."""
     instead = "nothing" if field.default in (None, ()) else field.title(field.default)
+    if field.key in (Key.COMPONENT, *SOURCE_KEYS):
+        instead = "that of the strongest path"
     return (
         f"The address asks for {field.key} = {printable(word, 40)!r}, which there is not; shown is {instead}."
     )
@@ -119,13 +125,31 @@ def correct(values: Mapping[Key, Any]) -> None:
         st.rerun()
 
 
+def take_lead(values: Mapping[Key, Any]) -> None:
+    """Hold `values` where nobody has chosen; they stay out of the address, and give way to the next lead.
+
+    To be called before the widgets of these keys are drawn.
+    """
+    state = st.session_state
+    for key, value in values.items():
+        if state.get(key) is None or _is_lead(key):
+            state[key] = value
+    state[Key.LEAD] = dict(values)
+
+
+def _is_lead(key: Key) -> bool:
+    """Whether what is held under `key` is what was taken for want of a choice."""
+    lead = st.session_state.get(Key.LEAD, {})
+    return key in lead and key not in st.query_params and st.session_state.get(key) == lead[key]
+
+
 def query() -> dict[str, str]:
-    """The parameters of the view at hand: every field that is not at its default, and its word."""
+    """The parameters of the view at hand: every field that somebody chose otherwise, and its word."""
     held = [(field, st.session_state.get(field.key)) for field in _fields()]
     return {
         str(field.key): field.title(value)
         for field, value in held
-        if value is not None and value != field.default
+        if value is not None and value != field.default and not _is_lead(field.key)
     }
 
 

@@ -19,12 +19,16 @@ from pages.shared.notes import escaped, note, result_notes
 R = TypeVar("R", bound=Result)
 
 
-def answer_or_stop(ask: Callable[[], Answer[R]], waiting: str) -> Answer[R]:
-    """What `ask` answers; an error is drawn as a card and ends the page's run."""
+def answer_or_stop(
+    ask: Callable[[], Answer[R]], waiting: str, kept: tuple[type[PathscopeError], ...] = ()
+) -> Answer[R]:
+    """What `ask` answers; an error is drawn as a card and ends the page's run, but for those `kept`."""
     try:
         refuse_what_is_known_to_fail()
         with st.spinner(waiting, show_time=True):
             found = ask()
+    except kept:
+        raise
     except PathscopeError as error:
         error_card(str(error), error.remedies)
         st.stop()

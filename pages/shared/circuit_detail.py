@@ -12,8 +12,8 @@ from analysis.nodes import Graph
 from analysis.requests import HEAD_INPUTS
 from analysis.results import EdgeLabels, GraphResult
 from pages.shared import circuit_state
-from pages.shared.circuit_near import near_panel
 from pages.shared.navigation import ATTRIBUTION, PATH_PATCHING, page_link
+from pages.shared.near import near_panel
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,7 +62,7 @@ def line_detail(graph: GraphResult, label: str, edges: EdgeLabels) -> None:
         st.caption("The same two nodes by the other components:")
         st.dataframe(edges_as_written(others), hide_index=True, width="stretch")
         (_, reader), *_ = edges
-        near_panel(graph, reader.partition(".")[0], edges[0])
+        near_panel(graph.request.experiment, graph.request.metric, reader.partition(".")[0], edges[0])
 
 
 def _other_components(graph: GraphResult, edges: EdgeLabels) -> pd.DataFrame | None:
@@ -98,7 +98,7 @@ def node_detail(graph: GraphResult, node: str) -> None:
         if _head(node) is not None:
             page_link(ATTRIBUTION, f"{node} beside all other heads", unit="head")
     if node in graph.graph.writers:
-        near_panel(graph, node)
+        near_panel(graph.request.experiment, graph.request.metric, node)
 
 
 def _paths_of(graph: GraphResult, node: str) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -8,6 +8,7 @@ import numpy as np
 import streamlit as st
 
 from analysis.answers import answer
+from analysis.labels import counted
 from analysis.results import EdgeLabels, EdgePositionsRequest, EdgeSetsRequest, GraphResult
 from pages.shared import circuit_state
 from pages.shared.cards import answer_or_stop
@@ -89,7 +90,8 @@ def graph_view(graph: GraphResult, edges: EdgeLabels) -> Drawing:
         key=Key.GRAPH,
         on_select=_take_selection,
         renderer="canvas",
-        alt=f"{len(drawing.edges)} paths between {len(drawing.used)} nodes; the table below lists them.",
+        alt=f"{counted(len(drawing.edges), 'path')} between {len(drawing.used)} nodes; the table below lists "
+        "what they are worth.",
     )
     worth = np.abs(graph.share)
     held = float(worth[tuple(graph.graph.index(edges).T)].sum() / np.nansum(worth))

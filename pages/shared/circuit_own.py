@@ -9,7 +9,7 @@ import streamlit as st
 from analysis import jobs
 from analysis.answers import stored
 from analysis.exports import LONGEST_NAME
-from analysis.labels import percent
+from analysis.labels import counted, percent
 from analysis.results import CircuitRequest, CircuitResult, EdgeLabels, GraphResult
 from pages.shared import circuit_state
 from pages.shared.circuit_detail import known_nodes
@@ -74,7 +74,7 @@ def my_circuit(graph: GraphResult, drawing: Drawing, edges: EdgeLabels) -> None:
     st.subheader("My circuit")
     kept = circuit_state.pins()
     st.caption(
-        f"{len(kept)} paths are kept, whatever the sliders say."
+        f"{counted(len(kept), 'path')} kept, whatever the sliders say."
         if kept
         else "Nothing is kept yet. Select a path and keep it, or keep all that are drawn."
     )

@@ -10,6 +10,7 @@ import streamlit as st
 from analysis import jobs
 from analysis.answers import Answer
 from analysis.errors import PathscopeError
+from analysis.labels import counted
 from analysis.results import GrowingResult, LongRequest
 from pages.shared.cards import error_card
 from pages.shared.keys import Key
@@ -85,7 +86,7 @@ def job_panel(job: jobs.Job[G], snapshot: jobs.JobSnapshot[G], at_first: str) ->
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         if snapshot.state == "queued":
             before = snapshot.queue_position
-            waiting = f"Waiting for {before} earlier job{'s' * (before > 1)}" if before else "Starting"
+            waiting = f"Waiting for {counted(before, 'earlier job')}" if before else "Starting"
             st.progress(0.0, text=waiting)
         elif snapshot.result is None:
             st.progress(0.0, text=at_first)

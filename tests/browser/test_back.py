@@ -21,10 +21,12 @@ Act = Callable[[Page], None]
 _CONTROLS = (
     Key.MODEL, Key.EXAMPLE, Key.CLEAN, Key.CORRUPTED, Key.ANSWER, Key.FOIL, Key.UNIT, Key.RUN, Key.POSITION,
     Key.COMPONENT, Key.LAYER_NORM, Key.METRIC, Key.SCALE, Key.SOURCE_LAYER, Key.SOURCE_HEAD,
+    Key.EDGES, Key.LAYOUT,
 )  # fmt: skip
 _READ = """keys => Object.fromEntries(keys.map(key => [key, document.querySelector('.st-key-' + key)])
     .filter(([key, control]) => control !== null)
     .map(([key, control]) => [key, [
+        ...[...control.querySelectorAll("[role='slider']")].map(thumb => thumb.getAttribute('aria-valuenow')),
         ...[...control.querySelectorAll('input, textarea')].map(field => field.value),
         ...[...control.querySelectorAll("button[aria-checked='true']")].map(button => button.innerText),
         ...[...control.querySelectorAll('[data-testid="stSelectbox"]')].map(select => select.innerText),
@@ -80,6 +82,15 @@ def typed(key: Key, text: str) -> Act:
     return act
 
 
+def moved(key: Key, steps: int) -> Act:
+    def act(page: Page) -> None:
+        page.locator(f".st-key-{key}").get_by_role("slider").focus()
+        for _ in range(steps):
+            page.keyboard.press("ArrowRight")
+
+    return act
+
+
 ANYWHERE = {
     "the foil": typed(Key.FOIL, " Helen"),
     "the corrupted prompt": typed(Key.CORRUPTED, "When Mary and John went to the store, Tom gave a drink to"),
@@ -110,6 +121,10 @@ ACTS: dict[str, dict[str, Act]] = {
     "all_sources": {
         "the patched input": PATCHING["the patched input"],
         "the example": ANYWHERE["the example"],
+    },
+    "circuit": {
+        "the layout": pressed(Key.LAYOUT, "Tokens"),
+        "the number of paths": moved(Key.EDGES, 1),
     },
     "sanity_checks": {"the foil": ANYWHERE["the foil"]},
 }

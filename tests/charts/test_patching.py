@@ -72,11 +72,13 @@ def test_the_grey_area_covers_exactly_the_drawn_cells_without_a_causal_path(n_la
 
 
 @pytest.mark.parametrize("source_layer", [0, 1, 2])
-def test_the_grey_area_of_one_source_is_one_mark_up_to_its_own_layer(source_layer: int):
+def test_the_map_of_one_source_begins_with_its_own_layer_in_grey(source_layer: int):
     chart = path_chart(path(source_layer))
-    assert covered(chart) == {(head, layer) for head in range(4) for layer in range(source_layer + 1)}
+    assert covered(chart) == {(head, 0) for head in range(4)}
     (source,) = (view for view in views(chart) if "shape" in view["encoding"])
-    assert [(row["x"], row["y"]) for row in source["rows"]] == [(2.5, source_layer + 0.5)]
+    assert [(row["x"], row["y"]) for row in source["rows"]] == [(2.5, 0.5)]
+    (labels,) = {row["dl"] - row["down"] for row in cells(chart)["rows"]} or {source_layer}
+    assert labels == source_layer
 
 
 def test_estimates_are_told_from_measurements_by_size_opacity_and_name():

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from analysis import direct_logit_attribution, models
 from analysis.answers.compute import compute
-from analysis.circuit.node import attention_patterns, direct_share, edges_into, extremes
+from analysis.circuit.node import attention_patterns, by_source_token, direct_share, edges_into, extremes
 from analysis.circuit.pair import Pair
 from analysis.errors import PathscopeError
 from analysis.metrics import LogitDifference
@@ -251,3 +251,42 @@ def test_stored_and_read_back_it_is_the_same(ask) -> None:
     again = NodeResult.from_parts(result.request, *result.parts())
     assert again.promoted_tokens == result.promoted_tokens and again.patterns == result.patterns
     assert again.promoted(0, "clean_minus_corrupted").equals(result.promoted(0, "clean_minus_corrupted"))
+
+
+def split_by_token(runs: Runs, node: str) -> tuple[np.ndarray, Tensor]:
+    """The split of a head's write, and what it writes in all, along one direction."""
+    pair = pair_of(runs)
+    writer, direction = pair.graph.writer(node), runs.model.W_U[:, 7] - runs.model.W_U[:, 11]
+    with torch.no_grad():
+        whole = direct_share(pair.into_corrupted.gate, writer)[0] @ direction
+        return by_source_token(pair.into_corrupted.gate, writer, direction), whole
+
+
+@pytest.mark.parametrize("family", SOME)
+@pytest.mark.parametrize("node", HEADS)
+def test_what_a_head_writes_is_the_sum_over_the_tokens_that_it_reads(family: str, node: str) -> None:
+    split, whole = split_by_token(computed_in_float64(family), node)
+    np.testing.assert_allclose(split.sum(axis=1), whole, rtol=0, atol=TOLERANCE * float(whole.abs().max()))
+    assert not split[np.triu_indices(len(split), 1)].any()
+    assert (np.abs(split[-1]) > 1e-3 * np.abs(split).max()).sum() > 1
+
+
+@pytest.mark.parametrize("family", ["gpt2", "pythia", "llama-grouped", "mistral"])
+def test_the_part_of_one_token_is_what_the_model_loses_without_that_value(family: str) -> None:
+    """The final norm is handed a stream without what one token's value adds; the model does the rest."""
+    runs = computed_in_float64(family)
+    split, _ = split_by_token(runs, "L1H2")
+    model, cache, key = runs.model, runs.corrupted_cache, 2
+    values = cache["blocks.1.attn.hook_v"]
+    value = values[:, key, 2 // (model.cfg.n_heads // values.shape[2])]
+    weight = cache["blocks.1.attn.hook_pattern"][:, 2, :, key]
+    with KeepFloat64(), torch.no_grad():
+        write = weight[..., None] * (value @ model.W_O[1, 2])[:, None]
+        whole = _run(runs)
+        with _seen_by(model.ln_final, "ln_final", -write, runs, "frozen"):
+            lost = (whole - _run(runs))[0]
+    np.testing.assert_allclose(split[:, key], (lost[:, 7] - lost[:, 11]).numpy(), atol=1e-8)
+
+
+def test_an_mlp_reads_no_tokens() -> None:
+    assert split_by_token(computed_in_float64("gpt2"), "MLP1")[0].size == 0

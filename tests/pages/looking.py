@@ -33,17 +33,17 @@ def visit(page: str, **parameters: str) -> AppTest:
     return app.run()
 
 
-def specification(app: AppTest) -> dict[str, Any]:
-    """The page's chart with its data inside."""
-    (chart,) = (element.proto for element in app.get("vega_lite_chart"))
+def specification(app: AppTest, number: int = 0) -> dict[str, Any]:
+    """A chart of the page with its data inside; the first, if no other is asked for."""
+    chart = app.get("vega_lite_chart")[number].proto
     spec: dict[str, Any] = json.loads(chart.spec)
     spec["datasets"] = {table.name: _rows(table.data.data) for table in chart.datasets}
     return spec | {"width": 720, "autosize": "pad"}
 
 
-def chart(app: AppTest) -> Drawing:
-    """The page's chart, drawn."""
-    return drawing_of(specification(app))
+def chart(app: AppTest, number: int = 0) -> Drawing:
+    """A chart of the page, drawn."""
+    return drawing_of(specification(app, number))
 
 
 def _rows(arrow: bytes) -> list[dict[str, Any]]:

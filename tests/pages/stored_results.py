@@ -16,7 +16,7 @@ import numpy as np
 from analysis.answers import remember
 from analysis.demo_model.examples import EXAMPLES
 from analysis.nodes import causal_edges
-from analysis.requests import Experiment
+from analysis.requests import HEAD_INPUTS, Experiment
 from analysis.results import (
     AllSourcesResult,
     AttributionResult,
@@ -24,9 +24,11 @@ from analysis.results import (
     DraftResult,
     OverviewResult,
     PathResult,
+    PathsResult,
     Result,
     SanityRequest,
     SanityResult,
+    StrongestPathsRequest,
 )
 from tests.chart_samples import PROVENANCE, all_sources, attribution, overview, path
 
@@ -55,6 +57,7 @@ def keep(*results: Result) -> None:
 def keep_defaults() -> None:
     """Leave in the store what every page shows to a visitor who has chosen nothing but the source L0H3."""
     keep(a_draft(), an_overview(), an_attribution(), a_path(), a_sweep(), a_sanity())
+    keep(the_strongest(0, 3, "q"))
 
 
 def an_overview(n_layers: int = N_LAYERS, n_heads: int = N_HEADS) -> OverviewResult:
@@ -136,6 +139,20 @@ def a_path(layer: int = 0, head: int = 3, **asked: str) -> PathResult:
         request=request,
         **_of_both_runs(request.metric),
         values=values,
+    )
+
+
+def the_strongest(layer: int, head: int, component: str) -> PathsResult:
+    """The strongest path of all, from one source: what pages begin with."""
+    return PathsResult(
+        StrongestPathsRequest(EXPERIMENT),
+        PROVENANCE,
+        **_of_both_runs("logit_difference"),
+        edges=np.array([[layer, head, N_LAYERS - 1, 1]]),
+        components=np.array([HEAD_INPUTS.index(component)]),
+        effect=np.array([2.0]),
+        n_layers=N_LAYERS,
+        n_heads=N_HEADS,
     )
 
 

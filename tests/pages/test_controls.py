@@ -23,12 +23,14 @@ from tests.charts.drawn import as_number
 from tests.pages.looking import See, chart, metrics, table, texts
 from tests.pages.stored_results import (
     CORRUPTED_TOKENS,
+    EXPERIMENT,
     METRICS,
     a_path,
     a_sweep,
     an_attribution,
     an_overview,
     keep,
+    the_strongest,
 )
 
 Visit = Callable[..., AppTest]
@@ -157,12 +159,34 @@ def test_a_click_on_a_row_that_has_moved_since_opens_the_source_that_stood_there
     assert opened(app.run()) == ("Path patching", layer, head)
 
 
-def test_without_a_choice_the_source_is_that_of_the_strongest_path(see: See, visit: Visit):
-    edges = [edge for edge in np.ndindex(3, 4, 3, 4) if edge[0] < edge[2]]
-    result = a_sweep()
-    layer, head, *_ = max(edges, key=lambda edge: abs(result.values[edge] - result.corrupted_metric))
-    keep(a_path(layer, head))
-    assert opened(visit("path_patching")) == ("Path patching", layer, head)
+def test_without_a_choice_component_and_source_are_those_of_the_strongest_path(see: See, visit: Visit):
+    keep(a_path(1, 2, component="v"), the_strongest(1, 2, "v"))
+    app = visit("path_patching")
+    assert opened(app) == ("Path patching", 1, 2)
+    assert app.session_state[Key.COMPONENT] == "v"
+    assert not app.query_params, "what follows from the experiment alone stays out of the address"
+
+
+def test_what_was_chosen_stays_where_the_strongest_path_is_another(see: See, visit: Visit):
+    keep(a_path(0, 1, component="k"), the_strongest(1, 2, "v"))
+    app = visit("path_patching", component="k", source_layer="0", source_head="1")
+    assert (opened(app), app.session_state[Key.COMPONENT]) == (("Path patching", 0, 1), "k")
+    assert app.query_params == {"component": "k", "source_layer": "0", "source_head": "1"}
+
+
+def test_the_source_follows_the_experiment_until_somebody_chooses(see: See, visit: Visit):
+    keep(a_path(1, 2, component="v"), the_strongest(1, 2, "v"))
+    app = visit("path_patching")
+    other = replace(EXPERIMENT, foil=" Helen")
+    path, lead = a_path(0, 1, component="v"), the_strongest(0, 1, "v")
+    keep(
+        *(replace(one, request=replace(one.request, experiment=other)) for one in (path, lead, an_overview()))
+    )
+    app.session_state[Key.FOIL] = other.foil
+    assert opened(app.run()) == ("Path patching", 0, 1)
+    app.number_input(key=Key.SOURCE_LAYER).set_value(1).run()
+    app.session_state[Key.FOIL] = EXPERIMENT.foil
+    assert opened(app.run()) == ("Path patching", 1, 2)
 
 
 @pytest.mark.parametrize(

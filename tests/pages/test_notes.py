@@ -22,7 +22,8 @@ from tests.jobs.watching import ended, slowly, until
 
 FIRST = EXAMPLES[0]
 PAGES = ("overview", "direct_logit_attribution", "path_patching", "all_sources", "sanity_checks")
-REQUEST = AllSourcesRequest(Experiment("demo", FIRST.clean, FIRST.corrupted, FIRST.answer, FIRST.foil))
+#: What the page asks for by itself: into values, by which the strongest path of all is read.
+REQUEST = AllSourcesRequest(Experiment("demo", FIRST.clean, FIRST.corrupted, FIRST.answer, FIRST.foil), "v")
 Visit = Callable[..., AppTest]
 
 

@@ -17,7 +17,13 @@ from analysis.errors import PathscopeError
 from analysis.exports import inert_csv
 from analysis.models.catalogue import fingerprint
 from analysis.requests import Experiment
-from analysis.results import AllSourcesRequest, AllSourcesResult, AttributionRequest, request_from_json
+from analysis.results import (
+    AllSourcesRequest,
+    AllSourcesResult,
+    AttributionRequest,
+    StrongestPathsRequest,
+    request_from_json,
+)
 from pages.shared.downloads import provenance_json
 from pages.shared.keys import Key
 from tests.charts.drawn import as_number
@@ -55,7 +61,7 @@ def test_a_page_loads_without_a_traceback(visit: Visit, page: str):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_tells_where_its_numbers_come_from_when_it_is_asked(visit: Visit, page: str):
-    sweep_finished(AllSourcesRequest(EXPERIMENT))
+    sweep_finished(AllSourcesRequest(EXPERIMENT, "v"))
     app = visit(page)
     before = len(app.dataframe)
     assert app.main.caption[-1].value in ("Read from the store.", "Computed just now.")
@@ -175,7 +181,7 @@ def test_a_source_in_the_last_layer_has_nobody_to_tell(visit: Visit):
 
 def test_all_sources_starts_by_itself_and_ends_with_measured_edges(visit: Visit):
     app = visit("all_sources")
-    snapshot = sweep_finished(AllSourcesRequest(EXPERIMENT))
+    snapshot = sweep_finished(AllSourcesRequest(EXPERIMENT, "v"))
     assert snapshot.state == "done"
     app.run()
     assert not app.exception
@@ -184,14 +190,12 @@ def test_all_sources_starts_by_itself_and_ends_with_measured_edges(visit: Visit)
     assert edges["effect"].abs().is_monotonic_decreasing
 
 
-def test_the_first_visit_to_path_patching_shows_the_strongest_source_of_a_stored_sweep(visit: Visit):
-    sweep_finished(AllSourcesRequest(EXPERIMENT))
-    found = answers.stored(AllSourcesRequest(EXPERIMENT))
-    assert found is not None
-    strongest = found.result.table(1).iloc[0]
+def test_the_first_visit_to_path_patching_shows_the_strongest_path_of_all(visit: Visit):
+    strongest = answers.answer(StrongestPathsRequest(EXPERIMENT)).result.table().iloc[0]
     app = visit("path_patching")
     assert app.number_input(key=Key.SOURCE_LAYER).value == strongest["sl"]
     assert app.number_input(key=Key.SOURCE_HEAD).value == strongest["sh"]
+    assert app.session_state[Key.COMPONENT] == strongest["component"] == "v"
 
 
 def test_a_full_queue_is_a_sentence(visit: Visit, monkeypatch: pytest.MonkeyPatch):

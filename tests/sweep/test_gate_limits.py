@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from analysis.errors import PathscopeError
+from analysis.metrics import KLFromClean, metric_gradient
 from analysis.settings import settings
 from analysis.sweep import Sweep, gate, open_gate
 from analysis.sweep.gate import allowed, largest_gap, within
@@ -154,3 +155,19 @@ def test_a_part_of_a_shape_that_is_not_known_is_computed_by_the_model_itself(pla
         warnings.simplefilter("error")
         sweep = Sweep(*runs.arguments, last_logit_difference)
     assert sweep.engine == "hooks" and sweep.replay_gap is None
+
+
+def test_a_metric_at_its_minimum_may_be_off_by_what_its_curvature_makes_of_the_limit():
+    """KL from the run itself has no slope there, and is never exactly zero in floating point."""
+    runs = family_runs("gpt2")
+    here = open_gate(runs.model, runs.corrupted_tokens)
+    metric = KLFromClean(clean_logits=here.logits[:, -1])
+    assert here.agrees(metric, 1e-9, 0.0)
+    assert not here.agrees(metric, 1e-3, 0.0)
+    # Where it has a slope, that decides, as before.
+    steep = KLFromClean(clean_logits=here.logits[:, -2])
+    own = float(steep(here.logits))
+    slope = metric_gradient(steep, here.logits)
+    assert slope is not None
+    by_slope = float((slope.abs() * allowed(here.logits, TOLERANCE)).sum())
+    assert here.agrees(steep, own + 0.9 * by_slope, own) and not here.agrees(steep, own + 2 * by_slope, own)

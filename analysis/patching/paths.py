@@ -1,0 +1,100 @@
+"""Paths between heads into q, k and v together: the strongest, and all of one head's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Int
+
+from analysis.edges import Exchange, estimated_effects, measured_effects
+from analysis.errors import PathscopeError
+from analysis.experiment import Origin, alone_with
+from analysis.labels import head_label
+from analysis.metrics import metric_resolution, named_metric
+from analysis.nodes import INPUTS, Graph, GraphEdges
+from analysis.requests import HEAD_INPUTS
+from analysis.results import HeadPathsRequest, PathsResult, StrongestPathsRequest
+from analysis.sweep import layer_norm_notes
+
+
+class HeadsOnly:
+    """An experiment's corrupted run into which the clean run's head outputs are patched, path by path.
+
+    It runs the model, so it is made and used alone with it.
+    """
+
+    def __init__(self, request: StrongestPathsRequest | HeadPathsRequest, origin: Origin) -> None:
+        runs = origin.runs
+        self._request, self._origin = request, origin
+        self._metric = named_metric(request.metric, runs.pair, runs.clean.logits)
+        self.exchange = Exchange.of(
+            runs.model.bridge,
+            runs.pair.corrupted,
+            runs.pair.clean,
+            self._metric,
+            layer_norm=request.layer_norm,
+        )
+
+    @property
+    def graph(self) -> Graph:
+        """The writers, readers and edges of the model."""
+        return self.exchange.graph
+
+    def result(self, edges: GraphEdges) -> PathsResult:
+        """`edges`, from heads into q, k or v of heads, measured."""
+        graph, runs, gate = self.graph, self._origin.runs, self.exchange.gate
+        effect = measured_effects(self.exchange, edges)
+        corrupted, clean = (float(self._metric(run.logits)) for run in (runs.corrupted, runs.clean))
+        reader = graph.reader_places[edges[:, 1]]
+        return PathsResult(
+            request=self._request,
+            edges=np.column_stack([graph.writer_places[edges[:, 0]], reader[:, [0, 2]]]),
+            components=reader[:, 1],
+            effect=effect,
+            n_layers=graph.n_layers,
+            n_heads=graph.n_heads,
+            corrupted_metric=corrupted,
+            clean_metric=corrupted if runs.pair.identical else clean,
+            clean_tokens=runs.pair.clean_tokens,
+            corrupted_tokens=runs.pair.corrupted_tokens,
+            provenance=self._origin.provenance(
+                gate.engine,
+                gate.gap,
+                metric_resolution(self._metric, runs.corrupted.logits),
+                layer_norm_notes(runs.model.bridge, self._request.layer_norm),
+            ),
+        )
+
+
+def strongest_paths_result(request: StrongestPathsRequest, origin: Origin) -> PathsResult:
+    """The paths with the largest estimates, measured. Raises what `StrongestPathsRequest` says."""
+    with torch.inference_mode(False), torch.no_grad(), alone_with(origin.runs.model):
+        heads = HeadsOnly(request, origin)
+        wanted = np.logical_or.reduce([heads.graph.heads_into(component) for component in HEAD_INPUTS])
+        estimate = estimated_effects(heads.exchange, wanted=wanted)
+        edges = np.argwhere(wanted)
+        strongest = np.argsort(-np.abs(estimate[tuple(edges.T)]), kind="stable")[: request.n_paths]
+        return heads.result(edges[strongest])
+
+
+def head_paths_result(request: HeadPathsRequest, origin: Origin) -> PathsResult:
+    """Every path out of a head and into it. Raises `PathscopeError` for a head that there is not."""
+    with torch.inference_mode(False), torch.no_grad(), alone_with(origin.runs.model):
+        heads = HeadsOnly(request, origin)
+        return heads.result(_paths_of(heads.graph, request.layer, request.head))
+
+
+def _paths_of(graph: Graph, layer: int, head: int) -> Int[np.ndarray, "edge 2"]:
+    if not (0 <= layer < graph.n_layers and 0 <= head < graph.n_heads):
+        raise PathscopeError(
+            f"The model has no head {head_label(layer, head)}: choose a layer from 0 to "
+            f"{graph.n_layers - 1} and a head from 0 to {graph.n_heads - 1}."
+        )
+    place: list[Any] = [layer, head]
+    writers = (graph.writer_places == place).all(axis=1)
+    readers = (graph.reader_places[:, [0, 2]] == place).all(axis=1)
+    readers &= graph.reader_places[:, 1] < INPUTS.index("mlp")
+    between = np.logical_or.reduce([graph.heads_into(component) for component in HEAD_INPUTS])
+    return np.argwhere(between & (writers[:, None] | readers[None, :]))

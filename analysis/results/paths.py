@@ -1,0 +1,99 @@
+"""Direct paths between heads by query, key and value together, each of them measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from analysis.labels import head_label
+from analysis.requests import HEAD_INPUTS, LayerNormMode, MetricName, Request
+from analysis.results.patching import PatchingResult, edge_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, eq=False)
+class PathsResult(PatchingResult):
+    """Some of the model's direct paths between heads, into whichever of q, k and v.
+
+    `edges[i]` is (source layer, source head, destination layer, destination head) of the i-th path,
+    `components[i]` the index in `HEAD_INPUTS` of what it is patched into, and `effect[i]` the metric with
+    that path alone patched minus the corrupted baseline, in the metric's unit. `n_paths` is how many such
+    paths the model has.
+    """
+
+    arrays: ClassVar[tuple[str, ...]] = ("edges", "components", "effect")
+
+    request: StrongestPathsRequest | HeadPathsRequest
+    edges: Int[np.ndarray, "path 4"]
+    components: Int[np.ndarray, " path"]
+    effect: Float[np.ndarray, " path"]
+    n_layers: int
+    n_heads: int
+
+    @property
+    def n_paths(self) -> int:
+        """How many paths into q, k or v of a later head the model has."""
+        return len(HEAD_INPUTS) * self.n_heads**2 * self.n_layers * (self.n_layers - 1) // 2
+
+    def table(self) -> pd.DataFrame:
+        """One row per path, the largest absolute effect first.
+
+        Columns: source, destination, component, sl, sh, dl, dh, effect, recovery, below_resolution.
+        """
+        table = edge_table(self, self.edges, self.effect)
+        order = np.argsort(-np.abs(self.effect), kind="stable")
+        table.insert(2, "component", [HEAD_INPUTS[index] for index in self.components[order]])
+        return table
+
+    def map_of(self, component: int, end: str, layer: int, head: int) -> Float[np.ndarray, "layer head"]:
+        """The effects of all paths into one component whose `end` is that head, by their other end.
+
+        `end` is "source" or "destination"; NaN where there is no such path.
+        """
+        found = np.full((self.n_layers, self.n_heads), np.nan)
+        own, other = (slice(0, 2), slice(2, 4)) if end == "source" else (slice(2, 4), slice(0, 2))
+        chosen = (self.components == component) & (self.edges[:, own] == (layer, head)).all(axis=1)
+        found[tuple(self.edges[chosen][:, other].T)] = self.effect[chosen]
+        return found
+
+
+@dataclass(frozen=True)
+class StrongestPathsRequest(Request[PathsResult]):
+    """The strongest direct paths between heads, over q, k and v together.
+
+    Every path is estimated, and the `n_paths` largest estimates are measured. That no other path is
+    stronger is not proved. Raises `UnsupportedModelError` where there is no estimate.
+    """
+
+    computed_by = "analysis.patching:strongest_paths_result"
+    version = 1
+
+    layer_norm: LayerNormMode = "frozen"
+    metric: MetricName = "logit_difference"
+    n_paths: int = 50
+
+
+@dataclass(frozen=True)
+class HeadPathsRequest(Request[PathsResult]):
+    """Every direct path out of one head and into it, over q, k and v.
+
+    Raises `PathscopeError` for a head that the model does not have.
+    """
+
+    computed_by = "analysis.patching:head_paths_result"
+    version = 1
+
+    layer: int
+    head: int
+    layer_norm: LayerNormMode = "frozen"
+    metric: MetricName = "logit_difference"
+
+    @property
+    def label(self) -> str:
+        """The head's label."""
+        return head_label(self.layer, self.head)
