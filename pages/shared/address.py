@@ -75,14 +75,16 @@ def enter() -> None:
     """Bring the session and the address together; to be called in each run, before any control is drawn."""
     state = st.session_state
     leads = Key.PAGE not in state or _browser_went_through_its_history()
+    other_page = state.get(Key.PAGE) != _page()
     for field in _fields():
-        if leads:
-            word = st.query_params.get(field.key)
+        word = st.query_params.get(field.key)
+        if leads or (other_page and word != state[Key.WRITTEN].get(field.key)):
+            # Of a link to another page that leads which differs from the page that it stood on.
             value = None if word is None else field.read(word)
             if word is not None and value is None:
                 note(_refused(field, word))
             state[field.key] = field.default if value is None else value
-        elif state.get(Key.PAGE) != _page() or field.key in _UNDER_OTHER_TITLES or field.key not in state:
+        elif other_page or field.key in _UNDER_OTHER_TITLES or field.key not in state:
             # Set anew, because Streamlit 1.67 forgets on another page, or under other titles, what was set
             # before a widget's first run. Nowhere else: what is typed or clicked meanwhile would be undone.
             state[field.key] = state.get(field.key, field.default)
@@ -108,8 +110,10 @@ def write() -> None:
     """Make the address say what the session holds, in one step; nothing happens where it does already."""
     known = {str(field.key) for field in _fields()}
     foreign = {key: word for key, word in st.query_params.items() if key not in known}
-    if st.query_params.to_dict() != foreign | query():
-        st.query_params.from_dict(foreign | query())
+    own = query()
+    if st.query_params.to_dict() != foreign | own:
+        st.query_params.from_dict(foreign | own)
+    st.session_state[Key.WRITTEN] = own
 
 
 def correct(values: Mapping[Key, Any]) -> None:

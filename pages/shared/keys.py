@@ -53,6 +53,7 @@ class Key(StrEnum):
     WITHOUT_LEAD = "without_lead"
     PROVENANCE = "provenance"
     PAGE = "page"
+    WRITTEN = "written"
     NOTES = "notes"
 
 
