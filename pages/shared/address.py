@@ -147,6 +147,14 @@ def _is_lead(key: Key) -> bool:
     return key in lead and key not in st.query_params and st.session_state.get(key) == lead[key]
 
 
+def hold(words: Mapping[str, str]) -> None:
+    """Hold what an address with these `words` asks for; a callback, since no widget may be drawn yet."""
+    for field in _fields():
+        word = words.get(field.key)
+        value = None if word is None else field.read(word)
+        st.session_state[field.key] = field.default if value is None else value
+
+
 def query() -> dict[str, str]:
     """The parameters of the view at hand: every field that somebody chose otherwise, and its word."""
     held = [(field, st.session_state.get(field.key)) for field in _fields()]

@@ -11,6 +11,7 @@ from analysis.models import before_loading, entries
 from analysis.requests import Experiment
 from pages.shared import address
 from pages.shared.draft import draft_panel
+from pages.shared.guide import guide
 from pages.shared.keys import KEPT, PROMPT_KEYS, Key
 from pages.shared.navigation import enter_through_the_app, page_links
 from pages.shared.notes import begin_notes
@@ -26,6 +27,7 @@ def experiment_sidebar() -> Experiment:
     st.logo(_WORDMARK, size="large")
     with st.sidebar:
         page_links()
+        guide()
         model = st.selectbox(
             "Model",
             [entry.name for entry in entries()],

@@ -54,6 +54,7 @@ class Key(StrEnum):
     PROVENANCE = "provenance"
     PAGE = "page"
     WRITTEN = "written"
+    GUIDE = "guide"
     NOTES = "notes"
 
 
