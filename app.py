@@ -2,15 +2,21 @@
 
 import streamlit as st
 
-from pages.shared.navigation import LEAVES, OVERVIEW
+if __name__ == "__main__":  # Streamlit runs this file for each visit,
+    from pages.shared.navigation import LEAVES, OVERVIEW
 
-# First: else the navigation gives the tab the page's icon, for which the browser asks a foreign host.
-st.set_page_config(page_icon="🔬", layout="wide")
+    # First: else the navigation gives the tab the page's icon, for which the browser asks a foreign host.
+    st.set_page_config(page_icon="🔬", layout="wide")
 
-# The sidebar draws the links: they take the view along.
-page = st.navigation(
-    [st.Page(leaf.file, title=leaf.title, icon=leaf.icon, default=leaf is OVERVIEW) for leaf in LEAVES],
-    position="hidden",
-)
-st.set_page_config(page_title=f"{page.title} · Pathscope")
-page.run()
+    # The sidebar draws the links: they take the view along.
+    page = st.navigation(
+        [st.Page(leaf.file, title=leaf.title, icon=leaf.icon, default=leaf is OVERVIEW) for leaf in LEAVES],
+        position="hidden",
+    )
+    st.set_page_config(page_title=f"{page.title} · Pathscope")
+    page.run()
+else:  # and the server imports it once, before it serves.
+    from pages.shared.door import MIDDLEWARE, ROUTES, check_settings, opened
+
+    check_settings()
+    app = st.App(__file__, lifespan=opened, middleware=MIDDLEWARE, routes=ROUTES)

@@ -27,6 +27,7 @@ from analysis.results import (
     Request,
     SanityRequest,
 )
+from analysis.settings import settings
 
 _POLL_SECONDS = 0.05
 
@@ -61,7 +62,12 @@ def warm(request: Request[Any]) -> str | None:
 
 
 def main() -> int:
-    """Warm every ready example; 1 if something could not be computed or stored."""
+    """Warm every ready example; 1 if a setting is wrong, or something could not be computed or stored."""
+    try:
+        settings()
+    except PathscopeError as error:
+        print(error, file=sys.stderr)
+        return 1
     requests = [(example.title, request) for example in EXAMPLES for request in requests_of(example)]
     problems = []
     with tqdm(requests, unit="result") as bar:

@@ -20,7 +20,7 @@ from pages.shared.keys import KEPT, SOURCE_KEYS, Key
 from pages.shared.lead import begin_with_the_strongest
 from pages.shared.navigation import CIRCUIT, page_link
 from pages.shared.notes import note
-from pages.shared.patching import baselines, edge_columns, edge_formats, patching_controls
+from pages.shared.patching import PatchingChoices, baselines, edge_columns, edge_formats, patching_controls
 from pages.shared.resolution import resolution_caption
 from pages.shared.theme import current_theme
 
@@ -54,6 +54,16 @@ def paths(result: PathResult, scale: EffectScale) -> alt.LayerChart:
     return chart
 
 
+def every_path(result: PathResult, choices: PatchingChoices, scale: EffectScale) -> None:
+    """The head's other paths, too, where they are quick: else each takes forward passes of its own."""
+    asked = result.request
+    if result.provenance.engine == "replay":
+        place = asked.source_layer, asked.source_head
+        head_paths_panel(
+            HeadPathsRequest(asked.experiment, *place, choices["layer_norm"], choices["metric"]), scale
+        )
+
+
 experiment = experiment_sidebar()
 st.title("Path patching")
 st.caption(
@@ -75,6 +85,8 @@ baselines(result)
 table = result.table()
 if table.empty:
     note(f"{head_label(layer, head)} is in the last layer, so there is no later head to tell anything.")
+    every_path(result, choices, scale)
+    provenance_panel(result, found.from_store)
     st.stop()
 st.text(strongest_path(result))
 if scale == "recovery" and np.isnan(table["recovery"]).all():
@@ -92,10 +104,7 @@ with right:
         column_config=edge_formats(choices["metric"]),
     )
 resolution_caption(result, table["below_resolution"], "paths")
-if result.provenance.engine == "replay":  # else each path takes forward passes of its own
-    head_paths_panel(
-        HeadPathsRequest(experiment, layer, head, choices["layer_norm"], choices["metric"]), scale
-    )
+every_path(result, choices, scale)
 page_link(CIRCUIT, f"{head_label(layer, head)} in the circuit", selected=head_label(layer, head))
 downloads(f"paths_from_{head_label(layer, head)}_{choices['component']}", result, table, chart)
 provenance_panel(result, found.from_store)

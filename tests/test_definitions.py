@@ -21,7 +21,8 @@ CIRCUITS = {
     "GraphRequest",
     "NodeRequest",
 }
-READS_DECODERS = PATCHING | {"AttributionRequest"}
+PATHS = {"HeadPathsRequest", "StrongestPathsRequest"}
+ATTRIBUTIONS = {"AttributionRequest", "NodeAttributionRequest"}
 ALL = {definition.name for definition in definitions.definitions()}
 #: What to find in a module and what to put there, where any other code will do.
 PLANTED = ("\nimport", "\nimport math\nimport")
@@ -57,22 +58,22 @@ def test_every_definition_is_the_one_recorded_for_its_version():
             "metrics/named",
             "logits[..., 0] - logits[..., 1]",
             "logits[..., 1] - logits[..., 0]",
-            ALL - {"runs", "AttributionRequest", "DraftRequest"},
+            ALL - {"runs", "DraftRequest"} - ATTRIBUTIONS,
         ),
         (
             "nodes",
             "layers[:, None, None, None] < ",
             "layers[:, None, None, None] <= ",
-            PATCHING | CIRCUITS | {"AttributionRequest"},
+            PATCHING | PATHS | CIRCUITS | ATTRIBUTIONS,
         ),
-        ("sweep/gate", *PLANTED, PATCHING | CIRCUITS),
+        ("sweep/gate", *PLANTED, PATCHING | PATHS | CIRCUITS),
         ("circuit/pair", *PLANTED, CIRCUITS | {"SanityRequest"}),
         ("patching/all_sources", "-np.abs(", "np.abs(", {"AllSourcesRequest"}),
         ("experiment/alternatives", "_DRAWS = 30", "_DRAWS = 40", {"DraftRequest"}),
         ("experiment/overview", "TOP_TOKENS = 10", "TOP_TOKENS = 12", {"OverviewRequest"}),
         ("sanity/checks", "ROUNDING = 1e-5", "ROUNDING = 1e-4", {"SanityRequest"}),
         ("models/loading", *PLANTED, ALL),
-        ("attribution/residual", *PLANTED, {"AttributionRequest", "SanityRequest"}),
+        ("attribution/residual", *PLANTED, ATTRIBUTIONS | {"SanityRequest"}),
     ],
 )
 def test_a_changed_definition_is_noticed_for_every_kind_that_it_defines(house, module, old, new, kinds):

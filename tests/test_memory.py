@@ -1,4 +1,4 @@
-"""What was freed goes back to the system."""
+"""What memory there is, and that what was freed goes back to the system."""
 
 from __future__ import annotations
 
@@ -46,3 +46,40 @@ def test_mkl_keeps_no_buffers_of_threads_in_a_process_that_answers(code: str):
     report = f"{code}; import os; print(os.environ['MKL_DISABLE_FAST_MM'])"
     run = subprocess.run([sys.executable, "-c", report], cwd=ROOT, capture_output=True, text=True, check=True)
     assert run.stdout.split() == ["1"]
+
+
+def a_container(folder: Path, most: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "memory.max").write_text(f"{most}\n")
+    (folder / "memory.current").write_text("700\n")
+    (folder / "memory.stat").write_text("anon 500\ninactive_file 150\nactive_file 50\n")
+    monkeypatch.setattr(memory, "_CGROUP", folder)
+
+
+def test_a_limit_leaves_what_is_not_held_of_it():
+    free = memory.free_bytes(10**15)
+    assert free is not None and 10**15 - 10**11 < free < 10**15 - 10**7
+
+
+def test_a_container_has_what_it_may_still_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    a_container(tmp_path, "1000", monkeypatch)
+    assert memory.free_bytes() == 450
+
+
+def test_a_container_without_a_limit_has_what_the_machine_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    a_container(tmp_path, "max", monkeypatch)
+    (tmp_path / "meminfo").write_text("MemTotal: 9 kB\nMemAvailable:   7 kB\n")
+    monkeypatch.setattr(memory, "_MEMINFO", tmp_path / "meminfo")
+    assert memory.free_bytes() == 7 * 1024
+
+
+def test_a_system_that_does_not_tell_what_is_free_has_all_its_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(memory, "_MEMINFO", tmp_path / "none")
+    monkeypatch.setattr(memory, "_CGROUP", tmp_path)
+    total = memory.free_bytes()
+    assert total is not None and total > 10**8
+    monkeypatch.delattr("os.sysconf")
+    assert memory.free_bytes() is None

@@ -57,6 +57,12 @@ def test_what_cannot_be_computed_is_said(monkeypatch, capsys, kind):
     assert f"{kind.__name__}: The clean prompt has" in capsys.readouterr().err
 
 
+def test_a_bad_setting_is_said_once(monkeypatch, capsys):
+    monkeypatch.setenv("PATHSCOPE_WORKERS", "0")
+    assert warm.main() == 1
+    assert capsys.readouterr().err.count("PATHSCOPE_WORKERS is '0'") == 1
+
+
 def _experiment() -> Experiment:
     example = EXAMPLES[4]
     return Experiment("demo", example.clean, example.corrupted, example.answer, example.foil)

@@ -15,6 +15,8 @@ from analysis.charts.circuit_picture import circuit_chart
 from analysis.charts.circuit_positions import positions_drawing
 from analysis.charts.export import chart_png, chart_svg, sentence_picture
 from analysis.charts.head_paths import HeadEnd, head_paths_chart
+from analysis.charts.node_map import node_map_chart
+from analysis.charts.node_positions import node_positions_chart
 from analysis.charts.path import path_chart
 from analysis.charts.pictures import Form
 from analysis.charts.predictions import predictions_chart
@@ -41,6 +43,8 @@ __all__ = [
     "graph_height",
     "head_paths_chart",
     "lines_of",
+    "node_map_chart",
+    "node_positions_chart",
     "path_chart",
     "positions_drawing",
     "predictions_chart",

@@ -41,9 +41,9 @@ def draft_result(request: DraftRequest, origin: DraftOrigin) -> DraftResult:
                 for role, draft in (("answer", drafts.clean), ("foil", drafts.corrupted))
                 if _better_with_a_space(bridge, getattr(experiment, role), draft)
             ),
-            alternatives=alternatives(
-                experiment, lambda text: tokenize(bridge, text).shape[1] if text.strip() else 0
-            ),
+            alternatives=()
+            if drafts.clean is None
+            else alternatives(experiment, lambda text: tokenize(bridge, text).shape[1]),
             provenance=origin.provenance(),
         )
 

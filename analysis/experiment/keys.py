@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib.metadata
 from typing import Any
 
-from analysis.models import files as model_files
+from analysis.models import compute_dtype, find, read_json
 from analysis.release import __version__
 from analysis.requests import Request, request_to_json
 from analysis.store import SCHEMA_VERSION
@@ -43,11 +43,11 @@ def model_content(name: str, *, download: bool = True) -> dict[str, Any]:
 
     With ``download=False`` a model that is not on this machine raises instead of being fetched.
     """
-    files = model_files.find(name, download=download)
-    config = model_files.read_json(files.config, name)
+    files = find(name, download=download)
+    config = read_json(files.config, name)
     return {
         "fingerprint": files.fingerprint,
-        "dtype": model_files.compute_dtype(config),
+        "dtype": compute_dtype(config),
         "processing": PROCESSING,
     }
 

@@ -15,8 +15,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from analysis.errors import PathscopeError
+from analysis.errors import PathscopeError, PromptLimitError
 from analysis.experiment import prompts
+from analysis.experiment.budget import check_memory
 from analysis.experiment.keys import run_content
 from analysis.experiment.prompts import PromptPair
 from analysis.models import LoadedModel
@@ -108,6 +109,7 @@ def run_experiment(experiment: Experiment, store: Store, reads: Callable[[Any], 
     model = models.load(experiment.model)
     with alone_with(model):
         pair = prompts.prepare(model.bridge, experiment)
+    check_memory(model.bridge.cfg, pair.clean.shape[1])
     names = frozenset(reads(model.bridge))
     clean, corrupted = (_run(model, tokens, names, store) for tokens in (pair.clean, pair.corrupted))
     return Runs(model, pair, clean=clean, corrupted=corrupted)
@@ -116,7 +118,7 @@ def run_experiment(experiment: Experiment, store: Store, reads: Callable[[Any], 
 def run_drafts(experiment: Experiment, store: Store, reads: Callable[[Any], set[str]]) -> Drafts:
     """Load the model and run each prompt that it can read; the runs are those of `run_experiment`.
 
-    Raises `ModelError`.
+    Raises `ModelError`, and `PromptLimitError`: what is kept of a draft may not depend on the settings.
     """
     model = models.load(experiment.model)
     names = frozenset(reads(model.bridge))
@@ -125,6 +127,9 @@ def run_drafts(experiment: Experiment, store: Store, reads: Callable[[Any], set[
         try:
             with alone_with(model):
                 tokens = prompts.prompt_tokens(model.bridge, experiment, role)
+            check_memory(model.bridge.cfg, tokens.shape[1])
+        except PromptLimitError:
+            raise
         except PathscopeError:
             return None
         return Draft(tokens, _run(model, tokens, names, store))

@@ -1,6 +1,6 @@
 """Long work in the background: one run per request, progress, cancel, resume."""
 
-from analysis.jobs.board import find, submit
+from analysis.jobs.board import find, stop_all, submit
 from analysis.jobs.job import Job, JobSnapshot, State
 
 __all__ = [
@@ -8,5 +8,6 @@ __all__ = [
     "JobSnapshot",
     "State",
     "find",
+    "stop_all",
     "submit",
 ]

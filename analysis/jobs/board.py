@@ -51,6 +51,11 @@ def find(request: LongRequest[G]) -> Job[G] | None:
         return None
 
 
+def stop_all() -> None:
+    """Stop every job of this process, and wait a little for those that run."""
+    _board.stop_all()
+
+
 class _Board:
     """All jobs of this process by the key of their result, and the workers that run them."""
 
@@ -135,4 +140,4 @@ def _yield_to_pages() -> None:
 
 
 _board = _Board()
-atexit.register(_board.stop_all)
+atexit.register(stop_all)

@@ -19,6 +19,7 @@ from analysis.memory import give_back
 from analysis.models import files as model_files
 from analysis.models.files import ModelFiles
 from analysis.models.offered import DEMO, entries, size
+from analysis.models.turns import Turns
 from analysis.settings import settings
 
 if TYPE_CHECKING:
@@ -78,33 +79,40 @@ def fingerprint(name: str) -> str:
 
 _loaded: OrderedDict[str, LoadedModel] = OrderedDict()
 _registry = threading.Lock()
-_one_load_at_a_time = threading.Lock()
+_loads: Turns[LoadedModel] = Turns()
 
 
 def load(name: str) -> LoadedModel:
     """The model `name`, loaded once and kept while it is among the `settings().models_loaded` latest.
 
-    Any number of threads may ask at once: one of them loads, the others wait for it. Raises
-    `ModelError` with a sentence to act on, `UnsupportedModelError` where the files are whole but
-    TransformerLens cannot open the model, opens it as another one, or finds no causal attention in it.
+    Any number of threads may ask at once: it is loaded once, in a thread of its own, and they wait for it;
+    one model at a time, and none for longer than `settings().load_seconds`. Raises `ModelError` with a
+    sentence to act on, `UnsupportedModelError` where the files are whole but TransformerLens cannot open the
+    model, opens it as another one, or finds no causal attention in it.
     """
     name = name.strip()
     files = model_files.find(name)
     key = files.fingerprint
+    seconds = settings().load_seconds
+    too_long = ModelError(
+        f"{name!r} is not loaded after {seconds:g} s, and nobody waits for it any longer. Try again later, "
+        "choose a smaller model, or allow more time (PATHSCOPE_LOAD_SECONDS)."
+    )
+    model = _recall(key) or _loads.once(key, lambda: _load_and_keep(name, files, key), seconds, too_long)
+    return replace(model, name=name)
+
+
+def _load_and_keep(name: str, files: ModelFiles, key: str) -> LoadedModel:
     model = _recall(key)
     if model is None:
-        with _one_load_at_a_time:
-            model = _recall(key)
-            if model is None:
-                _import_libraries()
-                _make_room(settings().models_loaded - 1)
-                try:
-                    model = _load(name, files, key)
-                finally:
-                    give_back()
-                with _registry:
-                    _loaded[key] = model
-    return replace(model, name=name)
+        _import_libraries()
+        try:
+            model = _load(name, files, key)
+        finally:
+            give_back()
+        with _registry:
+            _loaded[key] = model
+    return model
 
 
 @cache
@@ -122,8 +130,13 @@ def _import_libraries() -> None:
 
 def _load(name: str, files: ModelFiles, key: str) -> LoadedModel:
     from analysis.models import loading as model_loading
+    from analysis.models.footprint import check_fits
 
-    bridge = model_loading.load(name, files)
+    def make_room(needed: int) -> None:
+        _make_room(settings().models_loaded - 1)
+        check_fits(needed, name)
+
+    bridge = model_loading.load(name, files, make_room)
     # A stored number must be found by the weights that it was computed with, and by no others.
     if model_files.find(name, download=False).fingerprint != key:
         raise ModelError(f"The files of {name!r} changed while it was being loaded. Try again.")

@@ -6,17 +6,17 @@ Nothing here imports torch, so a stored result can be recognised before any mode
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-
 from analysis import demo_model
 from analysis.errors import ModelError, Remedy
 from analysis.models.offered import DEMO, entries, nearest, size
+from analysis.models.reading import LARGEST_BYTES, check_regular, read_json, state_of
+from analysis.models.sizes import check_sizes
+from analysis.models.weights import WEIGHTS, count_tensors, weight_files
 
 #: Everything that a tokenizer may be made of.
 TOKENIZER_FILES = (
@@ -39,8 +39,6 @@ _VOCABULARY_FILES = (
     "vocab.json",
 )
 
-_WEIGHTS = "model.safetensors"
-_INDEX = "model.safetensors.index.json"
 _ADAPTER = "adapter_config.json"
 
 #: What is fetched of a model on the Hub.
@@ -48,6 +46,8 @@ _ON_THE_HUB = ("config.json", "*.safetensors", "*.safetensors.index.json", *TOKE
 
 #: How many models of this machine an error names.
 _NAMED = 5
+#: Characters of a path, where systems end.
+_LONGEST_NAME = 4_096
 
 _WHAT_A_FOLDER_HOLDS = "A Hugging Face model folder holds config.json, model.safetensors and tokenizer.json."
 
@@ -69,9 +69,7 @@ class ModelFiles:
         digest = hashlib.sha256()
         for path in sorted((self.config, *self.weights, *self.tokenizer)):
             try:
-                state = path.stat()
-                # The time of change tells even a rewritten file that was given its old size and date.
-                content = _content(path, state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino)
+                content = _content(path, *state_of(path))
             except OSError as error:
                 raise ModelError(f"The file {str(path)!r} cannot be read: {error}.") from error
             digest.update(f"{path.name}:{content}\n".encode())
@@ -85,6 +83,11 @@ def find(name: str, *, download: bool = True) -> ModelFiles:
     no such model, where a file is missing, or, with ``download=False``, where it is not here yet.
     """
     name = name.strip()
+    if len(name) > _LONGEST_NAME:
+        raise ModelError(
+            f"The name of a model has at most {_LONGEST_NAME:,} characters, and this one has {len(name):,}. "
+            f"Give {DEMO!r}, a Hugging Face id such as 'gpt2', or a local folder."
+        )
     if not name:
         raise ModelError(
             f"No model is named. Give {DEMO!r}, a Hugging Face id such as 'gpt2', or a local folder."
@@ -117,6 +120,8 @@ def is_from_hub(name: str) -> bool:
 
 def _files(directory: Path, name: str) -> ModelFiles:
     config = directory / "config.json"
+    for file in (*LARGEST_BYTES, WEIGHTS):
+        check_regular(directory / file, name)
     try:
         present = {path.name for path in directory.iterdir() if path.is_file()}
     except OSError as error:
@@ -133,91 +138,20 @@ def _files(directory: Path, name: str) -> ModelFiles:
             f"{name!r} holds an adapter ({_ADAPTER}), which would be added to its weights. Merge it "
             "(merge_and_unload) and save the model, or move the adapter's files to a folder of their own."
         )
-    weights = _weight_files(directory, present, read_json(config, name), name)
+    fields = read_json(config, name)
+    weights = [directory / file for file in weight_files(directory, present, fields, name)]
+    check_sizes(fields, count_tensors(weights, name), name)
     return ModelFiles(
         config=config,
-        weights=tuple(directory / file for file in weights),
+        weights=tuple(weights),
         tokenizer=tuple(directory / file for file in TOKENIZER_FILES if file in present),
     )
-
-
-def _weight_files(directory: Path, present: set[str], config: dict[str, Any], name: str) -> list[str]:
-    """Names of the weight files that transformers reads: those `config` names, or else by its preference.
-
-    Only safetensors files in `directory` itself; an index comes before the files that it names.
-    """
-    first = config.get("transformers_weights")
-    if first is None:
-        first = next((file for file in (_WEIGHTS, _INDEX) if file in present), None)
-        if first is None:
-            raise _no_weights(present, name)
-    else:
-        _check_named([first], present, (".safetensors", ".safetensors.index.json"), "config.json", name)
-    if first.endswith(".safetensors"):
-        return [first]
-    shards = read_json(directory / first, name).get("weight_map")
-    if not isinstance(shards, dict) or not shards:
-        raise ModelError(f"{first} of {name!r} names no weight files. Download or save the model again.")
-    _check_named([*shards.values()], present, (".safetensors",), first, name)
-    return [first, *sorted(set(shards.values()))]
-
-
-def _check_named(named: list[Any], present: set[str], endings: tuple[str, ...], by: str, name: str) -> None:
-    """Raise `ModelError` unless the weight files `named` are safetensors and in the model's own folder."""
-    for file in named:
-        # A name with a separator may lead out of the folder. A link may, too, as in the Hub's cache.
-        if not isinstance(file, str) or not file.endswith(endings) or Path(file).name != file:
-            raise ModelError(
-                f"{by} of {name!r} says that weights are in {file!r}, and only safetensors files in the "
-                "model's own folder are ever loaded. Save the model again with "
-                "save_pretrained(..., safe_serialization=True)."
-            )
-    missing = sorted(set(named) - present)
-    if missing:
-        raise ModelError(
-            f"{name!r} lacks {len(missing)} of its {len(set(named))} weight files "
-            f"({missing[0]} is the first). Download or copy the missing files."
-        )
-
-
-def _no_weights(present: set[str], name: str) -> ModelError:
-    pickled = sorted(file for file in present if Path(file).suffix in {".bin", ".pt", ".pth", ".ckpt"})
-    found = f" It has {pickled[0]}, a pickle, which can run code and is never loaded." if pickled else ""
-    return ModelError(
-        f"{name!r} has no {_WEIGHTS}.{found} "
-        "Save the model again with save_pretrained(..., safe_serialization=True)."
-    )
-
-
-def read_json(path: Path, name: str) -> dict[str, Any]:
-    """The JSON object in `path`, a file of model `name`; `ModelError` where it is none."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(f"{path.name} of {name!r} is not readable JSON: {error}.") from error
-    if not isinstance(value, dict):
-        raise ModelError(f"{path.name} of {name!r} holds no JSON object. Download or save the model again.")
-    return value
 
 
 def compute_dtype(config: dict[str, Any]) -> str:
     """float64 stays; all else becomes float32, in which small differences of logits still mean something."""
     stated = config.get("dtype", config.get("torch_dtype"))
     return "float64" if stated == "float64" else "float32"
-
-
-def check_weights(files: ModelFiles, name: str) -> None:
-    """Raise `ModelError` where a weight file is cut off or no safetensors file at all."""
-    for path in files.weights:
-        if path.suffix != ".safetensors":
-            continue
-        try:
-            with safe_open(path, framework="numpy"):
-                pass
-        except (OSError, SafetensorError) as error:
-            raise ModelError(
-                f"{path.name} of {name!r} is damaged or incomplete ({error}). Download or copy it again."
-            ) from error
 
 
 @lru_cache(maxsize=1024)
@@ -233,13 +167,19 @@ def _from_hub(name: str, *, download: bool) -> ModelFiles:
 
     try:
         return _files(hub.cached(name, _ON_THE_HUB), name)
-    except ModelError:
+    except ModelError as error:
         if not download:
             raise
+        not_whole = error
     try:
         folder = hub.downloaded(name, _ON_THE_HUB)
-    except ModelError as error:
-        raise _with_other_names(error, name, hub.on_this_machine()) from error
+    except hub.NotReachedError as not_reached:
+        # What is wrong with files that are here says more than that no others can be had.
+        if not isinstance(not_whole, hub.NotCachedError):
+            raise not_whole from None
+        raise _with_other_names(not_reached, name, hub.on_this_machine()) from None
+    except hub.NoSuchModelError as error:
+        raise _with_other_names(error, name, hub.on_this_machine()) from None
     return _files(folder, name)
 
 

@@ -2,64 +2,160 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-from huggingface_hub import HfApi, constants, snapshot_download
-from huggingface_hub.errors import (
-    GatedRepoError,
-    HFValidationError,
-    HTTPError,
-    LocalEntryNotFoundError,
-    OfflineModeIsEnabled,
-    RepositoryNotFoundError,
-)
+from huggingface_hub import constants, snapshot_download
+from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 from huggingface_hub.utils import validate_repo_id
 
 from analysis.errors import ModelError
+from analysis.models.fetching import NOT_WANTED
+from analysis.models.reading import one_line
+from analysis.settings import settings
 
-_NOT_WANTED = ("*/*", "consolidated*", "adapter_*")
+#: Seconds that the Hub may be silent, those until it has said what the model consists of, and those between
+#: two looks at whether to go on waiting.
+_SILENT_SECONDS = 5
+_LISTED_SECONDS = 30
+_LOOK_SECONDS = 0.1
 
-#: Seconds to wait for the Hub's first answer before saying that there is no network.
-_HUB_SECONDS = 5.0
+_ROOT = Path(__file__).resolve().parent.parent.parent
 
 _WAY_OUT = "Download it on a machine with network and give its local folder, or use the bundled model 'demo'."
+
+
+class NotCachedError(ModelError):
+    """A model of the Hub is not on this machine."""
+
+
+class NotReachedError(ModelError):
+    """The Hub does not answer, or is not to be asked."""
+
+
+class NoSuchModelError(ModelError):
+    """A name is no id of the Hub, or the Hub has no model of that id."""
 
 
 def cached(name: str, wanted: Sequence[str]) -> Path:
     """The folder of `name` in the Hugging Face cache, with the files of the patterns `wanted`.
 
-    Raises `ModelError` where there is none.
+    Raises `NotCachedError` where there is none, `NoSuchModelError` where `name` is no id.
     """
     _check(name)
     try:
-        return _snapshot(name, wanted, local_files_only=True)
+        folder = snapshot_download(
+            name, allow_patterns=list(wanted), ignore_patterns=list(NOT_WANTED), local_files_only=True
+        )
     except LocalEntryNotFoundError as error:
-        raise ModelError(f"{name!r} is not downloaded yet. {_WAY_OUT}") from error
+        raise NotCachedError(f"{name!r} is not downloaded yet. {_WAY_OUT}") from error
+    return Path(folder)
 
 
 def downloaded(name: str, wanted: Sequence[str]) -> Path:
-    """The folder of `name`, its files `wanted` fetched into the Hugging Face cache. Raises `ModelError`."""
+    """The folder of `name`, its files `wanted` fetched into the Hugging Face cache.
+
+    Their sizes are asked for first, and held against `settings().download_bytes` and the free disk. The login
+    of this machine is sent only where `settings().hub_token` says so. Raises `NotReachedError` where the Hub
+    does not answer, else `ModelError`.
+    """
     _check(name)
-    try:
-        # Unlike snapshot_download, this can be told how long to wait.
-        HfApi().model_info(name, timeout=_HUB_SECONDS)
-        return _snapshot(name, wanted)
-    except GatedRepoError as error:
-        raise ModelError(
-            f"{name!r} is gated: accept its licence on huggingface.co, then log in with `hf auth login`."
-        ) from error
-    except RepositoryNotFoundError as error:
-        raise ModelError(
-            f"The Hugging Face Hub has no model {name!r}, or it is private. Check the spelling, "
-            "log in with `hf auth login`, or use the bundled model 'demo'."
-        ) from error
-    except (HTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
-        raise ModelError(
-            f"{name!r} is not on this machine and the Hugging Face Hub cannot be reached. {_WAY_OUT}"
-        ) from error
-    except OSError as error:
-        raise ModelError(f"{name!r} could not be written to the Hugging Face cache: {error}.") from error
+    if constants.HF_HUB_OFFLINE:
+        raise _not_reached(name)
+    limits = settings()
+    cache = str(constants.HF_HUB_CACHE)
+    answer = _fetched(
+        name,
+        limits.download_seconds,
+        name=name,
+        wanted=list(wanted),
+        cache=cache,
+        most_bytes=limits.download_bytes,
+        with_token=bool(limits.hub_token),
+    )
+    if "folder" in answer:
+        return Path(answer["folder"])
+    raise _refusal(name, answer["error"], answer["said"])
+
+
+def _fetched(model: str, seconds: float, **arguments: Any) -> dict[str, Any]:
+    """What the process that fetches answers; it is ended when it takes too long, or when this one ends."""
+    environment = os.environ | {
+        "HF_ENDPOINT": constants.ENDPOINT,
+        "HF_HUB_DOWNLOAD_TIMEOUT": str(_SILENT_SECONDS),
+        "HF_HUB_ETAG_TIMEOUT": str(_SILENT_SECONDS),
+        "HF_HUB_OFFLINE": "0",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    }
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "analysis.models.fetching"],
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.DEVNULL,
+            cwd=_ROOT,
+            env=environment,
+        )
+        with process:
+            assert process.stdin is not None
+            process.stdin.write(json.dumps(arguments).encode() + b"\n")
+            process.stdin.flush()
+            _wait(process, model, seconds, lambda: os.fstat(output.fileno()).st_size > 0)
+        output.seek(0)
+        lines = output.read().splitlines()
+    answer: dict[str, Any] = json.loads(lines[-1]) if lines else {}
+    return answer if answer.keys() & {"folder", "error"} else {"error": [], "said": "the download broke off"}
+
+
+def _wait(process: subprocess.Popen[bytes], model: str, seconds: float, listed: Callable[[], bool]) -> None:
+    """Return when `process` has ended; end it and raise `ModelError` where it takes too long."""
+    start = time.monotonic()
+    while process.poll() is None:
+        waited = time.monotonic() - start
+        if not threading.main_thread().is_alive() or waited > seconds:
+            process.kill()
+            raise ModelError(
+                f"{model!r} is not downloaded after {seconds:g} s, and the download was ended. Try again, "
+                f"which goes on from there, or allow more time (PATHSCOPE_DOWNLOAD_SECONDS). {_WAY_OUT}"
+            )
+        if waited > _LISTED_SECONDS and not listed():
+            process.kill()
+            raise _not_reached(model)
+        time.sleep(_LOOK_SECONDS)
+
+
+def _refusal(name: str, kinds: list[str], said: str) -> ModelError:
+    """What to say of an error of the Hub's client: the names of its class and of that one's bases."""
+    kind = set(kinds)
+    if "ModelError" in kind:
+        return ModelError(said)
+    login = (
+        "log in with `hf auth login` and start Pathscope with PATHSCOPE_HUB_TOKEN=1, which sends that login"
+    )
+    if "GatedRepoError" in kind:
+        return ModelError(f"{name!r} is gated: accept its licence on huggingface.co, then {login}.")
+    if "RepositoryNotFoundError" in kind:
+        return NoSuchModelError(
+            f"The Hugging Face Hub has no model {name!r}, or it is private. Check the spelling, {login}, "
+            "or use the bundled model 'demo'."
+        )
+    if kind & {"HTTPError", "LocalEntryNotFoundError", "OfflineModeIsEnabled"}:
+        return _not_reached(name)
+    return ModelError(f"{name!r} could not be downloaded: {one_line(said)}. {_WAY_OUT}")
+
+
+def _not_reached(name: str) -> NotReachedError:
+    return NotReachedError(
+        f"{name!r} is not on this machine and the Hugging Face Hub cannot be reached. {_WAY_OUT}"
+    )
 
 
 def on_this_machine() -> tuple[str, ...]:
@@ -79,18 +175,7 @@ def _check(name: str) -> None:
     try:
         validate_repo_id(name)
     except HFValidationError as error:
-        raise ModelError(
+        raise NoSuchModelError(
             f"There is no folder {name!r}, and it is no Hugging Face id either (such as 'gpt2' or "
             "'EleutherAI/pythia-70m'). Check the path, or use the bundled model 'demo'."
         ) from error
-
-
-def _snapshot(name: str, wanted: Sequence[str], *, local_files_only: bool = False) -> Path:
-    return Path(
-        snapshot_download(
-            name,
-            allow_patterns=list(wanted),
-            ignore_patterns=list(_NOT_WANTED),
-            local_files_only=local_files_only,
-        )
-    )

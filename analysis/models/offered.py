@@ -54,7 +54,11 @@ def entries() -> tuple[CatalogueEntry, ...]:
         ),
         CatalogueEntry("Qwen/Qwen3-0.6B", "Qwen3 0.6B", "28 layers of 16 heads; normed q and k.", 1500, 596),
         CatalogueEntry(
-            "google/gemma-2-2b", "Gemma 2 2B", "26 layers of 8 heads; gated, needs 11 GB.", 10460, 2614
+            "google/gemma-2-2b",
+            "Gemma 2 2B",
+            "26 layers of 8 heads; gated, loading takes 45 GB.",
+            10460,
+            2614,
         ),
     )
 

@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from analysis.models.files import ModelFiles, read_json
+from analysis.models.files import ModelFiles
+from analysis.models.reading import read_json
 
 _TOKENIZER_CONFIG = "tokenizer_config.json"
 

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -19,10 +20,17 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from analysis.demo_model.examples import EXAMPLES
 from analysis.labels import printable
 from analysis.models import entries
+from analysis.settings import settings
 from pages.shared import circuit_state
 from pages.shared.choices import CHOICES, COMPONENT
 from pages.shared.keys import EVERY, LAST, PROMPT_KEYS, SOURCE_KEYS, Key
 from pages.shared.notes import note
+
+#: Characters of an address that are read, after the question mark: a server takes 64 KiB for all that leads
+#: a request.
+LONGEST = 60_000
+#: In place of a longer address, this parameter tells how long it is.
+TOO_LONG = "address_length"
 
 #: Controls whose options follow from the prompts and the model.
 _UNDER_OTHER_TITLES = (Key.POSITION, *SOURCE_KEYS)
@@ -75,20 +83,53 @@ def enter() -> None:
     """Bring the session and the address together; to be called in each run, before any control is drawn."""
     state = st.session_state
     leads = Key.PAGE not in state or _browser_went_through_its_history()
-    other_page = state.get(Key.PAGE) != _page()
+    words = _words() if leads else st.query_params.to_dict()
     for field in _fields():
-        word = st.query_params.get(field.key)
-        if leads or (other_page and word != state[Key.WRITTEN].get(field.key)):
+        word = words.get(field.key)
+        if leads or (arrived() and word != state[Key.WRITTEN].get(field.key)):
             # Of a link to another page that leads which differs from the page that it stood on.
             value = None if word is None else field.read(word)
             if word is not None and value is None:
                 note(_refused(field, word))
             state[field.key] = field.default if value is None else value
-        elif other_page or field.key in _UNDER_OTHER_TITLES or field.key not in state:
+        elif arrived() or field.key in _UNDER_OTHER_TITLES or field.key not in state:
             # Set anew, because Streamlit 1.67 forgets on another page, or under other titles, what was set
             # before a widget's first run. Nowhere else: what is typed or clicked meanwhile would be undone.
             state[field.key] = state.get(field.key, field.default)
     write()
+    note(_left_out())
+
+
+def _words() -> dict[str, str]:
+    """What the address asks for. What is too long is told and left out: of the prompts all four, which only
+    fit each other.
+    """
+    words: dict[str, str] = st.query_params.to_dict()
+    shown = "Shown is the first ready example."
+    if TOO_LONG in words:
+        length = int(words[TOO_LONG]) if re.fullmatch(r"[0-9]{1,12}", words[TOO_LONG]) else LONGEST + 1
+        note(f"The address has {length:,} characters, and at most {LONGEST:,} are read. {shown}")
+        return {}
+    most = settings().prompt_characters
+    for key in PROMPT_KEYS:
+        if (length := len(words.get(key, ""))) > most:
+            note(
+                f"The address asks for {key} = a text of {length:,} characters, and at most {most:,} are "
+                f"read (ten for each of PATHSCOPE_PROMPT_TOKENS). {shown}"
+            )
+            return {other: word for other, word in words.items() if other not in PROMPT_KEYS}
+    return words
+
+
+def _left_out() -> str | None:
+    """Says so where the view is too long for an address."""
+    missing = _held().keys() - query().keys()
+    if not missing:
+        return None
+    return (
+        f"This view is too long for an address, which has at most {LONGEST:,} characters: a link to it "
+        f"leaves out {' and '.join(sorted(missing))}."
+    )
 
 
 def _refused(field: Field, word: str) -> str:
@@ -101,6 +142,11 @@ def _refused(field: Field, word: str) -> str:
     )
 
 
+def arrived() -> bool:
+    """Whether the session's last run was not of this page; true until `entered`."""
+    return st.session_state.get(Key.PAGE) != _page()
+
+
 def entered() -> None:
     """Say that the sidebar of this page has been drawn with what the session holds."""
     st.session_state[Key.PAGE] = _page()
@@ -108,7 +154,7 @@ def entered() -> None:
 
 def write() -> None:
     """Make the address say what the session holds, in one step; nothing happens where it does already."""
-    known = {str(field.key) for field in _fields()}
+    known = {TOO_LONG, *(str(field.key) for field in _fields())}
     foreign = {key: word for key, word in st.query_params.items() if key not in known}
     own = query()
     if st.query_params.to_dict() != foreign | own:
@@ -156,7 +202,15 @@ def hold(words: Mapping[str, str]) -> None:
 
 
 def query() -> dict[str, str]:
-    """The parameters of the view at hand: every field that somebody chose otherwise, and its word."""
+    """The parameters of the view at hand; the longest are left out where an address cannot hold them all."""
+    words = _held()
+    while len(urlencode(words)) > LONGEST:
+        words.pop(max(words, key=lambda key: len(words[key])))
+    return words
+
+
+def _held() -> dict[str, str]:
+    """Every field that somebody chose otherwise, and its word."""
     held = [(field, st.session_state.get(field.key)) for field in _fields()]
     return {
         str(field.key): field.title(value)

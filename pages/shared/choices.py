@@ -8,8 +8,8 @@ from typing import Generic, Literal, TypeVar
 
 import streamlit as st
 
-from analysis.requests import HeadInput, LayerNormMode, MetricName, RunName, Unit
-from analysis.results import EffectScale
+from analysis.requests import HeadInput, LayerNormMode, MetricName, Unit
+from analysis.results import EffectScale, RunShown
 from pages.shared.keys import KEPT, Key
 from pages.shared.terms import meaning_of
 
@@ -68,22 +68,26 @@ class Choice(Generic[V]):
         return self.default if chosen is None else chosen
 
 
-UNIT: Choice[Unit] = Choice(
+#: By what attribution is told apart: by every node at once, or by one of the API's units.
+UnitShown = Literal["node", Unit]
+
+UNIT: Choice[UnitShown] = Choice(
     Key.UNIT,
     "Unit",
-    {"component": "Component", "layer": "Layer", "head": "Head"},
+    {"node": "Map", "component": "Component", "layer": "Layer", "head": "Head"},
     help=meaning_of("attribution"),
     meanings={
+        "node": "What the embedding, each head and each MLP write straight along answer minus foil.",
         "component": "What the embedding and each layer's attention and MLP write along answer minus foil.",
         "layer": "The residual stream after each sublayer, read as if it were the last: a logit-lens "
         "trajectory.",
         "head": "What each attention head writes along answer minus foil; the remainder is everything else.",
     },
 )
-RUN: Choice[RunName] = Choice(
+RUN: Choice[RunShown] = Choice(
     Key.RUN,
     "Prompt",
-    {"clean": "Clean", "corrupted": "Corrupted"},
+    {"clean": "Clean", "corrupted": "Corrupted", "clean_minus_corrupted": "Clean minus corrupted"},
     help=meaning_of("clean and corrupted prompt"),
 )
 COMPONENT: Choice[HeadInput] = Choice(

@@ -23,6 +23,7 @@ from pages.shared.circuit_words import finding
 from pages.shared.downloads import download, picture_or_sentence
 from pages.shared.keys import PROMPT_KEYS, Key
 from pages.shared.theme import current_theme
+from pages.shared.uploads import expect_files
 
 if TYPE_CHECKING:
     from analysis.charts import Drawing
@@ -68,6 +69,7 @@ def _saved(graph: GraphResult, edges: EdgeLabels, groups: Groups) -> SavedCircui
 def load_panel(model: str) -> None:
     """A file that was saved here, to be drawn again."""
     with st.expander("Load a circuit", icon=":material/upload_file:"):
+        expect_files(True)
         file = st.file_uploader("A circuit saved as JSON", type="json", key="circuit_file")
         if file is None:
             return

@@ -9,12 +9,14 @@ import streamlit as st
 from analysis.demo_model.examples import EXAMPLES
 from analysis.models import before_loading, entries
 from analysis.requests import Experiment
+from analysis.settings import settings
 from pages.shared import address
 from pages.shared.draft import draft_panel
 from pages.shared.guide import guide
 from pages.shared.keys import KEPT, PROMPT_KEYS, Key
 from pages.shared.navigation import enter_through_the_app, page_links
 from pages.shared.notes import begin_notes
+from pages.shared.uploads import expect_files
 
 _WORDMARK = Path(__file__).with_name("wordmark.svg")
 
@@ -23,6 +25,8 @@ def experiment_sidebar() -> Experiment:
     """Begin a page's run: draw the sidebar and return the experiment that it describes."""
     enter_through_the_app()
     begin_notes()
+    if address.arrived():
+        expect_files(False)
     address.enter()
     st.logo(_WORDMARK, size="large")
     with st.sidebar:
@@ -72,13 +76,15 @@ def _example_field() -> None:
 
 def _prompt_fields() -> None:
     """The two prompts, and below them answer and foil: what is changed in them is asked for at once."""
+    most = settings().prompt_characters
     with st.form("pair", border=False, enter_to_submit=True):
-        st.text_area("Clean prompt", key=Key.CLEAN, persist_state=KEPT, height=85)
+        st.text_area("Clean prompt", key=Key.CLEAN, persist_state=KEPT, height=85, max_chars=most)
         st.text_area(
             "Corrupted prompt",
             key=Key.CORRUPTED,
             persist_state=KEPT,
             height=85,
+            max_chars=most,
             help="Token by token as long as the clean prompt; what differs is what gets patched.",
         )
         left, right = st.columns(2)
@@ -86,10 +92,15 @@ def _prompt_fields() -> None:
             "Answer",
             key=Key.ANSWER,
             persist_state=KEPT,
+            max_chars=most,
             help="One token, mostly with a leading space: ' Mary'.",
         )
         right.text_input(
-            "Foil", key=Key.FOIL, persist_state=KEPT, help="The token the corrupted prompt should bring."
+            "Foil",
+            key=Key.FOIL,
+            persist_state=KEPT,
+            max_chars=most,
+            help="The token the corrupted prompt should bring.",
         )
         st.form_submit_button("Ask", key=Key.ASK, icon=":material/keyboard_return:", width="stretch")
 

@@ -67,7 +67,11 @@ def leaf_at_hand() -> Leaf | None:
     return next((leaf for leaf in LEAVES if leaf.title == title), None)
 
 
-def open_source(layer: int, head: int) -> None:
-    """Go to the path-patching page of this source head."""
-    st.session_state[Key.SOURCE_LAYER], st.session_state[Key.SOURCE_HEAD] = layer, head
-    st.switch_page(PATH_PATCHING.file, query_params=address.query())
+def source_button(label: str, key: str, layer: int, head: int, *, elsewhere: bool) -> None:
+    """A button to the paths of another head; `elsewhere` than on their own page it leads there."""
+
+    def take() -> None:
+        st.session_state[Key.SOURCE_LAYER], st.session_state[Key.SOURCE_HEAD] = layer, head
+
+    if st.button(label, key=key, icon=PATH_PATCHING.icon, on_click=take) and elsewhere:
+        st.switch_page(PATH_PATCHING.file, query_params=address.query())

@@ -82,12 +82,15 @@ def promoted(result: NodeResult) -> None:
     )
     table = result.promoted(-1, "clean_minus_corrupted")
     half = len(table) // 2
-    for title, rows in (
-        ("Clean rather than corrupted, it promotes", table.iloc[:half].head(_MOST_TOKENS)),
-        ("and suppresses", table.iloc[half:].tail(_MOST_TOKENS).iloc[::-1]),
+    # Beside a pattern one over the other, else side by side.
+    places = (st.container(), st.container()) if result.runs else st.columns(2, gap="medium")
+    for place, title, rows in (
+        (places[0], "Clean rather than corrupted, it promotes", table.iloc[:half].head(_MOST_TOKENS)),
+        (places[1], "and suppresses", table.iloc[half:].tail(_MOST_TOKENS).iloc[::-1]),
     ):
-        st.caption(title)
-        _tokens(rows)
+        with place:
+            st.caption(title)
+            _tokens(rows)
 
 
 def _tokens(rows: pd.DataFrame) -> None:

@@ -13,6 +13,7 @@ from analysis import models
 from analysis.answers import answer
 from analysis.demo_model.examples import EXAMPLES, Example
 from analysis.demo_model.words import MONTHS
+from analysis.errors import PromptLimitError
 from analysis.experiment import Activations, Draft, Run, prepare, tokenize
 from analysis.experiment.alternatives import alternatives
 from analysis.experiment.draft import next_tokens
@@ -77,6 +78,16 @@ def test_a_prompt_that_cannot_be_run_leaves_the_other_one_as_it_is(text: str):
     assert result.foil == draft().foil
     both = draft(clean="", corrupted="", answer="", foil="")
     assert (both.clean_tokens, both.corrupted_next, both.alternatives) == ((), (), ())
+
+
+def test_nothing_is_kept_of_what_only_the_settings_refuse(monkeypatch: pytest.MonkeyPatch):
+    text = "The numbers go one, two, three, four,"
+    for name, few in (("TOKENS", "8"), ("BYTES", "1000000")):
+        with monkeypatch.context() as limited:
+            limited.setenv(f"PATHSCOPE_PROMPT_{name}", few)
+            with pytest.raises(PromptLimitError):
+                draft(clean=text, corrupted=text)
+    assert draft(clean=text, corrupted=text).clean_tokens
 
 
 @pytest.mark.parametrize(("text", "pieces"), [("", 0), (" unbelievably", 5), (" Mary", 1)])

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 
 from analysis.errors import PathscopeError
 from analysis.exports import circuit_csv, inert_csv
+from tests.chart_samples import attribution
 from tests.exports.samples import EDGES, GRAPH, graph_result
 
 
@@ -45,6 +47,15 @@ def test_text_that_a_spreadsheet_would_run_is_made_harmless(start):
     assert read["number"].tolist() == [-1.5, 2.0, 1e-7, 3.0, 0.0]
     # Outside quotes there are numbers and what separates them, and nothing else.
     assert re.fullmatch(r"[-\d.e,\n]*", re.sub(r'"(?:[^"]|"")*"', "", text))
+
+
+def test_attribution_over_all_positions_has_no_token_that_a_spreadsheet_would_run():
+    result = replace(attribution(), tokens=("=1+1", "-2+3", "@SUM(1)", " a"))
+    table = result.table(None)
+    read = pd.read_csv(io.StringIO(inert_csv(table), newline=""))
+    assert list(read["token"].unique()) == ["'=1+1", "'-2+3", "'@SUM(1)", " a"]
+    assert read["attribution"].tolist() == pytest.approx(table["attribution"].tolist())
+    assert (read["attribution"] < 0).any()
 
 
 def test_numbers_truth_and_the_table_itself_stay():

@@ -192,7 +192,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
         pickle_the_weights,
         "pytorch_model.bin, a pickle, which can run code and is never loaded",
     ),
-    "a shard is missing": (index_a_missing_shard, "lacks 1 of its 2 weight files .model-00002-of-00002"),
+    "a shard is missing": (index_a_missing_shard, "lacks 1 of its 2 weight files .'model-00002-of-00002"),
     "an index of nothing": (
         lambda f: (f / "model.safetensors").rename(f / "model.safetensors.index.json").write_text("{}"),
         "names no weight files",
@@ -211,7 +211,10 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda f: [path.rename(path.with_suffix(".old")) for path in f.glob("tokenizer*")],
         "has no tokenizer .none of .*tokenizer.json",
     ),
-    "tokenizer is no JSON": (lambda f: (f / "tokenizer.json").write_text("{"), "could not be loaded"),
+    "tokenizer is no JSON": (
+        lambda f: (f / "tokenizer.json").write_text("{"),
+        "tokenizer.json of .* is not readable JSON: .* Download or save the model again",
+    ),
     "tokenizer is empty": (lambda f: (f / "tokenizer.json").write_text("{}"), "could not be loaded"),
     "config of the wrong types": (lambda f: change_config(f, n_head="many"), "could not be loaded: .*n_head"),
     "unknown model type": (lambda f: change_config(f, model_type="nonsense"), "model type 'nonsense'"),

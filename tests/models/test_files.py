@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import huggingface_hub.constants
 import pytest
@@ -19,6 +14,7 @@ from analysis.models import files as model_files
 from analysis.requests import Experiment
 from analysis.results import OverviewRequest
 from analysis.store import open_store
+from tests.models.hub import Hub
 
 # The fingerprint
 
@@ -62,8 +58,12 @@ def test_content_is_hashed_once(folder: Path, monkeypatch: pytest.MonkeyPatch):
         ("nul\0byte", "no folder"),
         ("~nobody-of-that-name/model", "cannot be read"),
         (__file__, "is a file, and a model is a folder"),
+        ("x/" * 5000, "at most 4,096 characters, and this one has 10,000"),
+        ("gpt2\ud800", r"no folder 'gpt2\\ud800'"),
+        ("/dev/null", "is a file, and a model is a folder"),
+        ("/", "has no config.json"),
     ],
-    ids=["empty", "spaces", "path", "words", "dots", "long", "nul", "user", "file"],
+    ids="empty spaces path words dots long nul user file longer surrogate device root".split(),
 )
 def test_a_name_that_is_no_model_says_what_a_model_is(name: str, message: str):
     for ask in (models.fingerprint, models.load):
@@ -76,72 +76,6 @@ def test_the_bundled_model_is_found_by_its_folder_too():
 
 
 # The Hugging Face Hub
-
-
-class Hub(BaseHTTPRequestHandler):
-    """Just enough of the Hub's interface to download one public model from a local folder."""
-
-    folder: Path
-    downloads = 0
-
-    def do_GET(self) -> None:
-        self.answer()
-
-    def do_HEAD(self) -> None:
-        self.answer()
-
-    def answer(self) -> None:
-        commit = "0" * 40
-        if "/resolve/" in self.path:
-            self.send_file(self.path.rsplit("/", 1)[1], commit)
-        elif "tiny" not in self.path:
-            self.send(404, b"{}", {"X-Error-Code": "RepoNotFound", "Content-Type": "application/json"})
-        elif "/tree/" in self.path:
-            files = [
-                {"type": "file", "path": path.name, "size": path.stat().st_size, "oid": path.name}
-                for path in self.folder.iterdir()
-            ]
-            self.send(200, json.dumps(files).encode(), {"Content-Type": "application/json"})
-        else:
-            info = {"id": "pathscope/tiny", "sha": commit, "siblings": []}
-            self.send(200, json.dumps(info).encode(), {"Content-Type": "application/json"})
-
-    def send_file(self, name: str, commit: str) -> None:
-        type(self).downloads += 1
-        headers = {"ETag": f'"{name}"', "X-Repo-Commit": commit, "Accept-Ranges": "bytes"}
-        self.send(200, (self.folder / name).read_bytes(), headers)
-
-    def send(self, status: int, body: bytes, headers: dict[str, str]) -> None:
-        self.send_response(status)
-        for key, value in (headers | {"Content-Length": str(len(body))}).items():
-            self.send_header(key, value)
-        self.end_headers()
-        if self.command == "GET":
-            self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Keep the test's output clean."""
-
-
-@pytest.fixture
-def hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    return tmp_path / "hub"
-
-
-@pytest.fixture
-def hub(folder: Path, hub_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Hub]]:
-    """The Hub, online, with the model ``pathscope/tiny``."""
-    handler = type("OneModelHub", (Hub,), {"folder": folder})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", f"http://127.0.0.1:{server.server_port}")
-    template = f"http://127.0.0.1:{server.server_port}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
-    monkeypatch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-    yield handler
-    server.shutdown()
-    server.server_close()
 
 
 def test_a_look_up_fetches_no_model_and_a_computation_does(hub: type[Hub], own_store: None):
@@ -170,6 +104,16 @@ def test_a_hub_model_is_downloaded_once_and_then_needs_no_network(
     assert models.load("pathscope/tiny").bridge("a").isfinite().all()
     assert hub.downloads == downloads
     assert not list(Path(huggingface_hub.constants.HF_HUB_CACHE).rglob("*.bin"))
+
+
+def test_what_is_wrong_with_files_that_are_here_is_told_without_network(
+    hub: type[Hub], folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (folder / "model.safetensors").write_bytes(b"damaged")
+    for offline in (False, True):
+        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", offline)
+        with pytest.raises(ModelError, match=r"model\.safetensors of 'pathscope/tiny' is damaged"):
+            models.load("pathscope/tiny")
 
 
 def test_a_model_that_the_hub_does_not_have_says_so(hub: type[Hub]):

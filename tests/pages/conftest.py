@@ -24,7 +24,7 @@ def see(visit: Callable[..., AppTest], own_store: None) -> See:
     keep_defaults()
 
     def see(page: str, **chosen: object) -> AppTest:
-        app = visit(page, source_layer="0", source_head="3")
+        app = visit(page, source_layer="0", source_head="3", unit="component")
         for key, value in chosen.items():
             app.session_state[key] = value
         app.run()

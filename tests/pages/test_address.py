@@ -9,8 +9,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from analysis.demo_model.examples import EXAMPLES
-from analysis.requests import HEAD_INPUTS, LAYER_NORM_MODES, METRIC_NAMES, RUN_NAMES, UNITS
-from analysis.results import EffectScale
+from analysis.requests import HEAD_INPUTS, LAYER_NORM_MODES, METRIC_NAMES, UNITS
+from analysis.results import EffectScale, RunShown
 from pages.shared.choices import CHOICES, Choice, CircuitLayout
 from pages.shared.keys import Key
 
@@ -30,8 +30,8 @@ def control(app: AppTest, key: Key):
 def test_the_choices_offer_what_a_request_may_hold_its_default_first():
     offered = {choice.key: tuple(choice.options) for choice in CHOICES}
     assert offered == {
-        Key.UNIT: UNITS,
-        Key.RUN: RUN_NAMES,
+        Key.UNIT: ("node", *UNITS),
+        Key.RUN: get_args(RunShown),
         Key.COMPONENT: HEAD_INPUTS,
         Key.LAYER_NORM: LAYER_NORM_MODES,
         Key.METRIC: METRIC_NAMES,

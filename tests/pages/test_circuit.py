@@ -65,6 +65,18 @@ def test_the_page_says_what_the_paths_that_are_drawn_carry(visit: Visit, graph) 
     assert drawn(app) == [list(edge) for edge in graph.graph.labels(graph.ranking[:2])]
 
 
+def test_only_this_page_takes_files(visit: Visit, graph, monkeypatch) -> None:
+    said: list[bool] = []
+    for module in ("experiment", "circuit_leave"):
+        monkeypatch.setattr(f"pages.shared.{module}.expect_files", said.append)
+    app = circuit(visit)
+    assert said == [False, True]
+    app.run()
+    assert said == [False, True, True], "a file that is on its way is not refused meanwhile"
+    visit("overview")
+    assert said == [False, True, True, False]
+
+
 def test_pins_are_drawn_whatever_the_slider_says(visit: Visit, graph) -> None:
     app = circuit(visit, edges="0", pins="embed-L0H1.v~L0H1-L1H0.q")
     assert sorted(drawn(app)) == sorted(map(list, EDGES))

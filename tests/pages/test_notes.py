@@ -17,8 +17,10 @@ from analysis.jobs import board
 from analysis.requests import Experiment
 from analysis.results import AllSourcesRequest
 from analysis.store import open_store
+from pages.shared import attribution_map
 from pages.shared.keys import Key
 from tests.jobs.watching import ended, slowly, until
+from tests.pages.looking import table
 
 FIRST = EXAMPLES[0]
 PAGES = ("overview", "direct_logit_attribution", "path_patching", "all_sources", "sanity_checks")
@@ -101,7 +103,7 @@ def test_a_sweep_on_an_unusable_store_can_be_stopped_and_run_again(
     assert ended(jobs.submit(REQUEST)).state == "done"
     app.run()
     assert not app.exception
-    assert set(app.dataframe[0].value["how"]) == {"measured"}
+    assert set(table(app, "how")["how"]) == {"measured"}
 
 
 @pytest.mark.usefixtures("own_store")
@@ -141,6 +143,7 @@ def test_what_belongs_to_the_numbers_is_said_with_them_as_plain_text(
         return Answer(replace(found.result, provenance=provenance), found.from_store)
 
     monkeypatch.setattr(answers, "answer", with_a_note)
+    monkeypatch.setattr(attribution_map, "answer", with_a_note)
     for page in ("direct_logit_attribution", "path_patching", "sanity_checks"):
         app = visit(page)
         assert not app.exception

@@ -27,6 +27,7 @@ from analysis.results import (
 from pages.shared.downloads import provenance_json
 from pages.shared.keys import Key
 from tests.charts.drawn import as_number
+from tests.pages.looking import table
 
 PAGES = {
     "overview": "Overview",
@@ -185,7 +186,7 @@ def test_all_sources_starts_by_itself_and_ends_with_measured_edges(visit: Visit)
     assert snapshot.state == "done"
     app.run()
     assert not app.exception
-    edges = app.dataframe[0].value
+    edges = table(app, "how")
     assert set(edges["how"]) == {"measured"}
     assert edges["effect"].abs().is_monotonic_decreasing
 

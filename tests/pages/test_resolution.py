@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 from analysis import answers
 from analysis.answers import Answer, answer
 from analysis.labels import number
+from pages.shared import attribution_map
 from pages.shared.patching import edge_columns
 from pages.shared.resolution import BELOW, written
 from tests.chart_samples import all_sources
@@ -49,7 +50,7 @@ def test_edges_are_written_in_the_metrics_unit_and_in_percent_but_for_what_is_be
 
 
 @pytest.mark.parametrize(
-    ("page", "what"), [("path_patching", "paths"), ("direct_logit_attribution", "parts")]
+    ("page", "what"), [("path_patching", "paths"), ("direct_logit_attribution", "nodes")]
 )
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_page_says_how_many_are_below_resolution_and_the_way_out(
@@ -61,6 +62,7 @@ def test_a_page_says_how_many_are_below_resolution_and_the_way_out(
         return Answer(replace(found.result, provenance=provenance), found.from_store)
 
     monkeypatch.setattr(answers, "answer", coarse)
+    monkeypatch.setattr(attribution_map, "answer", coarse)
     app = visit(page, source_layer="0", source_head="0")
     assert not app.exception
     [told] = [caption.value for caption in app.main.caption if "below the resolution" in caption.value]

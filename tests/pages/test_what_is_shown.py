@@ -43,6 +43,8 @@ PATCHING: dict[str, Callable[..., PathResult | AllSourcesResult]] = {
     "path_patching": a_path,
     "all_sources": a_sweep,
 }
+#: Which of a page's tables lists the paths that the chosen component is read by.
+PATHS: dict[str, int | str] = {"path_patching": 0, "all_sources": "how"}
 
 
 def test_the_overview_marks_the_tokens_that_differ_and_no_others(see: See):
@@ -135,8 +137,8 @@ def test_patching_names_each_run_and_gives_effects_in_the_unit_of_the_metric(
         f"{TITLES[metric]}, clean run": number(clean, "+.3f"),
         f"{TITLES[metric]}, corrupted run": number(corrupted, "+.3f"),
     }
-    assert headings(app) == {"effect": UNITS[metric], "recovery": "recovery"}
-    assert chart(app).legend(f"effect ({UNITS[metric]})")
+    assert headings(app, PATHS[page]) == {"effect": UNITS[metric], "recovery": "recovery"}
+    assert chart(app, "edge").legend(f"effect ({UNITS[metric]})")
 
 
 @pytest.mark.parametrize("metric", ["logit_difference", "kl_from_clean"])
@@ -174,27 +176,27 @@ def test_all_sources_lists_every_path_with_its_own_numbers(see: See, metric: str
     keep(result)
     app = see("all_sources", metric=metric)
     clean, corrupted = METRICS[metric]
-    shown = written(app)
-    assert len(shown) == 48 and table(app)["effect"].abs().is_monotonic_decreasing
+    shown = written(app, "how")
+    assert len(shown) == 48 and table(app, "how")["effect"].abs().is_monotonic_decreasing
     for source, destination, _, effect, recovery in shown.itertuples(index=False):
         edge = tuple(int(number) for number in re.findall(r"\d+", source + destination))
         expected = result.values[edge] - corrupted
         assert effect == number(expected, "+.4f")
         assert recovery == f"{number(100 * expected / (clean - corrupted), '+.2f')} %"
     assert len({*zip(shown["source"], shown["destination"], strict=True)}) == 48
-    assert len(chart(app).of("rect", "source", "destination")) == 48
+    assert len(chart(app, "edge").of("rect", "source", "destination")) == 48
 
 
 def test_an_estimate_is_called_one_in_the_table_and_in_the_chart(see: See):
     result = a_sweep(measured="some")
     keep(result)
     app = see("all_sources")
-    shown = table(app)
+    shown = table(app, "how")
     assert set(shown["how"] == "estimate") == {True, False}
     for source, destination, how, *_ in shown.itertuples(index=False):
         edge = tuple(int(number) for number in re.findall(r"\d+", source + destination))
         assert (how == "estimate") == math.isnan(result.values[edge])
-    kinds = [mark.told["kind"] for mark in chart(app).of("rect", "source", "kind")]
+    kinds = [mark.told["kind"] for mark in chart(app, "edge").of("rect", "source", "kind")]
     assert kinds.count("estimated") == (shown["how"] == "estimate").sum()
 
 
@@ -205,7 +207,7 @@ def test_the_table_and_the_chart_agree_on_what_is_below_the_resolution(see: See,
     app = see(page)
     shown = {
         (*head,): (effect, recovery)
-        for *head, effect, recovery in written(app)
+        for *head, effect, recovery in written(app, PATHS[page])
         .drop(columns="how", errors="ignore")
         .itertuples(index=False)
     }
@@ -213,7 +215,7 @@ def test_the_table_and_the_chart_agree_on_what_is_below_the_resolution(see: See,
     sizes = np.abs(result.values - result.corrupted_metric)
     assert 0 < len(quiet) == (sizes < 0.7).sum() < len(shown)
     assert all(shown[head] == ("below resolution",) * 2 for head in quiet)
-    marks = chart(app).of("rect", "source", "destination")
+    marks = chart(app, "edge").of("rect", "source", "destination")
     named = ("destination",) if page == "path_patching" else ("source", "destination")
     drawn = {
         tuple(mark.told[name] for name in named)

@@ -54,7 +54,7 @@ def serve(directory: Path, environment: Mapping[str, str]) -> Iterator[Server]:
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless=true"]
     with log.open("w") as output:
         process = subprocess.Popen(
-            [*command, f"--server.port={port}", "--server.address=127.0.0.1"],
+            [*command, f"--server.port={port}"],
             cwd=ROOT,
             env={**os.environ, "PATHSCOPE_STORE_DIR": str(directory / "store"), **environment},
             stdout=output,

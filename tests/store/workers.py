@@ -20,7 +20,7 @@ from analysis.store.disk import VALUES, Entry
 from analysis.store.store import Store
 
 #: The long setting of the fault tests: as many rounds, and as long, as the store promises to stand.
-LONG = os.environ.get("PATHSCOPE_FAULTS") == "long"
+LONG = os.environ.get("LONG_STORE_FAULTS") == "long"
 
 #: Forks from a process that has neither pytest's threads nor torch in it.
 processes = get_context("forkserver")

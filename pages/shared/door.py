@@ -1,0 +1,156 @@
+"""What stands before every page: who is let in, what is taken, and how the server begins and ends."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import FrameType
+from typing import Any
+
+from starlette.middleware import Middleware
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from streamlit import cli_util, config
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.web.server import server_util
+from streamlit.web.server.starlette.starlette_websocket import is_host_allowed
+
+from analysis import jobs
+from analysis.errors import PathscopeError
+from analysis.settings import settings
+from pages.shared import uploads
+from pages.shared.address import LONGEST, TOO_LONG
+
+#: Seconds after which the server ends, whatever still runs or whoever does not let go.
+SECONDS_TO_END = 4
+#: Asked by whatever watches over the server, by any name.
+_HEALTH = "/_stcore/health"
+_UPLOADS = "/_stcore/upload_file/"
+
+
+def check_settings() -> None:
+    """End the process with a sentence where a setting is wrong: better no server than one that only fails."""
+    try:
+        settings()
+    except PathscopeError as error:
+        sys.exit(f"Pathscope does not start. {error}")
+
+
+@asynccontextmanager
+async def opened(_app: Any) -> AsyncIterator[None]:
+    """What goes on while the server does: the browser is opened at its beginning, work stopped at its end."""
+    _end_in_time()
+    if not config.get_option("server.headless"):
+        address = server_util.get_url(config.get_option("browser.serverAddress"))
+        asyncio.get_running_loop().call_soon(cli_util.open_browser, address)
+    yield
+    await asyncio.to_thread(jobs.stop_all)
+
+
+def _end_in_time() -> None:
+    """Have the system end the process some seconds after it was asked to, if it has not ended by then.
+
+    It waits for every connection to be closed by the other side, and for running work; the system needs
+    neither, nor Python's lock.
+    """
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "alarm"):
+        return
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        graceful = signal.getsignal(number)
+
+        def end(number: int, frame: FrameType | None, graceful: Any = graceful) -> None:
+            signal.alarm(SECONDS_TO_END)
+            if callable(graceful):
+                graceful(number, frame)
+
+        signal.signal(number, end)
+
+
+async def robots(_request: Request) -> PlainTextResponse:
+    """No page is for a search engine: each link is an experiment, and computing it costs."""
+    return PlainTextResponse("User-agent: *\nDisallow: /\n")
+
+
+class Door:
+    """Refuses what Streamlit would take, each in a sentence."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request or a connection in, or answer it here."""
+        if scope["type"] == "websocket":
+            await self._app(scope, _with_short_addresses(receive), send)
+        elif scope["type"] == "http" and (refused := _refusal(Request(scope))) is not None:
+            await refused(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+
+def _refusal(request: Request) -> PlainTextResponse | None:
+    """The answer to a request that is not let in."""
+    if request.url.path != _HEALTH and not is_host_allowed(request.headers.get("host")):
+        return PlainTextResponse(_wrong_host(), 421)
+    if (length := len(request.scope["query_string"])) > LONGEST:
+        return PlainTextResponse(
+            f"This address has {length:,} characters after the question mark, and at most {LONGEST:,} are "
+            "read. Open the page without them, and fill in shorter prompts.",
+            414,
+        )
+    return _refused_file(request)
+
+
+def _wrong_host() -> str:
+    allowed = ", ".join(config.get_option("server.allowedHosts"))
+    return (
+        f"This server answers by these names alone: {allowed}. Use one of them, or start it with "
+        "--server.allowedHosts and the name that you want."
+    )
+
+
+def _refused_file(request: HTTPConnection) -> PlainTextResponse | None:
+    if not request.url.path.startswith(_UPLOADS):
+        return None
+    session, _, file = request.url.path.removeprefix(_UPLOADS).partition("/")
+    if request.scope["method"] == "DELETE":
+        uploads.deleted(session, file)
+    elif request.scope["method"] == "PUT" and (reason := uploads.refusal(session, file)) is not None:
+        return PlainTextResponse(reason, 403)
+    return None
+
+
+def _with_short_addresses(receive: Receive) -> Receive:
+    """`receive`, with its length in place of an address that is too long to be read.
+
+    Streamlit 1.67 takes one above 512 KiB for none, and the page would be the default one without a word.
+    """
+
+    async def received() -> Message:
+        message = await receive()
+        data = message.get("bytes") or b""
+        if len(data) > LONGEST:
+            message["bytes"] = _shortened(data)
+        return message
+
+    return received
+
+
+def _shortened(data: bytes) -> bytes:
+    try:
+        asked = BackMsg.FromString(data)
+    except Exception:  # what is no message, Streamlit refuses itself
+        return data
+    if asked.WhichOneof("type") == "rerun_script" and len(asked.rerun_script.query_string) > LONGEST:
+        asked.rerun_script.query_string = f"{TOO_LONG}={len(asked.rerun_script.query_string)}"
+    return asked.SerializeToString()
+
+
+MIDDLEWARE = (Middleware(Door),)
+ROUTES = (Route("/robots.txt", robots),)
