@@ -17,6 +17,11 @@ class Key(StrEnum):
     FOIL = "foil"
     ASK = "ask"
     SWAP = "swap"
+    DRAFT = "draft"
+    SPACE = "space"
+    NEXT = "next"
+    GENERATE = "generate"
+    FAULT = "fault"
     UNIT = "unit"
     RUN = "run"
     POSITION = "position"
@@ -52,6 +57,8 @@ class Key(StrEnum):
     WITHOUT_LEAD = "without_lead"
     PROVENANCE = "provenance"
     PAGE = "page"
+    WRITTEN = "written"
+    GUIDE = "guide"
     NOTES = "notes"
 
 

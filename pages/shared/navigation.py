@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from pages.shared import address
 from pages.shared.keys import Key
@@ -56,6 +57,14 @@ def page_link(leaf: Leaf, label: str, **changed: str) -> None:
     st.page_link(
         leaf.file, label=label, icon=leaf.icon, query_params=address.query() | changed, width="stretch"
     )
+
+
+def leaf_at_hand() -> Leaf | None:
+    """The page whose run this is. Streamlit 1.67 tells it only in the run's context."""
+    context = get_script_run_ctx()
+    page = None if context is None else context.pages_manager.get_pages().get(context.page_script_hash)
+    title = None if page is None else page.get("page_name")
+    return next((leaf for leaf in LEAVES if leaf.title == title), None)
 
 
 def source_button(label: str, key: str, layer: int, head: int, *, elsewhere: bool) -> None:

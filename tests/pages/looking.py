@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from html import unescape
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -82,6 +84,12 @@ def headings(app: AppTest, which: int | str = 0) -> dict[str, str]:
 def metrics(app: AppTest) -> dict[str, str]:
     """Label -> number of everything that the page shows as a metric."""
     return {metric.label: metric.value for metric in app.metric}
+
+
+def small_print(app: AppTest) -> str:
+    """What the page says in its own HTML, as a browser shows it."""
+    bodies = " ".join(element.proto.body for element in app.get("html"))
+    return unescape(re.sub(r"<[^>]*>", " ", bodies))
 
 
 def captions(app: AppTest) -> str:

@@ -214,11 +214,3 @@ def test_every_sanity_check_of_the_first_example_holds(visit: Visit):
     assert not app.exception
     held, of = app.metric[0].value.split(" of ")
     assert held == of and int(of) >= 10
-
-
-def test_a_missing_space_is_said_and_mended_with_one_click(visit: Visit):
-    app = visit("result", answer="Mary")
-    assert "without a space before it" in texts(app)
-    app.button(key="space_answer").click().run()
-    assert app.text_input(key=Key.ANSWER).value == " Mary"
-    assert "without a space before it" not in texts(app)
