@@ -12,6 +12,7 @@ from analysis.results.circuit import (
     EdgeSetsRequest,
     EdgeSetsResult,
 )
+from analysis.results.draft import AlternativeName, DraftRequest, DraftResult, Standing
 from analysis.results.graph import (
     DIRECTIONS,
     Direction,
@@ -49,6 +50,7 @@ __all__ = [
     "WRITES_READ",
     "AllSourcesRequest",
     "AllSourcesResult",
+    "AlternativeName",
     "Arrays",
     "AttributionRequest",
     "AttributionResult",
@@ -57,6 +59,8 @@ __all__ = [
     "CircuitScoresRequest",
     "CircuitScoresResult",
     "Direction",
+    "DraftRequest",
+    "DraftResult",
     "EdgeLabels",
     "EdgePositionsRequest",
     "EdgePositionsResult",
@@ -88,6 +92,7 @@ __all__ = [
     "RunShown",
     "SanityRequest",
     "SanityResult",
+    "Standing",
     "StrongestPathsRequest",
     "WriteRead",
     "request_from_json",

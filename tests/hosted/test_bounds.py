@@ -124,7 +124,7 @@ def test_a_sweep_that_is_too_large_fails_with_that_sentence(hosted, monkeypatch)
 
 
 def test_an_address_with_too_long_a_prompt_is_told(hosted, visit: Callable[..., AppTest]):
-    app = visit("overview", clean="x" * 641)
+    app = visit("result", clean="x" * 641)
     assert not app.exception
     [told] = notes(app)
     assert "a text of 641 characters, and at most 640 are read. Or run it on your own machine" in told

@@ -120,7 +120,7 @@ def test_a_host_names_ids_and_no_paths(monkeypatch, names, capsys):
 
 @pytest.mark.parametrize("word", ["/etc/passwd", "~", "gpt2", "no/such", "../model", "<b>x</b>"])
 def test_the_address_of_another_model_is_answered_in_one_sentence(visit: Callable[..., AppTest], word):
-    app = visit("overview", model=word)
+    app = visit("result", model=word)
     assert not app.exception
     told = "The address asks for a model that is not offered here; shown is 'demo'."
     assert notes(app) == [told] and app.session_state[Key.MODEL] == DEMO

@@ -69,7 +69,7 @@ def test_a_heads_page_shows_its_strongest_path_from_near_or_the_one_that_is_sele
 
 def test_a_button_leads_to_all_paths_of_the_other_end(visit: Visit):
     app = visit("path_patching", source_layer="1", source_head="0", selected="L1H0 → L2H5.v")
-    app.button(key=Key.OTHER_END).click().run()
+    app.button(key=f"{Key.PATHS_OF}_destination").click().run()
     assert not app.exception
     assert (app.session_state[Key.SOURCE_LAYER], app.session_state[Key.SOURCE_HEAD]) == (2, 5)
     assert "Who tells L2H5" in subheaders(app) and "L1H0 → L2H5.v" in subheaders(app)

@@ -12,7 +12,7 @@ from tests.real_model.conftest import RealModel
 
 
 def test_the_overview_charts_what_the_model_says(real_model: RealModel):
-    app = visit("overview", **asdict(real_model.experiment))
+    app = visit("result", **asdict(real_model.experiment))
     assert not app.exception
     clean, *_ = chart(app).of("rect", "token", "prompt")
     assert clean.told["token"] == "·Mary" and clean.told["prompt"] == "clean"

@@ -13,6 +13,7 @@ from analysis.results import (
     AttributionRequest,
     CircuitRequest,
     CircuitScoresRequest,
+    DraftRequest,
     EdgePositionsRequest,
     EdgeSetsRequest,
     GraphRequest,
@@ -29,6 +30,7 @@ from analysis.results import (
 EXPERIMENT = Experiment("demo", "a b", "a c", " x", " y")
 ASKED = (
     OverviewRequest(EXPERIMENT),
+    DraftRequest(EXPERIMENT),
     AttributionRequest(EXPERIMENT, "head", "corrupted"),
     PathRequest(EXPERIMENT, 1, 2, "v", "exact", "kl_from_clean"),
     AllSourcesRequest(EXPERIMENT, "k"),
