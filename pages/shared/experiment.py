@@ -22,8 +22,13 @@ from pages.shared.uploads import expect_files
 _WORDMARK = Path(__file__).with_name("wordmark.svg")
 
 
-def experiment_sidebar() -> Experiment:
-    """Begin a page's run: draw the sidebar and return the experiment that it describes."""
+def sidebar_without_an_experiment() -> None:
+    """Begin the run of a page that is about none."""
+    _begin()
+    address.entered()
+
+
+def _begin() -> None:
     enter_through_the_app()
     begin_notes()
     if address.arrived():
@@ -33,6 +38,12 @@ def experiment_sidebar() -> Experiment:
     with st.sidebar:
         page_links()
         about_this_server()
+
+
+def experiment_sidebar() -> Experiment:
+    """Begin a page's run: draw the sidebar and return the experiment that it describes."""
+    _begin()
+    with st.sidebar:
         guide()
         model = st.selectbox(
             "Model",

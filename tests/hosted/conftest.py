@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +18,15 @@ from tests.pages import looking
 __all__ = ["hub", "hub_cache"]
 
 NAMED = "pathscope/tiny"
+#: The ready example that the tests' gallery holds.
+FIRST_EXAMPLE = 0
+
+_WARM_ONE = """
+import sys
+from analysis import warm
+warm.EXAMPLES = warm.EXAMPLES[{0}:{0} + 1]
+sys.exit(warm.main(["--into", sys.argv[1]]))
+"""
 
 
 @pytest.fixture
@@ -37,3 +49,20 @@ def named_model(folder: Path, hub_cache: Path) -> Path:
 def visit() -> Callable[..., AppTest]:
     """Opens a page; see `tests.pages.looking.visit`."""
     return looking.visit
+
+
+@pytest.fixture(scope="session")
+def gallery_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What ``python -m analysis.warm --into`` makes of one example; not to be changed."""
+    place = tmp_path_factory.mktemp("gallery")
+    run = subprocess.run(
+        [sys.executable, "-c", _WARM_ONE.format(FIRST_EXAMPLE), str(place)],
+        cwd=looking.ROOT,
+        env=os.environ | {"PATHSCOPE_STORE_DIR": str(tmp_path_factory.mktemp("warm"))},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    return place
