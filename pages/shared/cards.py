@@ -12,6 +12,7 @@ from analysis.errors import PathscopeError, Remedy
 from analysis.labels import shown_token
 from analysis.requests import Experiment
 from analysis.results import OverviewRequest, OverviewResult, Result
+from pages.shared.disclosure import without_places
 from pages.shared.draft import refuse_what_is_known_to_fail
 from pages.shared.keys import Key
 from pages.shared.notes import escaped, note, result_notes
@@ -48,7 +49,7 @@ def error_card(message: str, remedies: tuple[Remedy, ...] = ()) -> None:
     """What is wrong, as plain text, and one button for each way out."""
     with st.container(border=True, key="error_card"):
         st.markdown(":material/error: **This experiment cannot be computed as it stands**")
-        st.text(message)
+        st.text(without_places(message))
         for index, remedy in enumerate(remedies):
             st.button(
                 escaped(remedy.label),

@@ -28,12 +28,16 @@ from analysis.policy import policy
 from analysis.settings import settings
 from pages.shared import uploads
 from pages.shared.address import LONGEST, TOO_LONG
+from pages.shared.disclosure import without_places
+from pages.shared.headers import guarded
 from pages.shared.limits import paced, too_many
+from pages.shared.log_lines import begin_lines
 
 #: Seconds after which the server ends, whatever still runs or whoever does not let go.
 SECONDS_TO_END = 4
 #: Asked by whatever watches over the server, by any name.
-_HEALTH = "/_stcore/health"
+_WATCHED = ("/_stcore/health", "/ready")
+_METRICS = "/_stcore/metrics"
 _UPLOADS = "/_stcore/upload_file/"
 
 
@@ -47,8 +51,19 @@ def check_settings() -> None:
         settings()
         if policy().hosted:
             host.begin_serving()
+            _begin_hosting()
     except PathscopeError as error:
         sys.exit(f"Pathscope does not start. {error}")
+
+
+def _begin_hosting() -> None:
+    """Have Streamlit show strangers nothing of the server, whatever its own settings say."""
+    begin_lines()
+    config.set_option("client.showErrorDetails", "none")
+    config.set_option("client.toolbarMode", "viewer")
+    config.set_option("browser.gatherUsageStats", False)
+    names = [name.strip() for name in settings().hosted_names.split(",") if name.strip()]
+    config.set_option("server.allowedHosts", [*config.get_option("server.allowedHosts"), *names])
 
 
 @asynccontextmanager
@@ -87,6 +102,12 @@ async def robots(_request: Request) -> PlainTextResponse:
     return PlainTextResponse("User-agent: *\nDisallow: /\n")
 
 
+async def ready(_request: Request) -> PlainTextResponse:
+    """Whether visitors can be served: 503 with what is missing where they cannot."""
+    faults = await asyncio.to_thread(lambda: [*host.unready()])
+    return PlainTextResponse(without_places(" ".join(faults)) or "ready", 503 if faults else 200)
+
+
 class Door:
     """Refuses what Streamlit would take, each in a sentence."""
 
@@ -101,16 +122,21 @@ class Door:
                 return
             receive, send = paced(receive, send)
             await self._app(scope, _with_short_addresses(receive), send)
-        elif scope["type"] == "http" and (refused := _refusal(Request(scope))) is not None:
-            await refused(scope, receive, send)
-        else:
-            await self._app(scope, receive, send)
+            return
+        if scope["type"] == "http":
+            send = guarded(send) if policy().hosted else send
+            if (refused := _refusal(Request(scope))) is not None:
+                await refused(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
 
 
 def _refusal(request: Request) -> PlainTextResponse | None:
     """The answer to a request that is not let in."""
-    if request.url.path == _HEALTH:
+    if request.url.path in _WATCHED:
         return None
+    if policy().hosted and request.url.path.startswith(_METRICS):
+        return PlainTextResponse("Not found.", 404)
     if not is_host_allowed(request.headers.get("host")):
         return PlainTextResponse(_wrong_host(), 421)
     if (length := len(request.scope["query_string"])) > LONGEST:
@@ -168,4 +194,4 @@ def _shortened(data: bytes) -> bytes:
 
 
 MIDDLEWARE = (Middleware(Door),)
-ROUTES = (Route("/robots.txt", robots),)
+ROUTES = (Route("/robots.txt", robots), Route("/ready", ready))

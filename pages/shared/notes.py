@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
+from analysis.policy import policy
 from analysis.results import Result
 from analysis.store import open_store
+from pages.shared.disclosure import without_places
 from pages.shared.keys import Key
 
 #: Seconds for which a page tells of what happened to the store. What lasts happens anew in each run.
@@ -21,6 +23,7 @@ def note(*sentences: str | None) -> None:
     """Draw those `sentences` that this run has not drawn yet."""
     told = st.session_state[Key.NOTES]
     for sentence in sentences:
+        sentence = without_places(sentence or "")
         if sentence and sentence not in told:
             told.append(sentence)
             with st.container(border=True, horizontal=True, key=f"note_{len(told)}"):
@@ -39,5 +42,6 @@ def result_notes(result: Result, of_the_store: str | None = None) -> None:
     `of_the_store` is why the result could not be stored, if it could not. Else the page tells what else
     has just befallen the store.
     """
-    note(*([of_the_store] if of_the_store else open_store().notices(_RECENT)))
+    if not policy().hosted:  # strangers can do nothing about the store
+        note(*([of_the_store] if of_the_store else open_store().notices(_RECENT)))
     note(*result.provenance.notes)
