@@ -39,9 +39,7 @@ _ASKED_BELOW_A_PAGE = re.compile(r"/[a-z_]+/_stcore/(health|host-config)$")
 @contextmanager
 def served(store: Path, script: Path = ROOT / "app.py") -> Iterator[str]:
     """The app, or another `script`, on a free port with its own store; yields its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.headless=true"]
     server = subprocess.Popen(
         [*command, "--server.address=127.0.0.1", f"--server.port={port}"],
@@ -51,14 +49,23 @@ def served(store: Path, script: Path = ROOT / "app.py") -> Iterator[str]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        _wait_until_healthy(server, f"http://127.0.0.1:{port}/_stcore/health")
+        wait_until_healthy(server, f"http://127.0.0.1:{port}/_stcore/health")
         yield f"http://127.0.0.1:{port}"
     finally:
         server.terminate()
         server.wait(timeout=20)
 
 
-def _wait_until_healthy(server: subprocess.Popen[bytes], address: str) -> None:
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_until_healthy(server: subprocess.Popen[bytes], address: str) -> None:
+    """Wait until `address` answers; raises `RuntimeError` where the server has ended, or takes too long."""
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end and server.poll() is None:
         try:
