@@ -38,13 +38,15 @@ from analysis.results.patching import (
     PathRequest,
     PathResult,
 )
-from analysis.results.paths import HeadPathsRequest, PathsResult, StrongestPathsRequest
+from analysis.results.paths import ChosenPathsRequest, HeadPathsRequest, PathsResult, StrongestPathsRequest
 from analysis.results.provenance import Provenance, Result
 from analysis.results.sanity import SanityRequest, SanityResult
+from analysis.results.sets import MOST_PAIRS, PromptSet, PromptSetRequest, PromptSetResult, TextPair
 from analysis.results.work import Arrays, GrowingResult, LongWork, Pieces
 
 __all__ = [
     "DIRECTIONS",
+    "MOST_PAIRS",
     "PATTERNS_SHOWN",
     "WRITES_READ",
     "AllSourcesRequest",
@@ -52,6 +54,7 @@ __all__ = [
     "Arrays",
     "AttributionRequest",
     "AttributionResult",
+    "ChosenPathsRequest",
     "CircuitRequest",
     "CircuitResult",
     "CircuitScoresRequest",
@@ -82,6 +85,9 @@ __all__ = [
     "PathsResult",
     "PatternShown",
     "Pieces",
+    "PromptSet",
+    "PromptSetRequest",
+    "PromptSetResult",
     "Provenance",
     "Request",
     "Result",
@@ -89,6 +95,7 @@ __all__ = [
     "SanityRequest",
     "SanityResult",
     "StrongestPathsRequest",
+    "TextPair",
     "WriteRead",
     "request_from_json",
     "request_to_json",
