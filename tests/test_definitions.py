@@ -29,7 +29,6 @@ CIRCUITS = {
     "GraphRequest",
     "NodeRequest",
 }
-READS_DECODERS = PATCHING | ATTRIBUTION
 ALL = {definition.name for definition in definitions.definitions()}
 #: What to find in a module and what to put there, where any other code will do.
 PLANTED = ("\nimport", "\nimport math\nimport")
