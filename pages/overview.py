@@ -12,7 +12,15 @@ from pages.shared.cards import aligned_prompts, identical_note, overview_or_stop
 from pages.shared.choices import METRIC
 from pages.shared.downloads import downloads
 from pages.shared.experiment import experiment_sidebar
-from pages.shared.navigation import ALL_SOURCES, ATTRIBUTION, CIRCUIT, PATH_PATCHING, SANITY_CHECKS, page_link
+from pages.shared.navigation import (
+    ALL_SOURCES,
+    ATTRIBUTION,
+    CIRCUIT,
+    PATH_PATCHING,
+    PROMPT_SET,
+    SANITY_CHECKS,
+    page_link,
+)
 from pages.shared.theme import current_theme
 
 if TYPE_CHECKING:
@@ -80,6 +88,7 @@ with right:
     page_link(PATH_PATCHING, "What one head tells each later head")
     page_link(ALL_SOURCES, "Which head told which later head")
     page_link(CIRCUIT, "Which handful of paths is the mechanism")
+    page_link(PROMPT_SET, "Whether it holds over other prompts")
     page_link(SANITY_CHECKS, "Whether these numbers can be trusted")
 
 downloads("overview", result, table, chart)

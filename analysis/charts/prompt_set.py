@@ -18,7 +18,6 @@ from analysis.sets import STRONGEST, Agreement
 
 #: Height of a row in pixels.
 _ROW = 26
-_TICK = {"thickness": 3, "height": 16}
 
 
 def metric_strip_chart(
@@ -57,7 +56,7 @@ def metric_strip_chart(
     )
     ticks = (
         alt.Chart(means)
-        .mark_tick(**_TICK, color=palette.text)
+        .mark_tick(thickness=3, height=16, color=palette.text)
         .encode(x="mean:Q", y=y, tooltip=[alt.Tooltip("run:N"), alt.Tooltip("mean:Q", format="+.4f")])
     )
     clean, corrupted = (signed(mean, "+.3g") for mean in metrics.mean(axis=0))
@@ -101,7 +100,7 @@ def agreement_chart(agreement: Agreement, title: str, theme: Theme = "light") ->
     )
     ticks = (
         alt.Chart(means)
-        .mark_tick(**_TICK, color=palette.text)
+        .mark_tick(thickness=3, height=16, color=palette.text)
         .encode(
             x="mean:Q",
             y=y,

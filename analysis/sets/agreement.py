@@ -124,11 +124,6 @@ class Agreement:
         )
 
     @property
-    def chance_of_agreement(self) -> float:
-        """How likely an effect whose sign is a coin's has the same sign in all prompts."""
-        return float(2.0 ** (1 - self.n_prompts))
-
-    @property
     def order(self) -> Int[np.ndarray, " item"]:
         """The items, the largest mean in size first."""
         return np.argsort(-np.abs(self.mean), kind="stable")

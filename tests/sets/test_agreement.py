@@ -33,7 +33,6 @@ def test_mean_error_sign_and_rank_by_hand():
     assert found.times_strongest.tolist() == [5, 1]
     assert found.robust.tolist() == [True, False]
     assert found.share.tolist() == pytest.approx([3 / 8, 0.05])
-    assert found.chance_of_agreement == 1 / 16
 
 
 def test_the_interval_is_that_of_all_resamples_there_are():
