@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from analysis.labels import percent
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -22,8 +24,8 @@ STRONGEST = 10
 LEAST_PROMPTS = 3
 RULE = (
     f"Robust: at least {LEAST_PROMPTS} prompts, the same sign in all of them (an effect below resolution has "
-    f"none), a {CONFIDENCE:.0%} interval of the mean that excludes zero, and among the {STRONGEST} strongest "
-    "in more than half of them."
+    f"none), a {percent(CONFIDENCE)} interval of the mean that excludes zero, and among the {STRONGEST} "
+    "strongest in more than half of them."
 )
 
 #: Items of which the bootstrap is taken at once, to bound its memory.

@@ -12,12 +12,22 @@ from analysis.results import MOST_PAIRS, PromptSet, PromptSetRequest
 from analysis.sets import LONGEST_TEMPLATE, MOST_BYTES, READY_KINDS, TEMPLATE_SLOTS, read_table
 from pages.shared.cards import answer_or_stop
 from pages.shared.keys import Key
-from pages.shared.set_state import ALONE, FIRST_SIZE, own_set, pair_of, ready_set, word_at_hand, word_of
+from pages.shared.set_state import (
+    ALONE,
+    FIRST_SIZE,
+    own_set,
+    pair_of,
+    ready_set,
+    template_set,
+    word_at_hand,
+    word_of,
+)
 from pages.shared.uploads import expect_files
 
-#: The option for a set that somebody brought.
-_OWN = "own"
-_TEMPLATE = "When {A} and {B} went to the {place}, {S} gave a {object} to"
+#: Options for a set that was made below, offered while it is at hand.
+_OWN, _TEMPLATE = "own", "template"
+_OTHER_TITLES = {_OWN: "Your own prompts", _TEMPLATE: "From your template"}
+_FIRST_TEMPLATE = "When {A} and {B} went to the {place}, {S} gave a {object} to"
 
 
 def chosen_set(experiment: Experiment) -> PromptSet:
@@ -32,35 +42,35 @@ def chosen_set(experiment: Experiment) -> PromptSet:
         with upload:
             _upload()
         with template:
-            _template(experiment)
+            _template(word)
     return _set_of(word, experiment)
 
 
 def _set_of(word: str, experiment: Experiment) -> PromptSet:
-    own = own_set(word)
+    own, ready, template = own_set(word), ready_set(word), template_set(word)
     if own is not None:
         return own
-    ready = ready_set(word)
-    if ready is None:
+    if ready is not None:
+        request = PromptSetRequest(READY_KINDS[ready[0]].first.on(experiment.model), None, ready[1])
+    elif template is not None:
+        request = PromptSetRequest(experiment, *template)
+    else:
         return PromptSet((pair_of(experiment),))
-    kind, size = ready
-    request = PromptSetRequest(READY_KINDS[kind].first.on(experiment.model), None, size)
-    return answer_or_stop(lambda: answer(request), "Drawing prompts of the same kind").result.prompt_set
+    return answer_or_stop(lambda: answer(request), "Drawing pairs").result.prompt_set
 
 
 def _ready_controls(word: str) -> None:
     ready = ready_set(word)
-    options = [*READY_KINDS, ALONE]
-    if ready is None and word != ALONE:
-        options.append(_OWN)
+    kind = ready[0] if ready else ALONE if word == ALONE else _TEMPLATE if template_set(word) else _OWN
     titles = {name: f"Same kind: {kind.example.title}" for name, kind in READY_KINDS.items()}
-    titles |= {ALONE: "The pair in the sidebar, alone", _OWN: "Your own prompts"}
+    titles |= {ALONE: "The pair in the sidebar, alone"}
+    titles |= {name: title for name, title in _OTHER_TITLES.items() if name == kind}
     # As the word says, however it was chosen.
-    st.session_state[Key.SET_KIND] = ready[0] if ready else ALONE if word == ALONE else _OWN
+    st.session_state[Key.SET_KIND] = kind
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         st.selectbox(
             "Prompt set",
-            options,
+            [*titles],
             format_func=titles.__getitem__,
             key=Key.SET_KIND,
             on_change=_take_ready,
@@ -95,7 +105,7 @@ def _paste() -> None:
             help="CSV, the same with tabs (as a spreadsheet copies it), or JSON lines. Answer and foil begin "
             "with a space mostly.",
         )
-        st.form_submit_button("Read it", icon=":material/keyboard_return:")
+        st.form_submit_button("Read it", key=Key.SET_READ, icon=":material/keyboard_return:")
     if text:
         _offer(text, "paste")
 
@@ -130,7 +140,8 @@ def _offer(table: bytes | str, where: str) -> None:
     )
 
 
-def _template(experiment: Experiment) -> None:
+def _template(word: str) -> None:
+    template, size = template_set(word) or (_FIRST_TEMPLATE, FIRST_SIZE)
     st.caption(
         "A and B are two people. S is the one who acts: B in the clean prompt, so that A is the answer, and "
         "A in the corrupted one. All words are one token of the model at hand. Slots: "
@@ -138,17 +149,13 @@ def _template(experiment: Experiment) -> None:
     )
     with st.form("template", border=False):
         left, right = st.columns([6, 1], vertical_alignment="bottom")
-        template = left.text_input(
-            "Template", _TEMPLATE, key=Key.SET_TEMPLATE, max_chars=LONGEST_TEMPLATE, persist_state="session"
+        left.text_input("Template", template, key=Key.SET_TEMPLATE, max_chars=LONGEST_TEMPLATE)
+        right.number_input("Pairs", 1, MOST_PAIRS, size, key=Key.SET_DRAWN)
+        st.form_submit_button(
+            "Draw pairs", key=Key.SET_DRAW, icon=":material/casino:", on_click=_take_template
         )
-        size = right.number_input("Pairs", 1, MOST_PAIRS, FIRST_SIZE, key=Key.SET_DRAWN)
-        asked = st.form_submit_button("Draw pairs", icon=":material/casino:")
-    if not asked:
-        return
-    try:
-        drawn = answer(PromptSetRequest(experiment, template, int(size))).result.prompt_set
-    except PathscopeError as error:
-        st.text(str(error))
-        return
-    _take_own(drawn)
-    st.rerun()
+
+
+def _take_template() -> None:
+    if st.session_state[Key.SET_TEMPLATE]:
+        st.session_state[Key.SET] = f"{st.session_state[Key.SET_DRAWN]}:{st.session_state[Key.SET_TEMPLATE]}"

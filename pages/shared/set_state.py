@@ -1,7 +1,8 @@
 """Which prompt set is at hand, as one word of the session and of the address.
 
-A ready set is its kind and its size, ``drinks-5``; `ALONE` is the pair of the sidebar; any other set is its
-pairs as JSON. Without a word it is the ready set of the example at hand, else the pair alone.
+A ready set is its kind and its size, ``drinks-5``; one from a template is its size and the template,
+``5:{A} and {B} ...``; `ALONE` is the pair of the sidebar; any other set is its pairs as JSON. Without a
+word it is the ready set of the example at hand, else the pair alone.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import streamlit as st
 from analysis.errors import PathscopeError
 from analysis.requests import Experiment
 from analysis.results import MOST_PAIRS, PromptSet, TextPair
-from analysis.sets import READY_KINDS, fault_of_pair, kind_of
+from analysis.sets import LONGEST_TEMPLATE, READY_KINDS, fault_of_pair, kind_of
 from pages.shared.keys import Key
 
 #: The word for the sidebar's pair by itself.
@@ -25,8 +26,8 @@ FIRST_SIZE = 5
 
 def read_set(word: str) -> str | None:
     """`word` where it says which set; None where it says none."""
-    known = word == ALONE or ready_set(word) is not None or own_set(word) is not None
-    return word if known else None
+    known = (read(word) is not None for read in (ready_set, template_set, own_set))
+    return word if word == ALONE or any(known) else None
 
 
 def ready_set(word: str) -> tuple[str, int] | None:
@@ -38,6 +39,16 @@ def ready_set(word: str) -> tuple[str, int] | None:
     found = re.fullmatch(r"([a-z]+)-([0-9]{1,2})", word)
     known = found and found[1] in READY_KINDS and 1 <= int(found[2]) <= MOST_PAIRS
     return (found[1], int(found[2])) if found and known else None
+
+
+def template_set(word: str) -> tuple[str, int] | None:
+    """Template and size of a set that is drawn from one; whether it can be filled is told when it is.
+
+    >>> template_set("5:{A} and {B}"), template_set("0:{A} and {B}")
+    (('{A} and {B}', 5), None)
+    """
+    found = re.fullmatch(rf"([0-9]{{1,2}}):(.{{1,{LONGEST_TEMPLATE}}})", word, re.DOTALL)
+    return (found[2], int(found[1])) if found and 1 <= int(found[1]) <= MOST_PAIRS else None
 
 
 def own_set(word: str) -> PromptSet | None:

@@ -81,13 +81,13 @@ def agreement_view(table: pd.DataFrame, called: str, unit: str) -> None:
     shown = pd.DataFrame(
         {
             called: rows["item"],
+            "robust": np.where(rows["robust"], "robust", ""),
+            "strongest": rows["strongest"].astype(str) + " of " + of,
+            "sign": rows["same_sign"].astype(str) + " of " + of,
             "mean": rows["mean"],
             "error": rows["standard_error"],
             "interval": [_interval(low, high) for low, high in zip(rows["low"], rows["high"], strict=True)],
             "share": rows["share"],
-            "sign": rows["same_sign"].astype(str) + " of " + of,
-            "strongest": rows["strongest"].astype(str) + " of " + of,
-            "robust": np.where(rows["robust"], "robust", ""),
         }
     )
     marks = [_ROBUST if robust else "" for robust in rows["robust"]]
