@@ -17,12 +17,15 @@ from analysis.results import (
     EdgePositionsRequest,
     EdgeSetsRequest,
     GraphRequest,
+    HeadPathsRequest,
+    NodeAttributionRequest,
     NodeRequest,
     OverviewRequest,
     PathRequest,
     Request,
     Result,
     SanityRequest,
+    StrongestPathsRequest,
     request_from_json,
     request_to_json,
 )
@@ -41,7 +44,12 @@ ASKED = (
     CircuitScoresRequest(EXPERIMENT, (("embed", "MLP0"),), 20),
     CircuitRequest(EXPERIMENT, 0.8),
     NodeRequest(EXPERIMENT, "L1H0", ("L0H1", "L1H0.q"), "kl_from_clean"),
+    NodeAttributionRequest(EXPERIMENT),
+    StrongestPathsRequest(EXPERIMENT, "exact", "kl_from_clean", 7),
+    HeadPathsRequest(EXPERIMENT, 1, 3, "exact"),
 )
+#: Kinds that share the type of their result.
+SHARED = {StrongestPathsRequest: "PathsResult", HeadPathsRequest: "PathsResult"}
 
 
 @pytest.mark.parametrize("request_", ASKED, ids=lambda request: type(request).__name__)
@@ -51,7 +59,7 @@ def test_a_request_survives_json(request_):
 
 @pytest.mark.parametrize("request_", ASKED, ids=lambda request: type(request).__name__)
 def test_a_request_names_the_type_of_its_result(request_):
-    expected = type(request_).__name__.replace("Request", "Result")
+    expected = SHARED.get(type(request_), type(request_).__name__.replace("Request", "Result"))
     assert request_.result_type().__name__ == expected
     assert issubclass(request_.result_type(), Result)
 
