@@ -34,6 +34,10 @@ class PromptError(PathscopeError):
     """A prompt is empty, too long, no text or token ids, or does not align with its partner."""
 
 
+class PromptLimitError(PromptError):
+    """A prompt is larger than the settings allow, which may be others tomorrow."""
+
+
 class AnswerError(PathscopeError):
     """An answer or foil is missing, not one token of the model, forbidden by it, or equal to the other."""
 

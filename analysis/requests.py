@@ -77,6 +77,8 @@ class Request(Generic[R]):
     version: ClassVar[int]
     #: Functions ``(bridge) -> set[str]`` that name the activations which it reads of the runs.
     reads: ClassVar[tuple[str, ...]] = ()
+    #: Whether it is also answered for prompts that make no pair; `computed_by` then takes a `DraftOrigin`.
+    of_a_draft: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()

@@ -93,7 +93,7 @@ class Settings(BaseModel):
     )
     load_seconds: float = Field(
         600.0,
-        ge=1,
+        ge=0.1,
         le=_DAY,
         allow_inf_nan=False,
         alias="PATHSCOPE_LOAD_SECONDS",

@@ -21,6 +21,7 @@ from analysis.requests import HEAD_INPUTS, RUN_NAMES, UNITS, Experiment
 from analysis.results import (
     AllSourcesRequest,
     AttributionRequest,
+    DraftRequest,
     LongRequest,
     OverviewRequest,
     Request,
@@ -37,6 +38,7 @@ def requests_of(example: Example) -> Iterator[Request[Any]]:
     Single sources are rows of the sweeps.
     """
     experiment = Experiment(DEMO, example.clean, example.corrupted, example.answer, example.foil)
+    yield DraftRequest(experiment)
     yield OverviewRequest(experiment)
     yield from (AttributionRequest(experiment, unit, run) for run in RUN_NAMES for unit in UNITS)
     yield from (AllSourcesRequest(experiment, component) for component in HEAD_INPUTS)

@@ -6,7 +6,7 @@ import streamlit as st
 
 from analysis import jobs
 from analysis.answers import stored
-from analysis.results import AllSourcesRequest, AllSourcesResult
+from analysis.results import AllSourcesRequest, AllSourcesResult, StrongestPathsRequest
 from pages.shared.cards import identical_note, overview_or_stop, provenance_panel
 from pages.shared.experiment import experiment_sidebar
 from pages.shared.findings import strongest_path
@@ -14,6 +14,7 @@ from pages.shared.keys import Key
 from pages.shared.lead import begin_with_the_strongest
 from pages.shared.notes import note
 from pages.shared.patching import baselines, patching_controls
+from pages.shared.strongest import selected_from_near, strongest_list
 from pages.shared.sweeps import is_small, seconds_between_drawings, strongest_paths, sweep_view
 from pages.shared.work import result_or_progress
 
@@ -21,7 +22,11 @@ from pages.shared.work import result_or_progress
 def show(result: AllSourcesResult, from_store: bool) -> None:
     """A finished sweep."""
     note(*result.provenance.notes)
-    st.text(strongest_path(result))
+    if strongest is None:
+        st.text(strongest_path(result))
+    every = result.table().assign(component=result.request.component)
+    with near:
+        selected_from_near(of_all, strongest, every)
     baselines(result)
     sweep_view(result, st.session_state[Key.SCALE])
     provenance_panel(result, from_store)
@@ -59,6 +64,9 @@ st.caption(
 begin_with_the_strongest(experiment)
 choices = patching_controls()
 request = AllSourcesRequest(experiment, **choices)
+of_all = StrongestPathsRequest(experiment, choices["layer_norm"], choices["metric"])
+strongest = strongest_list(of_all)
+near = st.container()
 found = stored(request)
 if found is not None:
     show(found.result, found.from_store)
@@ -78,3 +86,6 @@ result = result_or_progress(
 )
 if result is not None:
     show(result.result, result.from_store)
+else:
+    with near:
+        selected_from_near(of_all, strongest)

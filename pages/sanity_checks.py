@@ -14,6 +14,7 @@ from analysis.results import SanityRequest, SanityResult
 from pages.shared import circuit_state
 from pages.shared.cards import answer_or_stop, provenance_panel
 from pages.shared.experiment import experiment_sidebar
+from pages.shared.terms import TERMS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,7 +56,8 @@ found = answer_or_stop(lambda: checked(experiment), "Measuring the identities on
 result = found.result
 table = checks_table(result)
 failed = int(table["passed"].str.startswith("✗").sum())
-st.metric("Checks that hold", f"{len(table) - failed} of {len(table)}", width="content")
+held = f"{len(table) - failed} of {len(table)}"
+st.metric("Checks that hold", held, width="content", help=TERMS["identity"])
 st.table(table.set_index("check"), border="horizontal")
 st.download_button(
     "CSV",

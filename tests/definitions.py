@@ -48,7 +48,14 @@ DEFINES_NOTHING = (
         "settings",
         "store",
     ),
-    *("models.catalogue", "models.files", "models.hub", "experiment.keys", "experiment.realign"),
+    *(
+        "models.catalogue",
+        "models.files",
+        "models.hub",
+        "models.offered",
+        "experiment.keys",
+        "experiment.realign",
+    ),
 )
 
 

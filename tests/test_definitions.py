@@ -64,7 +64,7 @@ def test_every_definition_is_the_one_recorded_for_its_version():
             "metrics/named",
             "logits[..., 0] - logits[..., 1]",
             "logits[..., 1] - logits[..., 0]",
-            ALL - ATTRIBUTION - {"runs", "PromptSetRequest"},
+            ALL - ATTRIBUTION - {"runs", "PromptSetRequest", "DraftRequest"},
         ),
         (
             "nodes",
@@ -75,6 +75,7 @@ def test_every_definition_is_the_one_recorded_for_its_version():
         ("sweep/gate", *PLANTED, PATCHING | CIRCUITS),
         ("circuit/pair", *PLANTED, CIRCUITS | {"SanityRequest"}),
         ("patching/all_sources", "-np.abs(", "np.abs(", {"AllSourcesRequest"}),
+        ("experiment/alternatives", "_DRAWS = 30", "_DRAWS = 40", {"DraftRequest"}),
         ("experiment/overview", "TOP_TOKENS = 10", "TOP_TOKENS = 12", {"OverviewRequest"}),
         ("sanity/checks", "ROUNDING = 1e-5", "ROUNDING = 1e-4", {"SanityRequest"}),
         ("sets/drawing", "_SEED = 0", "_SEED = 1", {"PromptSetRequest"}),
@@ -148,7 +149,7 @@ def test_the_command_records_nothing_whose_version_was_not_raised(written, capsy
     assert json.loads(written.read_text()) == before
     told = capsys.readouterr().err
     assert told.startswith(
-        "OverviewRequest is defined otherwise than when its version 2 was recorded (analys"
+        "OverviewRequest is defined otherwise than when its version 3 was recorded (analys"
     )
 
 

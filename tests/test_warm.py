@@ -20,7 +20,7 @@ def one_example(monkeypatch):
 
 def test_everything_a_page_opens_with_is_stored_and_stays(monkeypatch, one_example):
     requests = list(warm.requests_of(one_example))
-    assert len(requests) == 11
+    assert len(requests) == 12
     assert warm.main() == 0
     assert all(answers.stored(request) is not None for request in requests)
     experiment = next(request.experiment for request in requests)

@@ -10,7 +10,7 @@ import time
 from pkgutil import resolve_name
 from typing import Any, TypeVar
 
-from analysis.experiment import Origin, Runs, run_experiment
+from analysis.experiment import DraftOrigin, Origin, Runs, run_drafts, run_experiment
 from analysis.memory import give_back
 from analysis.requests import Experiment, kinds
 from analysis.results import GrowingResult, LongRequest, LongWork, Request, Result
@@ -27,6 +27,10 @@ def compute(request: Request[R], store: Store) -> R:
     """
     started = time.perf_counter()
     try:
+        if request.of_a_draft:
+            drafts = run_drafts(request.experiment, store, _activations_read)
+            of_drafts: R = resolve_name(request.computed_by)(request, DraftOrigin(drafts, started))
+            return of_drafts
         origin = Origin(runs_of(request.experiment, store), started)
         if isinstance(request, LongRequest):
             return _in_one_go(work_of(request, origin), origin)

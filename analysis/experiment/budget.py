@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import Any
 
-from analysis.errors import PromptError
+from analysis.errors import PromptLimitError
 from analysis.settings import settings
 
 _BYTES_OF_A_NUMBER = 4
@@ -26,11 +26,11 @@ def prompt_bytes(cfg: Any, n_tokens: int) -> int:
 
 
 def check_memory(cfg: Any, n_tokens: int) -> None:
-    """Raise `PromptError` where a prompt of `n_tokens` would take more memory than the setting allows."""
+    """Raise `PromptLimitError` where a prompt of `n_tokens` would take more memory than is allowed."""
     allowed, needed = int(settings().prompt_bytes), prompt_bytes(cfg, n_tokens)
     if needed > allowed:
         fits = bisect_right(range(n_tokens), allowed, key=lambda length: prompt_bytes(cfg, length)) - 1
-        raise PromptError(
+        raise PromptLimitError(
             f"A prompt of {n_tokens:,} tokens takes about {needed / 2**20:,.0f} MiB on this model, and "
             f"{allowed / 2**20:,.0f} MiB are allowed. Shorten both prompts to {fits:,} tokens, or raise "
             "PATHSCOPE_PROMPT_BYTES."

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from analysis.experiment.keys import versions
-from analysis.experiment.runs import Runs
+from analysis.experiment.runs import Drafts, Runs
+from analysis.models import LoadedModel
 from analysis.results import Provenance, Result
 
 R = TypeVar("R", bound=Result)
@@ -29,18 +30,10 @@ class Origin:
         notes: tuple[str, ...] = (),
     ) -> Provenance:
         """The provenance of a result that is finished now; the arguments are its fields."""
-        model = self.runs.model
-        return Provenance(
-            model=model.name,
-            fingerprint=model.fingerprint,
-            versions=versions(),
-            device=model.device,
-            dtype=model.dtype,
+        return replace(
+            _provenance(self.runs.model, self.started),
             engine=engine,
-            created=_now(),
-            seconds=time.perf_counter() - self.started,
             replay_gap=replay_gap,
-            precision=model.dtype,
             resolution=resolution,
             notes=notes,
         )
@@ -52,6 +45,33 @@ class Origin:
         """
         seconds = time.perf_counter() - self.started + seconds_before
         return replace(result, provenance=replace(result.provenance, created=_now(), seconds=seconds))
+
+
+@dataclass(frozen=True)
+class DraftOrigin:
+    """The prompts, each for itself, that a result is made from, and when its making began."""
+
+    drafts: Drafts
+    started: float = field(default_factory=time.perf_counter)
+
+    def provenance(self) -> Provenance:
+        """The provenance of a result that is finished now."""
+        return _provenance(self.drafts.model, self.started)
+
+
+def _provenance(model: LoadedModel, started: float) -> Provenance:
+    """Of a result of plain forward passes."""
+    return Provenance(
+        model=model.name,
+        fingerprint=model.fingerprint,
+        versions=versions(),
+        device=model.device,
+        dtype=model.dtype,
+        engine="forward",
+        created=_now(),
+        seconds=time.perf_counter() - started,
+        precision=model.dtype,
+    )
 
 
 def _now() -> str:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from analysis.errors import AnswerError
 from analysis.experiment.origin import Origin
-from analysis.experiment.prompts import AnswerRole, single_token
-from analysis.experiment.runs import Run, Runs
 from analysis.metrics import named_metric
-from analysis.requests import METRIC_NAMES, Experiment
+from analysis.requests import METRIC_NAMES
 from analysis.results import OverviewRequest, OverviewResult
 
 #: How many next tokens are listed.
@@ -37,25 +33,8 @@ def overview_result(request: OverviewRequest, origin: Origin) -> OverviewResult:
         metrics={name: (float(metric(clean)), float(metric(corrupted))) for name, metric in metrics.items()},
         n_layers=bridge.cfg.n_layers,
         n_heads=bridge.cfg.n_heads,
-        better_with_a_space=_better_with_a_space(request.experiment, bridge, runs),
         provenance=origin.provenance(),
     )
-
-
-def _better_with_a_space(experiment: Experiment, bridge: Any, runs: Runs) -> tuple[str, ...]:
-    """Of answer (in the clean run) and foil (in the corrupted one) those from which a space is missing."""
-    asked: tuple[tuple[AnswerRole, int, Run], ...] = (
-        ("answer", runs.pair.answer, runs.clean),
-        ("foil", runs.pair.foil, runs.corrupted),
-    )
-    found = []
-    for role, token, run in asked:
-        text: str = getattr(experiment, role)
-        with suppress(AnswerError):
-            spaced = token if text.startswith(" ") else single_token(bridge, f" {text}", role)
-            if run.logits[0, -1, spaced] > run.logits[0, -1, token]:
-                found.append(role)
-    return tuple(found)
 
 
 def _top(bridge: Any, logits: Float[Tensor, " d_vocab"]) -> tuple[tuple[str, float, float], ...]:

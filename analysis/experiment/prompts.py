@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from analysis.errors import AnswerError, ModelError, PromptError, Remedy
+from analysis.errors import AnswerError, ModelError, PromptError, PromptLimitError, Remedy
 from analysis.experiment.realign import nearest_fixes
 from analysis.requests import Experiment
 from analysis.settings import settings
@@ -61,8 +61,8 @@ def prepare(bridge: Any, experiment: Experiment) -> PromptPair:
     answer equal to the foil; `ModelError` for a tokenizer of another model. Where a small change would
     mend it, the error carries it as a `Remedy` that has been tried. Identical prompts are allowed.
     """
-    clean = _prompt(bridge, experiment, "clean")
-    corrupted = _prompt(bridge, experiment, "corrupted")
+    clean = prompt_tokens(bridge, experiment, "clean")
+    corrupted = prompt_tokens(bridge, experiment, "corrupted")
     if clean.shape != corrupted.shape:
         raise _misaligned(bridge, experiment, clean, corrupted)
     answer = single_token(bridge, experiment.answer, "answer")
@@ -77,8 +77,8 @@ def prepare(bridge: Any, experiment: Experiment) -> PromptPair:
         corrupted=corrupted,
         answer=answer,
         foil=foil,
-        clean_tokens=_texts(bridge, clean[0]),
-        corrupted_tokens=_texts(bridge, corrupted[0]),
+        clean_tokens=token_texts(bridge, clean[0]),
+        corrupted_tokens=token_texts(bridge, corrupted[0]),
     )
 
 
@@ -102,44 +102,47 @@ def single_token(model: Any, text: str, role: AnswerRole) -> int:
     """
     if model.tokenizer is None:
         raise ModelError(f"This model has no tokenizer: give the {role} as a token id instead of {text!r}.")
-    ids = _pieces(model, text)
+    ids = pieces(model, text)
     if len(ids) == 1:
         return ids[0]
     if not ids:
         raise AnswerError(f"The {role} is empty. Type one token, usually a word with a space before it.")
-    pieces = _texts(model, torch.tensor(ids))
+    texts = token_texts(model, torch.tensor(ids))
     raise AnswerError(
-        f"The {role} {text!r} is {len(ids)} tokens ({_quoted(pieces)}) and must be one. "
+        f"The {role} {text!r} is {len(ids)} tokens ({_quoted(texts)}) and must be one. "
         f"Most words are one token only with a space before them.",
-        *_single_token_forms(model, text, pieces, role),
+        *_single_token_forms(model, text, texts, role),
     )
 
 
-def _single_token_forms(model: Any, text: str, pieces: tuple[str, ...], role: AnswerRole) -> Iterator[Remedy]:
+def _single_token_forms(model: Any, text: str, texts: tuple[str, ...], role: AnswerRole) -> Iterator[Remedy]:
     word = text.strip()
     forms = (
         (f" {word}", "with a space before it"),
         (word, "without the space"),
         (f" {word.lower()}", "in lower case"),
         (f" {word.capitalize()}", "with a capital"),
-        (pieces[0], "its first token alone"),
+        (texts[0], "its first token alone"),
     )
     offered = {text}
     for form, how in forms:
-        if form not in offered and form.strip() and len(_pieces(model, form)) == 1:
+        if form not in offered and form.strip() and len(pieces(model, form)) == 1:
             offered.add(form)
             yield Remedy(f"Use {form!r}, {how}", field=role, value=form)
 
 
-def _pieces(model: Any, text: str) -> list[int]:
+def pieces(model: Any, text: str) -> list[int]:
+    """Token ids of `text` alone, with no beginning-of-sequence token."""
     return model.to_tokens(text, prepend_bos=False, truncate=False)[0].tolist() if text else []
 
 
-def _texts(bridge: Any, ids: Int[Tensor, " pos"]) -> tuple[str, ...]:
+def token_texts(bridge: Any, ids: Int[Tensor, " pos"]) -> tuple[str, ...]:
+    """Each token's own text."""
     return tuple(bridge.to_str_tokens(ids))
 
 
-def _prompt(bridge: Any, experiment: Experiment, role: Role) -> Int[Tensor, "1 pos"]:
+def prompt_tokens(bridge: Any, experiment: Experiment, role: Role) -> Int[Tensor, "1 pos"]:
+    """The tokens of one prompt. Raises `PromptError` or `ModelError` where the model cannot read it."""
     text: str = getattr(experiment, role)
     if not text.strip():
         other = experiment.corrupted if role == "clean" else experiment.clean
@@ -147,7 +150,7 @@ def _prompt(bridge: Any, experiment: Experiment, role: Role) -> Int[Tensor, "1 p
         raise PromptError(f"The {role} prompt is empty. Type a text or choose an example.", *remedies)
     limits = settings()
     if len(text) > limits.prompt_characters:
-        raise PromptError(
+        raise PromptLimitError(
             f"The {role} prompt has {len(text):,} characters, and at most {limits.prompt_characters:,} are "
             "read. Shorten it, or raise PATHSCOPE_PROMPT_TOKENS, of which each allows ten."
         )
@@ -159,21 +162,21 @@ def _prompt(bridge: Any, experiment: Experiment, role: Role) -> Int[Tensor, "1 p
             f"Shorten it by {length - n_ctx}."
         )
     if length > limits.prompt_tokens:
-        raise PromptError(
+        raise PromptLimitError(
             f"The {role} prompt has {length:,} tokens, and at most {limits.prompt_tokens:,} are taken. "
             "Shorten it, or raise PATHSCOPE_PROMPT_TOKENS."
         )
     unknown = tokens[tokens >= d_vocab]
     if len(unknown):
         raise ModelError(
-            f"The tokenizer turns {_texts(bridge, unknown[:1])[0]!r} into id {int(unknown[0])}, and the "
+            f"The tokenizer turns {token_texts(bridge, unknown[:1])[0]!r} into id {int(unknown[0])}, and the "
             f"model knows only {d_vocab} ids. The folder holds the tokenizer of another model."
         )
     return tokens
 
 
 def _misaligned(bridge: Any, experiment: Experiment, clean: Tensor, corrupted: Tensor) -> PromptError:
-    ours, theirs = _texts(bridge, clean[0]), _texts(bridge, corrupted[0])
+    ours, theirs = token_texts(bridge, clean[0]), token_texts(bridge, corrupted[0])
     where = "; ".join(_differences_in_number(ours, theirs))
     return PromptError(
         f"The clean prompt has {len(ours)} tokens and the corrupted prompt {len(theirs)}; they need the "

@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from analysis.errors import PathscopeError, PromptLimitError
 from analysis.experiment import prompts
 from analysis.experiment.budget import check_memory
 from analysis.experiment.keys import run_content
@@ -69,6 +70,24 @@ class Runs:
     corrupted: Run
 
 
+@dataclass(frozen=True, eq=False)
+class Draft:
+    """One prompt that can be run, whatever becomes of the pair."""
+
+    tokens: Int[Tensor, "1 pos"]
+    run: Run
+
+
+@dataclass(frozen=True, eq=False)
+class Drafts:
+    """An experiment before it is sure that its prompts make a pair: None for a prompt that cannot be run."""
+
+    model: LoadedModel
+    _: KW_ONLY
+    clean: Draft | None
+    corrupted: Draft | None
+
+
 _model_locks: dict[str, threading.RLock] = {}
 
 
@@ -94,6 +113,28 @@ def run_experiment(experiment: Experiment, store: Store, reads: Callable[[Any], 
     names = frozenset(reads(model.bridge))
     clean, corrupted = (_run(model, tokens, names, store) for tokens in (pair.clean, pair.corrupted))
     return Runs(model, pair, clean=clean, corrupted=corrupted)
+
+
+def run_drafts(experiment: Experiment, store: Store, reads: Callable[[Any], set[str]]) -> Drafts:
+    """Load the model and run each prompt that it can read; the runs are those of `run_experiment`.
+
+    Raises `ModelError`, and `PromptLimitError`: what is kept of a draft may not depend on the settings.
+    """
+    model = models.load(experiment.model)
+    names = frozenset(reads(model.bridge))
+
+    def draft(role: prompts.Role) -> Draft | None:
+        try:
+            with alone_with(model):
+                tokens = prompts.prompt_tokens(model.bridge, experiment, role)
+            check_memory(model.bridge.cfg, tokens.shape[1])
+        except PromptLimitError:
+            raise
+        except PathscopeError:
+            return None
+        return Draft(tokens, _run(model, tokens, names, store))
+
+    return Drafts(model, clean=draft("clean"), corrupted=draft("corrupted"))
 
 
 def _run(model: LoadedModel, tokens: Int[Tensor, "1 pos"], names: frozenset[str], store: Store) -> Run:

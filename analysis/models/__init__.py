@@ -1,7 +1,8 @@
 """Which models there are, the files that decide their numbers, and loading one."""
 
-from analysis.models.catalogue import GPT2_SMALL, CatalogueEntry, LoadedModel, entries, fingerprint, load
-from analysis.models.files import DEMO, ModelFiles, compute_dtype, find, is_from_hub
+from analysis.models.catalogue import GPT2_SMALL, LoadedModel, before_loading, fingerprint, load
+from analysis.models.files import ModelFiles, compute_dtype, find, is_from_hub
+from analysis.models.offered import DEMO, CatalogueEntry, entries
 from analysis.models.reading import read_json
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "CatalogueEntry",
     "LoadedModel",
     "ModelFiles",
+    "before_loading",
     "compute_dtype",
     "entries",
     "find",

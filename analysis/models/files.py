@@ -12,13 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from analysis import demo_model
-from analysis.errors import ModelError
+from analysis.errors import ModelError, Remedy
+from analysis.models.offered import DEMO, entries, nearest, size
 from analysis.models.reading import LARGEST_BYTES, check_regular, read_json, state_of
 from analysis.models.sizes import check_sizes
 from analysis.models.weights import WEIGHTS, count_tensors, weight_files
-
-#: The catalogue name of the bundled model.
-DEMO = "demo"
 
 #: Everything that a tokenizer may be made of.
 TOKENIZER_FILES = (
@@ -46,6 +44,8 @@ _ADAPTER = "adapter_config.json"
 #: What is fetched of a model on the Hub.
 _ON_THE_HUB = ("config.json", "*.safetensors", "*.safetensors.index.json", *TOKENIZER_FILES)
 
+#: How many models of this machine an error names.
+_NAMED = 5
 #: Characters of a path, where systems end.
 _LONGEST_NAME = 4_096
 
@@ -175,5 +175,25 @@ def _from_hub(name: str, *, download: bool) -> ModelFiles:
         folder = hub.downloaded(name, _ON_THE_HUB)
     except hub.NotReachedError as not_reached:
         # What is wrong with files that are here says more than that no others can be had.
-        raise (not_reached if isinstance(not_whole, hub.NotCachedError) else not_whole) from None
+        if not isinstance(not_whole, hub.NotCachedError):
+            raise not_whole from None
+        raise _with_other_names(not_reached, name, hub.on_this_machine()) from None
+    except hub.NoSuchModelError as error:
+        raise _with_other_names(error, name, hub.on_this_machine()) from None
     return _files(folder, name)
+
+
+def _with_other_names(error: ModelError, name: str, here: tuple[str, ...]) -> ModelError:
+    """`error`, with what else may have been meant by `name`, and what needs no network."""
+    meant = nearest(name, here)
+    sizes = {entry.name: size(entry.megabytes) for entry in entries()}
+    told = [f"{other!r} ({sizes[other]})" if other in sizes else repr(other) for other in meant]
+    sentences = [str(error)]
+    if told:
+        sentences.append(f"Did you mean {' or '.join(told)}?")
+    named = ", ".join(map(repr, (DEMO, *here[:_NAMED])))
+    more = f" and {len(here) - _NAMED} more" * (len(here) > _NAMED)
+    sentences.append(f"On this machine: {named}{more}.")
+    return ModelError(
+        " ".join(sentences), *(Remedy(f"Use {other!r}", field="model", value=other) for other in meant)
+    )

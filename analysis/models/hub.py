@@ -41,10 +41,14 @@ class NotReachedError(ModelError):
     """The Hub does not answer, or is not to be asked."""
 
 
+class NoSuchModelError(ModelError):
+    """A name is no id of the Hub, or the Hub has no model of that id."""
+
+
 def cached(name: str, wanted: Sequence[str]) -> Path:
     """The folder of `name` in the Hugging Face cache, with the files of the patterns `wanted`.
 
-    Raises `NotCachedError` where there is none, `ModelError` where `name` is no id.
+    Raises `NotCachedError` where there is none, `NoSuchModelError` where `name` is no id.
     """
     _check(name)
     try:
@@ -139,7 +143,7 @@ def _refusal(name: str, kinds: list[str], said: str) -> ModelError:
     if "GatedRepoError" in kind:
         return ModelError(f"{name!r} is gated: accept its licence on huggingface.co, then {login}.")
     if "RepositoryNotFoundError" in kind:
-        return ModelError(
+        return NoSuchModelError(
             f"The Hugging Face Hub has no model {name!r}, or it is private. Check the spelling, {login}, "
             "or use the bundled model 'demo'."
         )
@@ -154,11 +158,24 @@ def _not_reached(name: str) -> NotReachedError:
     )
 
 
+def on_this_machine() -> tuple[str, ...]:
+    """The ids of the models that the Hugging Face cache holds, in order."""
+    cache = Path(constants.HF_HUB_CACHE)
+    return tuple(
+        sorted(
+            {
+                config.relative_to(cache).parts[0].removeprefix("models--").replace("--", "/", 1)
+                for config in cache.glob("models--*/snapshots/*/config.json")
+            }
+        )
+    )
+
+
 def _check(name: str) -> None:
     try:
         validate_repo_id(name)
     except HFValidationError as error:
-        raise ModelError(
+        raise NoSuchModelError(
             f"There is no folder {name!r}, and it is no Hugging Face id either (such as 'gpt2' or "
             "'EleutherAI/pythia-70m'). Check the path, or use the bundled model 'demo'."
         ) from error

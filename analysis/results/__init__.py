@@ -12,6 +12,7 @@ from analysis.results.circuit import (
     EdgeSetsRequest,
     EdgeSetsResult,
 )
+from analysis.results.draft import AlternativeName, DraftRequest, DraftResult, Standing
 from analysis.results.graph import (
     DIRECTIONS,
     Direction,
@@ -51,6 +52,7 @@ __all__ = [
     "WRITES_READ",
     "AllSourcesRequest",
     "AllSourcesResult",
+    "AlternativeName",
     "Arrays",
     "AttributionRequest",
     "AttributionResult",
@@ -60,6 +62,8 @@ __all__ = [
     "CircuitScoresRequest",
     "CircuitScoresResult",
     "Direction",
+    "DraftRequest",
+    "DraftResult",
     "EdgeLabels",
     "EdgePositionsRequest",
     "EdgePositionsResult",
@@ -94,6 +98,7 @@ __all__ = [
     "RunShown",
     "SanityRequest",
     "SanityResult",
+    "Standing",
     "StrongestPathsRequest",
     "TextPair",
     "WriteRead",

@@ -17,8 +17,6 @@ class OverviewResult(Result):
     text and not be the same. The top lists hold `(token, logit, probability)` of the next token, most
     probable first. `metrics` maps each metric's name to its value on the clean and on the corrupted
     run, in its own unit. `n_layers` and `n_heads` are the model's, so that pages can offer source heads.
-    `better_with_a_space` are those of "answer" and "foil" that are one token with a space before them, too,
-    and a more probable one in their run: the space was most likely forgotten.
     """
 
     request: OverviewRequest
@@ -30,7 +28,6 @@ class OverviewResult(Result):
     metrics: dict[str, tuple[float, float]]
     n_layers: int
     n_heads: int
-    better_with_a_space: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -38,4 +35,4 @@ class OverviewRequest(Request[OverviewResult]):
     """Tokens, predictions and every metric of both runs."""
 
     computed_by = "analysis.experiment:overview_result"
-    version = 2
+    version = 3

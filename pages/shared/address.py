@@ -84,10 +84,11 @@ def enter() -> None:
     """Bring the session and the address together; to be called in each run, before any control is drawn."""
     state = st.session_state
     leads = Key.PAGE not in state or _browser_went_through_its_history()
-    words = _words() if leads else {}
+    words = _words() if leads else st.query_params.to_dict()
     for field in _fields():
-        if leads:
-            word = words.get(field.key)
+        word = words.get(field.key)
+        if leads or (arrived() and word != state[Key.WRITTEN].get(field.key)):
+            # Of a link to another page that leads which differs from the page that it stood on.
             value = None if word is None else field.read(word)
             if word is not None and value is None:
                 note(_refused(field, word))
@@ -158,8 +159,10 @@ def write() -> None:
     """Make the address say what the session holds, in one step; nothing happens where it does already."""
     known = {TOO_LONG, *(str(field.key) for field in _fields())}
     foreign = {key: word for key, word in st.query_params.items() if key not in known}
-    if st.query_params.to_dict() != foreign | query():
-        st.query_params.from_dict(foreign | query())
+    own = query()
+    if st.query_params.to_dict() != foreign | own:
+        st.query_params.from_dict(foreign | own)
+    st.session_state[Key.WRITTEN] = own
 
 
 def correct(values: Mapping[Key, Any]) -> None:
@@ -191,6 +194,14 @@ def _is_lead(key: Key) -> bool:
     """Whether what is held under `key` is what was taken for want of a choice."""
     lead = st.session_state.get(Key.LEAD, {})
     return key in lead and key not in st.query_params and st.session_state.get(key) == lead[key]
+
+
+def hold(words: Mapping[str, str]) -> None:
+    """Hold what an address with these `words` asks for; a callback, since no widget may be drawn yet."""
+    for field in _fields():
+        word = words.get(field.key)
+        value = None if word is None else field.read(word)
+        st.session_state[field.key] = field.default if value is None else value
 
 
 def query() -> dict[str, str]:

@@ -12,8 +12,9 @@ from analysis.errors import PathscopeError, Remedy
 from analysis.labels import shown_token
 from analysis.requests import Experiment
 from analysis.results import OverviewRequest, OverviewResult, Result
+from pages.shared.draft import refuse_what_is_known_to_fail
 from pages.shared.keys import Key
-from pages.shared.notes import note, result_notes
+from pages.shared.notes import escaped, note, result_notes
 
 R = TypeVar("R", bound=Result)
 
@@ -23,6 +24,7 @@ def answer_or_stop(
 ) -> Answer[R]:
     """What `ask` answers; an error is drawn as a card and ends the page's run, but for those `kept`."""
     try:
+        refuse_what_is_known_to_fail()
         with st.spinner(waiting, show_time=True):
             found = ask()
     except kept:
@@ -36,27 +38,8 @@ def answer_or_stop(
 
 def overview_or_stop(experiment: Experiment) -> Answer[OverviewResult]:
     """The experiment at a glance; every page that patches needs its tokens and the model's size."""
-    found = answer_or_stop(
+    return answer_or_stop(
         lambda: answer(OverviewRequest(experiment)), "Loading the model and running both prompts"
-    )
-    for role in found.result.better_with_a_space:
-        _missing_space(role, getattr(experiment, role))
-    return found
-
-
-def _missing_space(role: str, text: str) -> None:
-    """Say that a space before `text` is most likely missing, with a button that puts it there."""
-    note(
-        f"The {role} is {text!r} without a space before it. The model writes {f' {text}'!r}, which is "
-        "another token and more probable here."
-    )
-    remedy = Remedy(f"Use {f' {text}'!r}", field=role, value=f" {text}")
-    st.button(
-        _escaped(remedy.label),
-        key=f"space_{role}",
-        on_click=_apply,
-        args=(remedy,),
-        icon=":material/space_bar:",
     )
 
 
@@ -67,7 +50,7 @@ def error_card(message: str, remedies: tuple[Remedy, ...] = ()) -> None:
         st.text(message)
         for index, remedy in enumerate(remedies):
             st.button(
-                _escaped(remedy.label),
+                escaped(remedy.label),
                 key=f"remedy_{index}",
                 on_click=_apply,
                 args=(remedy,),
@@ -83,11 +66,6 @@ def identical_note(result: OverviewResult) -> None:
 
 def _apply(remedy: Remedy) -> None:
     st.session_state[remedy.field] = remedy.value
-
-
-def _escaped(text: str) -> str:
-    """Button labels are markdown; a backslash before each mark keeps user text as it is."""
-    return "".join(f"\\{mark}" if mark in r"\`*_{}[]()<>#+-.!|~:$" else mark for mark in text)
 
 
 def aligned_prompts(result: OverviewResult) -> None:

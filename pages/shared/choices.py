@@ -11,6 +11,7 @@ import streamlit as st
 from analysis.requests import HeadInput, LayerNormMode, MetricName, Unit
 from analysis.results import EffectScale, RunShown
 from pages.shared.keys import KEPT, Key
+from pages.shared.terms import meaning_of
 
 V = TypeVar("V", bound=str)
 
@@ -74,6 +75,7 @@ UNIT: Choice[UnitShown] = Choice(
     Key.UNIT,
     "Unit",
     {"node": "Map", "component": "Component", "layer": "Layer", "head": "Head"},
+    help=meaning_of("attribution"),
     meanings={
         "node": "What the embedding, each head and each MLP write straight along answer minus foil.",
         "component": "What the embedding and each layer's attention and MLP write along answer minus foil.",
@@ -86,18 +88,20 @@ RUN: Choice[RunShown] = Choice(
     Key.RUN,
     "Prompt",
     {"clean": "Clean", "corrupted": "Corrupted", "clean_minus_corrupted": "Clean minus corrupted"},
+    help=meaning_of("clean and corrupted prompt"),
 )
 COMPONENT: Choice[HeadInput] = Choice(
     Key.COMPONENT,
     "Patched input",
     {"q": "Query", "k": "Key", "v": "Value"},
-    help="Which input of the destination head sees the source head's clean output.",
+    help="Which input of the destination head sees the source head's clean output. "
+    + meaning_of("query, key and value"),
 )
 LAYER_NORM: Choice[LayerNormMode] = Choice(
     Key.LAYER_NORM,
     "LayerNorm",
     {"frozen": "Frozen", "exact": "Exact"},
-    help="Frozen keeps the corrupted run's scale, so patches add up; exact recomputes it.",
+    help=meaning_of("LayerNorm frozen or exact"),
 )
 METRIC: Choice[MetricName] = Choice(
     Key.METRIC,
@@ -108,13 +112,16 @@ METRIC: Choice[MetricName] = Choice(
         "answer_probability": "Probability of the answer",
         "kl_from_clean": "KL divergence from the clean run",
     },
+    help="What is read off the logits at the last position. "
+    + meaning_of("logit difference")
+    + " The KL divergence tells how far all next tokens are from those of the clean run: 0 is the clean run.",
     listed=True,
 )
 SCALE: Choice[EffectScale] = Choice(
     Key.SCALE,
     "Show",
     {"effect": "Effect", "recovery": "Recovery"},
-    help="Effect: metric minus its corrupted value. Recovery: 0 = corrupted, 1 = clean.",
+    help=meaning_of("effect", "recovery"),
 )
 LAYOUT: Choice[CircuitLayout] = Choice(
     Key.LAYOUT,

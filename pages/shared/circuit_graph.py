@@ -34,6 +34,8 @@ LINES_EXPLAINED = (
     "Orange pushes towards the answer, blue away from it; the wider, the more. Into a head, dashed lines are "
     "read by its query, dash-dotted ones by its key, dotted ones by its value; pale lines are estimates."
 )
+#: Height of the small graph in pixels.
+_SMALL = 460
 
 
 def how_many(graph: GraphResult, row: Sequence[DeltaGenerator]) -> None:
@@ -98,6 +100,23 @@ def graph_view(graph: GraphResult, edges: EdgeLabels) -> Drawing:
     where = TOKENS_EXPLAINED if by_tokens else LAYERS_EXPLAINED
     st.caption(f"{where} {LINES_EXPLAINED} {hidden(graph, len(edges), held)}")
     return drawing
+
+
+def small_graph(graph: GraphResult, edges: EdgeLabels) -> None:
+    """Draw `edges` by layers, to be looked at."""
+    from analysis.charts import circuit_graph, drawing_of, graph_height, lines_of
+
+    lines = lines_of(edges, {})
+    shares, measured = _worth(graph, lines)
+    drawing = drawing_of(graph.graph, lines, shares, measured, {}, ())
+    st.echarts_chart(
+        circuit_graph(drawing, current_theme()),
+        height=min(_SMALL, graph_height(drawing)),
+        key=Key.SMALL_GRAPH,
+        renderer="canvas",
+        alt=f"{counted(len(drawing.edges), 'path')} between {len(drawing.used)} nodes, up to the logits.",
+    )
+    st.caption(LINES_EXPLAINED)
 
 
 def _badges(graph: GraphResult, drawing: Drawing) -> dict[str, str]:

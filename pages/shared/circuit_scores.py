@@ -16,14 +16,14 @@ from analysis.results import (
 )
 from pages.shared.cards import answer_or_stop
 from pages.shared.circuit_words import beside_random, finding
+from pages.shared.terms import TERMS
 from pages.shared.theme import current_theme
 
 HELP = {
-    "brings_back": "The corrupted prompt, and only these paths carry the clean run. Easy to reach: the "
-    "paths into the logits alone bring nearly everything back.",
-    "breaks": "The clean prompt, and these paths carry the corrupted run: how much is lost.",
-    "faithfulness": "The clean prompt, and every other path carries the corrupted run: how much is left. "
-    "The strict one.",
+    "brings_back": f"{TERMS['brings back']} Easy to reach: the paths into the logits alone bring nearly "
+    "everything back.",
+    "breaks": TERMS["breaks"],
+    "faithfulness": TERMS["faithful"],
 }
 TITLES = {"brings_back": "Brings back", "breaks": "Breaks", "faithfulness": "Faithful"}
 
@@ -39,7 +39,7 @@ def scores_panel(graph: GraphResult, own: EdgeSetsResult, edges: EdgeLabels) -> 
     from analysis.charts import circuit_curve_chart
 
     for column, (score, title) in zip(st.columns(3), TITLES.items(), strict=True):
-        column.metric(title, percent(getattr(own, score)[0]))
+        column.metric(title, percent(getattr(own, score)[0]), help=HELP[score])
     random = st.empty()
     if len(graph.curve_edges):
         chart = circuit_curve_chart(graph, own, len(edges), current_theme())

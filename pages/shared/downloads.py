@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 import streamlit as st
 
 from analysis.errors import PictureError
-from analysis.exports import inert_csv
+from analysis.exports import inert_csv, request_python
+from analysis.results import Result
 from pages.shared.theme import current_theme
 
 if TYPE_CHECKING:
@@ -38,6 +39,12 @@ def downloads(name: str, result: Told, table: pd.DataFrame, chart: alt.Chart | a
         download("Provenance", f"{name}.json", "application/json", lambda: provenance_json(result))
         download("PNG", f"{name}.png", "image/png", png)
         download("SVG", f"{name}.svg", "image/svg+xml", svg)
+
+
+def copy_as_python(result: Result, table: str = "") -> None:
+    """The script that asks the question of `result` anew; its table is asked for `table`."""
+    with st.expander("Copy as Python", icon=":material/code:"):
+        st.code(request_python(result.request, table), language="python", height=300)
 
 
 def picture_or_sentence(

@@ -7,10 +7,12 @@ from pathlib import Path
 import streamlit as st
 
 from analysis.demo_model.examples import EXAMPLES
-from analysis.models import entries
+from analysis.models import before_loading, entries
 from analysis.requests import Experiment
 from analysis.settings import settings
 from pages.shared import address
+from pages.shared.draft import draft_panel
+from pages.shared.guide import guide
 from pages.shared.keys import KEPT, PROMPT_KEYS, Key
 from pages.shared.navigation import enter_through_the_app, page_links
 from pages.shared.notes import begin_notes
@@ -29,6 +31,7 @@ def experiment_sidebar() -> Experiment:
     st.logo(_WORDMARK, size="large")
     with st.sidebar:
         page_links()
+        guide()
         model = st.selectbox(
             "Model",
             [entry.name for entry in entries()],
@@ -48,9 +51,11 @@ def experiment_sidebar() -> Experiment:
             width="stretch",
             help="Exchanges the two prompts, and answer with foil.",
         )
+        prompts = {key.value: str(st.session_state[key] or "") for key in PROMPT_KEYS}
+        experiment = Experiment(model=model or "", **prompts)
+        draft_panel(experiment)
     address.entered()
-    prompts = {key.value: str(st.session_state[key] or "") for key in PROMPT_KEYS}
-    return Experiment(model=model or "", **prompts)
+    return experiment
 
 
 def _example_field() -> None:
@@ -121,6 +126,7 @@ def _swap() -> None:
 
 
 def _model_note(model: str | None) -> None:
-    for entry in entries():
-        if entry.name == model:
-            st.caption(entry.description)
+    known = {entry.name: entry.description for entry in entries()}
+    sentences = filter(None, (known.get(model or ""), before_loading(model or "")))
+    if told := " ".join(sentences):
+        st.caption(told)

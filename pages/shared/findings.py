@@ -6,7 +6,14 @@ import numpy as np
 
 from analysis.labels import number, percent
 from analysis.requests import METRIC_UNITS
-from analysis.results import AllSourcesResult, AttributionResult, NodeAttributionResult, PathResult, RunShown
+from analysis.results import (
+    AllSourcesResult,
+    AttributionResult,
+    NodeAttributionResult,
+    PathResult,
+    PathsResult,
+    RunShown,
+)
 from pages.shared.choices import COMPONENT
 
 #: Shares of the change between the runs: below the first no path stands out.
@@ -14,13 +21,14 @@ _FAINT = 0.01
 _ONE_PAIR = "This is one prompt pair."
 
 
-def strongest_path(result: PathResult | AllSourcesResult) -> str:
+def strongest_path(result: PathResult | AllSourcesResult | PathsResult) -> str:
     """Who tells whom most, and how much of the change comes back through that one path."""
     table = result.table(1) if isinstance(result, AllSourcesResult) else result.table().head(1)
     if table.empty:
         return "No path leads from here to a later head."
     path = table.iloc[0]
-    read = COMPONENT.options[result.request.component].lower()
+    component = path["component"] if isinstance(result, PathsResult) else result.request.component
+    read = COMPONENT.options[component].lower()
     if path["below_resolution"]:
         return f"No {read} is told anything: every effect is below what rounding can tell from zero."
     unit = METRIC_UNITS[result.request.metric]

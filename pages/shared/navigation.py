@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from pages.shared import address
 from pages.shared.keys import Key
@@ -20,14 +21,14 @@ class Leaf:
     icon: str
 
 
-OVERVIEW = Leaf("pages/overview.py", "Overview", ":material/home:")
+RESULT = Leaf("pages/result.py", "Result", ":material/home:")
 ATTRIBUTION = Leaf("pages/direct_logit_attribution.py", "Direct logit attribution", ":material/bar_chart:")
 PATH_PATCHING = Leaf("pages/path_patching.py", "Path patching", ":material/conversion_path:")
 ALL_SOURCES = Leaf("pages/all_sources.py", "All sources", ":material/grid_on:")
 CIRCUIT = Leaf("pages/circuit.py", "Circuit", ":material/account_tree:")
 PROMPT_SET = Leaf("pages/prompt_set.py", "Prompt set", ":material/library_books:")
 SANITY_CHECKS = Leaf("pages/sanity_checks.py", "Sanity checks", ":material/verified:")
-LEAVES = (OVERVIEW, ATTRIBUTION, PATH_PATCHING, ALL_SOURCES, CIRCUIT, PROMPT_SET, SANITY_CHECKS)
+LEAVES = (RESULT, ATTRIBUTION, PATH_PATCHING, ALL_SOURCES, CIRCUIT, PROMPT_SET, SANITY_CHECKS)
 
 
 def enter_through_the_app() -> None:
@@ -59,7 +60,19 @@ def page_link(leaf: Leaf, label: str, **changed: str) -> None:
     )
 
 
-def open_source(layer: int, head: int) -> None:
-    """Go to the path-patching page of this source head."""
-    st.session_state[Key.SOURCE_LAYER], st.session_state[Key.SOURCE_HEAD] = layer, head
-    st.switch_page(PATH_PATCHING.file, query_params=address.query())
+def leaf_at_hand() -> Leaf | None:
+    """The page whose run this is. Streamlit 1.67 tells it only in the run's context."""
+    context = get_script_run_ctx()
+    page = None if context is None else context.pages_manager.get_pages().get(context.page_script_hash)
+    title = None if page is None else page.get("page_name")
+    return next((leaf for leaf in LEAVES if leaf.title == title), None)
+
+
+def source_button(label: str, key: str, layer: int, head: int, *, elsewhere: bool) -> None:
+    """A button to the paths of another head; `elsewhere` than on their own page it leads there."""
+
+    def take() -> None:
+        st.session_state[Key.SOURCE_LAYER], st.session_state[Key.SOURCE_HEAD] = layer, head
+
+    if st.button(label, key=key, icon=PATH_PATCHING.icon, on_click=take) and elsewhere:
+        st.switch_page(PATH_PATCHING.file, query_params=address.query())

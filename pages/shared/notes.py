@@ -28,6 +28,11 @@ def note(*sentences: str | None) -> None:
                 st.text(sentence, width="stretch")
 
 
+def escaped(text: str) -> str:
+    """`text` for labels, read as markdown: a backslash before each mark keeps it as it is."""
+    return "".join(f"\\{mark}" if mark in r"\`*_{}[]()<>#+-.!|~:$" else mark for mark in text)
+
+
 def result_notes(result: Result, of_the_store: str | None = None) -> None:
     """What has to be said with the numbers of `result`: of the store, then of the numbers themselves.
 

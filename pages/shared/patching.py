@@ -11,6 +11,7 @@ from analysis.requests import METRIC_UNITS, HeadInput, LayerNormMode, MetricName
 from analysis.results import PatchingResult
 from pages.shared.choices import COMPONENT, LAYER_NORM, METRIC, SCALE
 from pages.shared.resolution import written
+from pages.shared.terms import TERMS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,8 +38,8 @@ def baselines(result: PatchingResult) -> None:
     """The metric on both unpatched runs, the ends of every effect's scale."""
     title = f"{METRIC.options[result.request.metric]} ({METRIC_UNITS[result.request.metric]})"
     with st.container(horizontal=True, gap="large"):
-        st.metric(f"{title}, clean run", number(result.clean_metric, "+.3f"), width="content")
-        st.metric(f"{title}, corrupted run", number(result.corrupted_metric, "+.3f"), width="content")
+        for run, value in (("clean", result.clean_metric), ("corrupted", result.corrupted_metric)):
+            st.metric(f"{title}, {run} run", number(value, "+.3f"), width="content", help=METRIC.help)
 
 
 def edge_columns(table: pd.DataFrame, *names: str) -> Styler:
@@ -59,6 +60,6 @@ def edge_formats(metric: MetricName) -> dict[str, Any]:
     """The headings of what `edge_columns` gives."""
     column = st.column_config.NumberColumn
     return {
-        "effect": column(METRIC_UNITS[metric], help="Effect: metric minus its corrupted value."),
-        "recovery": column("recovery", help="0 % = corrupted run, 100 % = clean run."),
+        "effect": column(METRIC_UNITS[metric], help=TERMS["effect"]),
+        "recovery": column("recovery", help=TERMS["recovery"]),
     }

@@ -1,20 +1,22 @@
-"""A sweep over all sources as a map and a table, and opening the source of one of its edges."""
+"""A sweep over all sources as a map and a table; a click on either selects a path."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
 
-from analysis.requests import MetricName
+from analysis.labels import head_label
+from analysis.requests import HeadInput, MetricName
 from analysis.results import AllSourcesRequest, AllSourcesResult, EffectScale
+from pages.shared.choices import COMPONENT
 from pages.shared.downloads import downloads
 from pages.shared.keys import Key
-from pages.shared.navigation import CIRCUIT, open_source, page_link
 from pages.shared.patching import edge_columns, edge_formats
 from pages.shared.resolution import resolution_caption
+from pages.shared.selection import path_label, take
 from pages.shared.theme import current_theme
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ def sweep_view(
     scale: EffectScale,
     strongest: Callable[[AllSourcesResult], None] | None = None,
 ) -> None:
-    """Heat map and strongest edges; a click on either opens the source of the edge.
+    """Heat map and strongest edges; a click on either selects the path.
 
     `strongest` draws the latter, `strongest_paths` if None.
     """
@@ -50,32 +52,31 @@ def sweep_view(
         )
         st.caption(
             "Rows are sources, columns destinations; grey has no causal path and is no measurement. "
-            "Click a cell to open its source. Zoom with Ctrl and the wheel or a pinch, move with Shift and "
-            "the pointer; a double click shows all again."
+            "Click a cell to see its path from near. Zoom with Ctrl and the wheel or a pinch, move with "
+            "Shift and the pointer; a double click shows all again."
         )
     downloads(f"all_sources_{result.request.component}", result, result.table(), chart)
     picked = event.selection.get("edge") or []
-    if picked:
-        open_source(int(picked[0]["sl"]), int(picked[0]["sh"]))
+    take(Key.EDGE_CHART, picked, _label(picked[0], result.request.component) if picked else None)
+
+
+def _label(edge: Mapping[str, int], component: HeadInput) -> str:
+    source, destination = head_label(edge["sl"], edge["sh"]), head_label(edge["dl"], edge["dh"])
+    return path_label({"source": source, "destination": destination, "component": component})
 
 
 def strongest_paths(result: AllSourcesResult) -> None:
-    """The strongest edges as a table; a click on a row opens the source of the edge."""
-    st.subheader("Strongest paths")
-    table = result.table(MOST_EDGES)
+    """The strongest edges as a table; a click on a row selects the path."""
+    st.subheader(f"Strongest into the {COMPONENT.options[result.request.component].lower()}")
+    table = result.table(MOST_EDGES).assign(component=result.request.component)
     chosen = _edge_table(table, result.request.metric)
     effect = result.effect[~np.isnan(result.effect)]
     resolution_caption(result, result.below_resolution(effect), "paths")
-    if len(table):
-        strongest = table.iloc[0]
-        reader = f"{strongest['destination']}.{result.request.component}"
-        page_link(CIRCUIT, "The strongest path in the circuit", selected=f"{strongest['source']} → {reader}")
-    sources = table[["sl", "sh"]].to_numpy().tolist()
+    paths = [path_label(path) for path in table.to_dict("records")]
     # Of a running sweep the rows may have changed places since the table in which one was clicked.
-    clicked = st.session_state.get(Key.EDGE_ROWS, sources)
-    st.session_state[Key.EDGE_ROWS] = sources
-    if chosen is not None:
-        open_source(*clicked[chosen])
+    drawn = st.session_state.get(Key.EDGE_ROWS, paths)
+    st.session_state[Key.EDGE_ROWS] = paths
+    take(Key.EDGE_TABLE, chosen, None if chosen is None else drawn[chosen])
 
 
 def _edge_table(table: pd.DataFrame, metric: MetricName) -> int | None:

@@ -15,7 +15,7 @@ from analysis.demo_model.examples import EXAMPLES
 from analysis.edges import edge_estimates, residual_graph
 from analysis.experiment import prompts
 from analysis.metrics import metric_resolution
-from analysis.models.files import DEMO
+from analysis.models import DEMO
 from analysis.nodes import causal_edges
 from analysis.requests import METRIC_NAMES, Experiment, LayerNormMode
 from analysis.results import AllSourcesRequest, PathRequest

@@ -24,7 +24,7 @@ from analysis.circuit.search import search
 from analysis.demo_model.examples import EXAMPLES
 from analysis.edges import Exchange, JointReplay, estimated_effects
 from analysis.metrics import LogitDifference
-from analysis.models import catalogue
+from analysis.models import DEMO, catalogue
 
 REAL = (
     ("When Mary and John went to the store, John gave a drink to", "John", "Mary", " Mary", " John"),
@@ -68,7 +68,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    name = str(arguments.real) if arguments.real else catalogue.entries()[0].name
+    name = str(arguments.real) if arguments.real else DEMO
     for title, pair in prompts(catalogue.load(name).bridge, bool(arguments.real)):
         print(f"\n{title} ({len(pair.graph):,} edges)\n")
         print("| ranking | CMD | f at .1 .2 .5 1 % | seconds |\n|---|---|---|---|")

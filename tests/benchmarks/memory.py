@@ -19,7 +19,7 @@ from urllib.parse import urlencode
 
 from playwright.sync_api import Page
 
-from analysis.models.files import DEMO
+from analysis.models import DEMO
 from pages.shared.keys import Key
 from tests.benchmarks.peak import kibibytes
 from tests.browser.app import PAGES, PATIENCE, chromium, settle

@@ -21,7 +21,7 @@ from pages.shared.keys import Key
 from tests.benchmarks.sweep import write_random_gpt2
 from tests.browser.app import PATIENCE, chromium, served, settle
 
-PAGES = ("Direct logit attribution", "Overview")
+PAGES = ("Direct logit attribution", "Result")
 LETTERS = "a b c d e f g h i j a b c d e f g h i j"
 
 SHOWN = """title => document.querySelector('h1')?.innerText.trim() === title

@@ -22,7 +22,7 @@ from playwright.sync_api import Browser, Page
 
 from analysis import warm
 from analysis.demo_model.examples import EXAMPLES
-from analysis.models.files import DEMO
+from analysis.models import DEMO
 from analysis.requests import Experiment
 from analysis.results import AllSourcesRequest
 from tests.browser.app import PATIENCE, chromium, served

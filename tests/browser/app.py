@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 120
 
 PAGES = {
-    "": "Overview",
+    "": "Result",
     "direct_logit_attribution": "Direct logit attribution",
     "path_patching": "Path patching",
     "all_sources": "All sources",

@@ -95,10 +95,16 @@ ANYWHERE = {
     "the foil": typed(Key.FOIL, " Helen"),
     "the corrupted prompt": typed(Key.CORRUPTED, "When Mary and John went to the store, Tom gave a drink to"),
     "the example": chosen(Key.EXAMPLE, EXAMPLES[2].title),
+    "a generated prompt": lambda page: page.locator(
+        f".st-key-{Key.GENERATE}_another_example button"
+    ).first.click(),
+    "a predicted foil": lambda page: (
+        page.locator(f".st-key-{Key.NEXT}_{Key.FOIL}").get_by_text("·Emily").click()
+    ),
     "both prompts swapped": lambda page: page.locator(f".st-key-{Key.SWAP} button").first.click(),
 }
 PATCHING = {
-    "the patched input": pressed(Key.COMPONENT, "Value"),
+    "the patched input": pressed(Key.COMPONENT, "Key"),
     "LayerNorm": pressed(Key.LAYER_NORM, "Exact"),
     "the metric": chosen(Key.METRIC, "Probability of the answer"),
     "the scale": pressed(Key.SCALE, "Recovery"),

@@ -34,6 +34,7 @@ def click_until_selected(page: Page) -> str:
     for step in range(2, 39):
         graph.click(position={"x": box["width"] / 2, "y": box["height"] * step / 40})
         page.wait_for_timeout(300)
+        settle(page)  # else the next click would let go of what this one has selected
         if selected(page):
             return selected(page)
     raise AssertionError("no click down the middle of the graph selected anything")

@@ -24,7 +24,7 @@ from analysis.edges import (
 from analysis.edges.groups import DIVISIONS, GroupTest, groups_needed
 from analysis.errors import Cancelled, PathscopeError
 from analysis.metrics import LogitDifference
-from analysis.models import catalogue
+from analysis.models import DEMO, catalogue
 from tests.runs import family_runs
 
 LAST_DIFFERENCE = LogitDifference(7, 11)
@@ -32,7 +32,7 @@ LAST_DIFFERENCE = LogitDifference(7, 11)
 
 @lru_cache(maxsize=1)
 def bundled() -> Any:
-    return catalogue.load(catalogue.entries()[0].name).bridge
+    return catalogue.load(DEMO).bridge
 
 
 @lru_cache(maxsize=64)

@@ -138,6 +138,60 @@ def test_without_network_the_way_out_is_named(offline: bool, monkeypatch: pytest
 
 
 @pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("GPT-2", ["gpt2"]),
+        ("openai/gpt2-medum", ["gpt2-medium"]),
+        ("pythia 160m", ["EleutherAI/pythia-160m", "EleutherAI/pythia-70m"]),
+        ("SmolLM2-135M", ["HuggingFaceTB/SmolLM2-135M"]),
+        ("/models/gemma-2-2b", ["google/gemma-2-2b"]),
+        ("dmeo", ["demo"]),
+        ("tinny", ["pathscope/tiny"]),
+        ("banana", []),
+    ],
+)
+def test_a_name_that_is_not_found_is_told_what_is_near_and_what_is_here(
+    hub: type[Hub], name: str, meant: list[str]
+):
+    models.fingerprint("pathscope/tiny")
+    with pytest.raises(ModelError) as caught:
+        model_files.find(name)
+    error = caught.value
+    assert [(remedy.field, remedy.value) for remedy in error.remedies] == [("model", one) for one in meant]
+    assert ("Did you mean" in str(error)) == bool(meant)
+    assert all(f"{one!r}" in str(error) for one in meant)
+    assert str(error).endswith("On this machine: 'demo', 'pathscope/tiny'.")
+
+
+def test_a_name_that_is_right_is_not_offered_for_itself(hub_cache: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(ModelError) as caught:
+        model_files.find("gpt2")
+    assert "gpt2" not in [remedy.value for remedy in caught.value.remedies]
+    for number in range(7):
+        (hub_cache / f"models--some--model-{number}" / "snapshots" / "x").mkdir(parents=True)
+        (hub_cache / f"models--some--model-{number}" / "snapshots" / "x" / "config.json").touch()
+    (hub_cache / "models--some--half" / "snapshots" / "x").mkdir(parents=True)
+    with pytest.raises(ModelError, match=r"'demo', 'some/model-0', .*'some/model-4' and 2 more\.$"):
+        model_files.find("banana")
+
+
+def test_before_loading_it_is_said_whether_a_model_is_here_and_how_large_it_is(hub: type[Hub], folder: Path):
+    megabytes = (folder / "model.safetensors").stat().st_size / 1e6
+    assert models.before_loading("demo") is None
+    assert models.before_loading("pathscope/tiny") is None
+    assert models.before_loading("/no/such/folder") is None
+    assert models.before_loading(str(folder)) == f"On this machine, {megabytes:.0f} MB."
+    assert models.before_loading("gpt2") == (
+        "Not on this machine yet: 548 MB come from the Hugging Face Hub first. "
+        "Loads in about 4 s on two cores."
+    )
+    assert not hub.downloads
+    models.fingerprint("pathscope/tiny")
+    assert models.before_loading("pathscope/tiny") == f"On this machine, {megabytes:.0f} MB."
+
+
+@pytest.mark.parametrize(
     ("name", "from_hub"),
     [
         ("gpt2", True),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from html import unescape
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -31,17 +33,20 @@ def visit(page: str, **parameters: str) -> AppTest:
     return app.run()
 
 
-def specification(app: AppTest, number: int = 0) -> dict[str, Any]:
-    """A chart of the page with its data inside; the first, if no other is asked for."""
-    chart = app.get("vega_lite_chart")[number].proto
+def specification(app: AppTest, which: int | str = 0) -> dict[str, Any]:
+    """A chart of the page with its data inside: by its number, or the first in which `which` is selected."""
+    charts = [element.proto for element in app.get("vega_lite_chart")]
+    if isinstance(which, str):
+        charts = [one for one in charts if f'"name": "{which}"' in json.dumps(json.loads(one.spec))]
+    chart = charts[which if isinstance(which, int) else 0]
     spec: dict[str, Any] = json.loads(chart.spec)
     spec["datasets"] = {table.name: _rows(table.data.data) for table in chart.datasets}
     return spec | {"width": 720, "autosize": "pad"}
 
 
-def chart(app: AppTest, number: int = 0) -> Drawing:
-    """A chart of the page, drawn."""
-    return drawing_of(specification(app, number))
+def chart(app: AppTest, which: int | str = 0) -> Drawing:
+    """A chart of the page, drawn; `which` as of `specification`."""
+    return drawing_of(specification(app, which))
 
 
 def _rows(arrow: bytes) -> list[dict[str, Any]]:
@@ -52,26 +57,39 @@ def _rows(arrow: bytes) -> list[dict[str, Any]]:
     ]
 
 
-def table(app: AppTest, number: int = 0) -> pd.DataFrame:
-    """A table of the page."""
-    return pd.DataFrame(app.dataframe[number].value)
+def frame(app: AppTest, which: int | str = 0) -> Any:
+    """A table of the page: by its number, or the first that has the column `which`."""
+    if isinstance(which, int):
+        return app.dataframe[which]
+    return next(one for one in app.dataframe if which in one.value.columns)
 
 
-def written(app: AppTest, number: int = 0) -> pd.DataFrame:
+def table(app: AppTest, which: int | str = 0) -> pd.DataFrame:
+    """What a table of the page holds; `which` as of `frame`."""
+    return pd.DataFrame(frame(app, which).value)
+
+
+def written(app: AppTest, which: int | str = 0) -> pd.DataFrame:
     """A table of the page as a visitor reads it, where the page writes its numbers itself."""
-    arrow = app.dataframe[number].proto.arrow_data.styler.display_values
+    arrow = frame(app, which).proto.arrow_data.styler.display_values
     return convert_arrow_bytes_to_pandas_df(arrow)
 
 
-def headings(app: AppTest, number: int = 0) -> dict[str, str]:
+def headings(app: AppTest, which: int | str = 0) -> dict[str, str]:
     """Column -> what stands above it, for the columns of a table that are renamed."""
-    columns = json.loads(app.dataframe[number].proto.columns)
+    columns = json.loads(frame(app, which).proto.columns)
     return {name: column["label"] for name, column in columns.items() if "label" in column}
 
 
 def metrics(app: AppTest) -> dict[str, str]:
     """Label -> number of everything that the page shows as a metric."""
     return {metric.label: metric.value for metric in app.metric}
+
+
+def small_print(app: AppTest) -> str:
+    """What the page says in its own HTML, as a browser shows it."""
+    bodies = " ".join(element.proto.body for element in app.get("html"))
+    return unescape(re.sub(r"<[^>]*>", " ", bodies))
 
 
 def captions(app: AppTest) -> str:

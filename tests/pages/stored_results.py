@@ -20,6 +20,8 @@ from analysis.requests import HEAD_INPUTS, Experiment
 from analysis.results import (
     AllSourcesResult,
     AttributionResult,
+    DraftRequest,
+    DraftResult,
     OverviewResult,
     PathResult,
     PathsResult,
@@ -54,7 +56,8 @@ def keep(*results: Result) -> None:
 
 def keep_defaults() -> None:
     """Leave in the store what every page shows to a visitor who has chosen nothing but the source L0H3."""
-    keep(an_overview(), an_attribution(), a_path(), a_sweep(), a_sanity(), the_strongest(0, 3, "q"))
+    keep(a_draft(), an_overview(), an_attribution(), a_path(), a_sweep(), a_sanity())
+    keep(the_strongest(0, 3, "q"))
 
 
 def an_overview(n_layers: int = N_LAYERS, n_heads: int = N_HEADS) -> OverviewResult:
@@ -71,6 +74,23 @@ def an_overview(n_layers: int = N_LAYERS, n_heads: int = N_HEADS) -> OverviewRes
     )
 
 
+def a_draft() -> DraftResult:
+    return DraftResult(
+        request=DraftRequest(EXPERIMENT),
+        provenance=PROVENANCE,
+        clean_tokens=CLEAN_TOKENS,
+        corrupted_tokens=CORRUPTED_TOKENS,
+        beginning=CLEAN_TOKENS[0],
+        differences=DIFFER,
+        clean_next=((" Mary", 0.472), (" **Tom**", 0.25)),
+        corrupted_next=((" John", 0.5), (" Tim", 0.001)),
+        answer=(1, 1, 0.472),
+        foil=(1, 1, 0.5),
+        better_with_a_space=(),
+        alternatives=(("random_words", "John sees Tim and", " John"),),
+    )
+
+
 def an_attribution(**asked: str) -> AttributionResult:
     sample = attribution(asked.get("unit", "component"))
     request = replace(sample.request, experiment=EXPERIMENT, **asked)
@@ -81,6 +101,7 @@ def an_attribution(**asked: str) -> AttributionResult:
         sample,
         request=request,
         attribution=values,
+        lens=values + 0.5 if request.unit == "layer" else np.empty((0, 0)),
         logit_difference=whole + 0.375,
         bias_difference=0.375,
         tokens=tokens,

@@ -85,7 +85,7 @@ def test_a_link_chooses_a_source_within_the_model(visit: Visit, word: str, layer
 
 
 def test_what_is_at_its_default_is_left_out_and_foreign_parameters_stay(visit: Visit):
-    app = visit("overview", foil=EXAMPLES[0].foil, layer_norm="Frozen", campaign="spring")
+    app = visit("result", foil=EXAMPLES[0].foil, layer_norm="Frozen", campaign="spring")
     assert app.query_params == {"campaign": "spring"}
     app.text_input(key=Key.FOIL).set_value(" Helen")
     app.button(key=Key.ASK).click().run()
@@ -93,7 +93,7 @@ def test_what_is_at_its_default_is_left_out_and_foreign_parameters_stay(visit: V
 
 
 def test_an_emptied_prompt_is_in_the_address_and_an_absent_one_is_the_first_examples(visit: Visit):
-    emptied = visit("overview", clean="")
+    emptied = visit("result", clean="")
     assert "empty" in "".join(element.value for element in emptied.text)
     assert emptied.query_params == {"clean": ""}
-    assert visit("overview", foil=" Helen").text_area(key=Key.CLEAN).value == EXAMPLES[0].clean
+    assert visit("result", foil=" Helen").text_area(key=Key.CLEAN).value == EXAMPLES[0].clean

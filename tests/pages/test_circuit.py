@@ -73,7 +73,7 @@ def test_only_this_page_takes_files(visit: Visit, graph, monkeypatch) -> None:
     assert said == [False, True]
     app.run()
     assert said == [False, True, True], "a file that is on its way is not refused meanwhile"
-    visit("overview")
+    visit("result")
     assert said == [False, True, True, False]
 
 

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
@@ -38,6 +39,8 @@ PATCHING: dict[str, Callable[..., PathResult | AllSourcesResult]] = {
     "path_patching": a_path,
     "all_sources": a_sweep,
 }
+#: Which of a page's tables lists the paths that the chosen component is read by.
+PATHS: dict[str, int | str] = {"path_patching": 0, "all_sources": "how"}
 
 
 def effects(result: PathResult | AllSourcesResult) -> list[float]:
@@ -58,7 +61,7 @@ def effects(result: PathResult | AllSourcesResult) -> list[float]:
 def test_a_control_of_patching_asks_for_other_numbers(see: See, page: str, control: str, value: str):
     result = PATCHING[page](**{control: value})
     keep(result)
-    shown = table(see(page, **{control: value}))["effect"]
+    shown = table(see(page, **{control: value}), PATHS[page])["effect"]
     assert sorted(shown) == pytest.approx(effects(result))
     assert sorted(shown) != pytest.approx(effects(PATCHING[page]()))
 
@@ -95,8 +98,8 @@ def test_the_scale_changes_the_chart_and_not_the_numbers(see: See, page: str):
     ends = {}
     for scale, title in (("effect", "effect (logits)"), ("recovery", "recovery")):
         app = see(page, scale=scale)
-        ends[scale] = as_number(chart(app).legend(title).labels[-1])
-        assert sorted(table(app)["effect"]) == pytest.approx(effects(result))
+        ends[scale] = as_number(chart(app, "edge").legend(title).labels[-1])
+        assert sorted(table(app, PATHS[page])["effect"]) == pytest.approx(effects(result))
     assert ends["recovery"] == pytest.approx(ends["effect"] / abs(span), rel=0.01)
 
 
@@ -106,14 +109,13 @@ def clicked(monkeypatch: pytest.MonkeyPatch, edge: dict[str, int] | None, row: i
 
     def altair_chart(*arguments: Any, **options: Any) -> Any:
         event = draw_chart(*arguments, **options)
-        return (
-            SimpleNamespace(selection={"edge": [edge] if edge else []}) if "on_select" in options else event
-        )
+        told = SimpleNamespace(selection={"edge": [edge] if edge else []})
+        return told if options.get("key") == Key.EDGE_CHART else event
 
     def dataframe(*arguments: Any, **options: Any) -> Any:
         event = draw_table(*arguments, **options)
-        rows = [] if row is None else [row]
-        return SimpleNamespace(selection=SimpleNamespace(rows=rows)) if "on_select" in options else event
+        told = SimpleNamespace(selection=SimpleNamespace(rows=[] if row is None else [row]))
+        return told if options.get("key") == Key.EDGE_TABLE else event
 
     monkeypatch.setattr(st, "altair_chart", altair_chart)
     monkeypatch.setattr(st, "dataframe", dataframe)
@@ -129,34 +131,47 @@ def opened(app: AppTest) -> tuple[str, Any, Any]:
     )
 
 
-def test_a_click_on_a_cell_opens_its_source(see: See, visit: Visit, monkeypatch: pytest.MonkeyPatch):
-    keep(a_path(1, 2))
+def from_near(app: AppTest) -> str:
+    """The path that is selected, which the address holds and the page shows from near."""
+    assert not app.exception
+    assert app.title[0].value == "All sources"
+    label = app.session_state[Key.SELECTED]
+    assert label in [heading.value for heading in app.subheader]
+    assert app.query_params[Key.SELECTED] == label
+    return label
+
+
+def label(path: pd.Series) -> str:
+    return f"{path['source']} → {path['destination']}.q"
+
+
+def test_a_click_on_a_cell_selects_its_path(see: See, visit: Visit, monkeypatch: pytest.MonkeyPatch):
     clicked(monkeypatch, {"sl": 1, "sh": 2, "dl": 2, "dh": 0}, None)
-    assert opened(visit("all_sources")) == ("Path patching", 1, 2)
+    assert from_near(visit("all_sources")) == "L1H2 → L2H0.q"
 
 
-def test_a_click_on_a_row_opens_its_source(see: See, visit: Visit, monkeypatch: pytest.MonkeyPatch):
-    edges = a_sweep().table()
-    row = next(i for i, (sl, sh) in enumerate(edges[["sl", "sh"]].to_numpy()) if i > 2 and (sl, sh) == (0, 2))
-    keep(a_path(0, 2))
-    clicked(monkeypatch, None, row)
-    assert opened(visit("all_sources")) == ("Path patching", 0, 2)
+def test_a_click_on_a_row_selects_its_path_until_something_else_is_selected(
+    see: See, visit: Visit, monkeypatch: pytest.MonkeyPatch
+):
+    clicked(monkeypatch, None, 3)
+    app = visit("all_sources")
+    assert from_near(app) == label(a_sweep().table().iloc[3])
+    app.session_state[Key.SELECTED] = "L0H3 → L2H1.q"
+    assert from_near(app.run()) == "L0H3 → L2H1.q"
 
 
-def test_a_click_on_a_row_that_has_moved_since_opens_the_source_that_stood_there(
+def test_a_click_on_a_row_that_has_moved_since_selects_what_stood_there(
     see: See, visit: Visit, monkeypatch: pytest.MonkeyPatch
 ):
     drawn = a_sweep()
-    edges = drawn.table()[["sl", "sh"]].to_numpy().tolist()
+    before = [label(path) for _, path in drawn.table().iterrows()]
     app = visit("all_sources")
     moved = replace(drawn, values=drawn.values[:, ::-1].copy())
     keep(moved)
-    later = moved.table()[["sl", "sh"]].to_numpy().tolist()
-    row = next(i for i, (then, now) in enumerate(zip(edges, later, strict=True)) if then != now)
-    layer, head = edges[row]
-    keep(a_path(layer, head))
+    after = [label(path) for _, path in moved.table().iterrows()]
+    row = next(i for i, (then, now) in enumerate(zip(before, after, strict=True)) if then != now)
     clicked(monkeypatch, None, row)
-    assert opened(app.run()) == ("Path patching", layer, head)
+    assert from_near(app.run()) == before[row]
 
 
 def test_without_a_choice_component_and_source_are_those_of_the_strongest_path(see: See, visit: Visit):

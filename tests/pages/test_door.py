@@ -232,7 +232,7 @@ def test_few_sessions_are_remembered(session, monkeypatch):
 
 
 def test_an_address_that_was_too_long_is_told(visit: Callable[..., AppTest]):
-    app = visit("overview", address_length="600006")
+    app = visit("result", address_length="600006")
     assert not app.exception
     assert notes(app) == [
         "The address has 600,006 characters, and at most 60,000 are read. Shown is the first ready example."
@@ -244,7 +244,7 @@ def test_an_address_that_was_too_long_is_told(visit: Callable[..., AppTest]):
 @pytest.mark.parametrize("key", ["clean", "corrupted", "answer", "foil"])
 def test_a_prompt_in_the_address_that_is_too_long_is_told(visit: Callable[..., AppTest], key):
     others = {"clean": "Hello", "corrupted": "Hi", "unit": "head"}
-    app = visit("overview", **(others | {key: "x" * 20_000}))
+    app = visit("result", **(others | {key: "x" * 20_000}))
     assert not app.exception
     [told] = notes(app)
     assert told.startswith(f"The address asks for {key} = a text of 20,000 characters, and at most 10,240 ")
@@ -253,7 +253,7 @@ def test_a_prompt_in_the_address_that_is_too_long_is_told(visit: Callable[..., A
 
 
 def test_a_view_that_no_address_holds_says_so_and_keeps_its_prompts(visit: Callable[..., AppTest]):
-    app = visit("overview")
+    app = visit("result")
     app.session_state[Key.CLEAN] = app.session_state[Key.CORRUPTED] = "π" * 10_000
     app.run()
     assert not app.exception

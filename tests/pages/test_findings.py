@@ -10,7 +10,7 @@ import pytest
 from pages.shared.findings import largest_part, strongest_path
 from tests.chart_samples import PROVENANCE
 from tests.pages.looking import See, texts
-from tests.pages.stored_results import a_path, a_sweep, an_attribution
+from tests.pages.stored_results import a_path, a_sweep, an_attribution, the_strongest
 
 CLEAN, CORRUPTED = 3.25, -2.5
 
@@ -58,7 +58,7 @@ def test_the_part_that_writes_most_is_named(unit: str) -> None:
     ("page", "said"),
     [
         ("path_patching", lambda: strongest_path(a_path())),
-        ("all_sources", lambda: strongest_path(a_sweep())),
+        ("all_sources", lambda: strongest_path(the_strongest(0, 3, "q"))),
         ("direct_logit_attribution", lambda: largest_part(an_attribution(), 4)),
     ],
 )

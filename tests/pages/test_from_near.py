@@ -69,7 +69,7 @@ def test_a_heads_page_shows_its_strongest_path_from_near_or_the_one_that_is_sele
 
 def test_a_button_leads_to_all_paths_of_the_other_end(visit: Visit):
     app = visit("path_patching", source_layer="1", source_head="0", selected="L1H0 → L2H5.v")
-    app.button(key=Key.OTHER_END).click().run()
+    app.button(key=f"{Key.PATHS_OF}_destination").click().run()
     assert not app.exception
     assert (app.session_state[Key.SOURCE_LAYER], app.session_state[Key.SOURCE_HEAD]) == (2, 5)
     assert "Who tells L2H5" in subheaders(app) and "L1H0 → L2H5.v" in subheaders(app)
@@ -82,3 +82,18 @@ def test_a_head_at_either_end_of_the_model_says_that_nobody_is_there(visit: Visi
     assert any(said in caption.value for caption in app.main.caption)
     assert ("Who tells L3H1" if layer == "3" else "Whom L0H1 tells") in subheaders(app)
     assert f"paths of L{layer}H1." in texts(app)
+
+
+@pytest.mark.parametrize(
+    ("page", "asked"),
+    [
+        ("direct_logit_attribution", "NodeAttributionRequest("),
+        ("path_patching", "component='v',"),
+        ("all_sources", "StrongestPathsRequest("),
+    ],
+)
+def test_a_page_is_copied_as_the_python_that_asks_its_question(visit: Visit, page: str, asked: str):
+    app = visit(page)
+    assert not app.exception
+    [code] = app.code
+    assert asked in code.value and repr(EXPERIMENT.clean) in code.value

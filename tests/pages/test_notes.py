@@ -20,9 +20,10 @@ from analysis.store import open_store
 from pages.shared import attribution_map
 from pages.shared.keys import Key
 from tests.jobs.watching import ended, slowly, until
+from tests.pages.looking import table
 
 FIRST = EXAMPLES[0]
-PAGES = ("overview", "direct_logit_attribution", "path_patching", "all_sources", "sanity_checks")
+PAGES = ("result", "direct_logit_attribution", "path_patching", "all_sources", "sanity_checks")
 #: What the page asks for by itself: into values, by which the strongest path of all is read.
 REQUEST = AllSourcesRequest(Experiment("demo", FIRST.clean, FIRST.corrupted, FIRST.answer, FIRST.foil), "v")
 Visit = Callable[..., AppTest]
@@ -102,7 +103,7 @@ def test_a_sweep_on_an_unusable_store_can_be_stopped_and_run_again(
     assert ended(jobs.submit(REQUEST)).state == "done"
     app.run()
     assert not app.exception
-    assert set(app.dataframe[0].value["how"]) == {"measured"}
+    assert set(table(app, "how")["how"]) == {"measured"}
 
 
 @pytest.mark.usefixtures("own_store")
@@ -151,10 +152,10 @@ def test_what_belongs_to_the_numbers_is_said_with_them_as_plain_text(
 
 @pytest.mark.usefixtures("own_store")
 def test_what_befell_the_store_is_told_while_it_is_news(visit: Visit, monkeypatch: pytest.MonkeyPatch):
-    visit("overview")
+    visit("result")
     store = open_store()
     store._refuse("its file is damaged")
-    assert notes(visit("overview")) == [store.notices()[-1]]
+    assert notes(visit("result")) == [store.notices()[-1]]
     assert "its file is damaged" in store.notices()[-1]
     monkeypatch.setattr("pages.shared.notes._RECENT", 0.0)
-    assert notes(visit("overview")) == []
+    assert notes(visit("result")) == []

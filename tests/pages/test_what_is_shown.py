@@ -43,10 +43,12 @@ PATCHING: dict[str, Callable[..., PathResult | AllSourcesResult]] = {
     "path_patching": a_path,
     "all_sources": a_sweep,
 }
+#: Which of a page's tables lists the paths that the chosen component is read by.
+PATHS: dict[str, int | str] = {"path_patching": 0, "all_sources": "how"}
 
 
 def test_the_overview_marks_the_tokens_that_differ_and_no_others(see: See):
-    app = see("overview")
+    app = see("result")
     shown = table(app)
     assert shown.loc["clean"].tolist() == [token.replace(" ", "·") for token in CLEAN_TOKENS]
     assert shown.loc["corrupted"].tolist() == [token.replace(" ", "·") for token in CORRUPTED_TOKENS]
@@ -55,7 +57,7 @@ def test_the_overview_marks_the_tokens_that_differ_and_no_others(see: See):
     assert {int(column) for column in re.findall(r"_col(\d+)", styles)} == {*DIFFER}
 
 
-@pytest.mark.parametrize("page", ["overview", "path_patching"])
+@pytest.mark.parametrize("page", ["result", "path_patching"])
 def test_identical_prompts_are_called_identical_and_others_are_not(see: See, page: str):
     assert "identical" not in texts(see(page))
     keep(replace(an_overview(), corrupted_tokens=CLEAN_TOKENS, differences=()))
@@ -63,7 +65,7 @@ def test_identical_prompts_are_called_identical_and_others_are_not(see: See, pag
 
 
 def test_the_overview_lists_every_metric_of_both_runs_in_its_unit(see: See):
-    shown = table(see("overview"), 1)
+    shown = table(see("result"), 1)
     both = zip(shown["clean"], shown["corrupted"], strict=True)
     assert dict(zip(shown["metric"], both, strict=True)) == {
         TITLES[metric]: values for metric, values in METRICS.items()
@@ -71,7 +73,7 @@ def test_the_overview_lists_every_metric_of_both_runs_in_its_unit(see: See):
 
 
 def test_the_overview_draws_the_predictions_of_both_prompts(see: See):
-    bars = chart(see("overview")).of("rect", "token", "prompt", "probability")
+    bars = chart(see("result")).of("rect", "token", "prompt", "probability")
     shown = {(bar.told["token"], bar.told["prompt"]): as_number(bar.told["probability"]) for bar in bars}
     assert shown["·Mary", "clean"] == pytest.approx(0.7)
     assert shown["·John", "corrupted"] == pytest.approx(0.6)
@@ -135,8 +137,8 @@ def test_patching_names_each_run_and_gives_effects_in_the_unit_of_the_metric(
         f"{TITLES[metric]}, clean run": number(clean, "+.3f"),
         f"{TITLES[metric]}, corrupted run": number(corrupted, "+.3f"),
     }
-    assert headings(app) == {"effect": UNITS[metric], "recovery": "recovery"}
-    assert chart(app).legend(f"effect ({UNITS[metric]})")
+    assert headings(app, PATHS[page]) == {"effect": UNITS[metric], "recovery": "recovery"}
+    assert chart(app, "edge").legend(f"effect ({UNITS[metric]})")
 
 
 @pytest.mark.parametrize("metric", ["logit_difference", "kl_from_clean"])
@@ -174,27 +176,27 @@ def test_all_sources_lists_every_path_with_its_own_numbers(see: See, metric: str
     keep(result)
     app = see("all_sources", metric=metric)
     clean, corrupted = METRICS[metric]
-    shown = written(app)
-    assert len(shown) == 48 and table(app)["effect"].abs().is_monotonic_decreasing
+    shown = written(app, "how")
+    assert len(shown) == 48 and table(app, "how")["effect"].abs().is_monotonic_decreasing
     for source, destination, _, effect, recovery in shown.itertuples(index=False):
         edge = tuple(int(number) for number in re.findall(r"\d+", source + destination))
         expected = result.values[edge] - corrupted
         assert effect == number(expected, "+.4f")
         assert recovery == f"{number(100 * expected / (clean - corrupted), '+.2f')} %"
     assert len({*zip(shown["source"], shown["destination"], strict=True)}) == 48
-    assert len(chart(app).of("rect", "source", "destination")) == 48
+    assert len(chart(app, "edge").of("rect", "source", "destination")) == 48
 
 
 def test_an_estimate_is_called_one_in_the_table_and_in_the_chart(see: See):
     result = a_sweep(measured="some")
     keep(result)
     app = see("all_sources")
-    shown = table(app)
+    shown = table(app, "how")
     assert set(shown["how"] == "estimate") == {True, False}
     for source, destination, how, *_ in shown.itertuples(index=False):
         edge = tuple(int(number) for number in re.findall(r"\d+", source + destination))
         assert (how == "estimate") == math.isnan(result.values[edge])
-    kinds = [mark.told["kind"] for mark in chart(app).of("rect", "source", "kind")]
+    kinds = [mark.told["kind"] for mark in chart(app, "edge").of("rect", "source", "kind")]
     assert kinds.count("estimated") == (shown["how"] == "estimate").sum()
 
 
@@ -205,7 +207,7 @@ def test_the_table_and_the_chart_agree_on_what_is_below_the_resolution(see: See,
     app = see(page)
     shown = {
         (*head,): (effect, recovery)
-        for *head, effect, recovery in written(app)
+        for *head, effect, recovery in written(app, PATHS[page])
         .drop(columns="how", errors="ignore")
         .itertuples(index=False)
     }
@@ -213,7 +215,7 @@ def test_the_table_and_the_chart_agree_on_what_is_below_the_resolution(see: See,
     sizes = np.abs(result.values - result.corrupted_metric)
     assert 0 < len(quiet) == (sizes < 0.7).sum() < len(shown)
     assert all(shown[head] == ("below resolution",) * 2 for head in quiet)
-    marks = chart(app).of("rect", "source", "destination")
+    marks = chart(app, "edge").of("rect", "source", "destination")
     named = ("destination",) if page == "path_patching" else ("source", "destination")
     drawn = {
         tuple(mark.told[name] for name in named)
@@ -256,11 +258,11 @@ def test_a_result_passes_if_every_check_of_it_holds(measured: float, passed: boo
 
 
 @pytest.mark.parametrize("theme", THEMES)
-@pytest.mark.parametrize("page", ["overview", "direct_logit_attribution", "path_patching", "all_sources"])
+@pytest.mark.parametrize("page", ["result", "direct_logit_attribution", "path_patching", "all_sources"])
 def test_a_chart_is_drawn_in_the_theme_that_the_visitor_sees(see: See, monkeypatch, page: str, theme: Theme):
     monkeypatch.setattr(ContextProxy, "theme", SimpleNamespace(type=theme))
     palette = PALETTES[theme]
-    own = palette.clean if page == "overview" else palette.positive
+    own = palette.clean if page == "result" else palette.positive
     drawing = chart(see(page))
     fills = {mark.fill for mark in drawing.marks} | {
         fill for each in drawing.legends for fill in each.colours

@@ -14,6 +14,7 @@ from analysis.results import (
     ChosenPathsRequest,
     CircuitRequest,
     CircuitScoresRequest,
+    DraftRequest,
     EdgePositionsRequest,
     EdgeSetsRequest,
     GraphRequest,
@@ -35,6 +36,7 @@ from analysis.results import (
 EXPERIMENT = Experiment("demo", "a b", "a c", " x", " y")
 ASKED = (
     OverviewRequest(EXPERIMENT),
+    DraftRequest(EXPERIMENT),
     AttributionRequest(EXPERIMENT, "head", "corrupted"),
     PathRequest(EXPERIMENT, 1, 2, "v", "exact", "kl_from_clean"),
     AllSourcesRequest(EXPERIMENT, "k"),

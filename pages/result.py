@@ -1,0 +1,147 @@
+"""What was found, in one look: the pair, the answers, the strongest paths, and whether to trust it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from analysis import jobs
+from analysis.answers import stored
+from analysis.requests import METRIC_UNITS, RUN_NAMES
+from analysis.results import GraphRequest, GraphResult, OverviewResult, SanityRequest
+from pages.shared.cards import aligned_prompts, identical_note, overview_or_stop, provenance_panel
+from pages.shared.choices import METRIC
+from pages.shared.circuit_graph import small_graph
+from pages.shared.circuit_scores import finding_panel, own_scores
+from pages.shared.downloads import downloads
+from pages.shared.experiment import experiment_sidebar
+from pages.shared.findings import strongest_path
+from pages.shared.lead import begin_with_the_strongest
+from pages.shared.navigation import (
+    ALL_SOURCES,
+    ATTRIBUTION,
+    CIRCUIT,
+    PATH_PATCHING,
+    PROMPT_SET,
+    SANITY_CHECKS,
+    page_link,
+)
+from pages.shared.theme import current_theme
+from pages.shared.work import result_or_progress
+
+if TYPE_CHECKING:
+    import altair as alt
+    import pandas as pd
+
+#: Paths of the small graph.
+_DRAWN = 10
+
+
+def metrics_table(result: OverviewResult) -> pd.DataFrame:
+    """Every metric on both runs, each in its own unit."""
+    import pandas as pd
+
+    return pd.DataFrame(
+        [
+            {
+                "metric": f"{title} ({METRIC_UNITS[name]})",
+                "clean": clean,
+                "corrupted": corrupted,
+            }
+            for name, title in METRIC.options.items()
+            for clean, corrupted in [result.metrics[name]]
+        ]
+    )
+
+
+def predictions(result: OverviewResult) -> alt.LayerChart:
+    """Draw the most probable next tokens."""
+    from analysis.charts import predictions_chart
+
+    chart = predictions_chart(result, current_theme())
+    st.altair_chart(chart, width="stretch")
+    return chart
+
+
+def metrics_of_both(table: pd.DataFrame) -> None:
+    """Draw the metrics of both runs."""
+    numbers = st.column_config.NumberColumn(format="%.3f")
+    st.dataframe(
+        # Rounded before it is shown, and without the sign that rounding leaves on a zero.
+        table.assign(**{run: table[run].round(3) + 0.0 for run in RUN_NAMES}),
+        hide_index=True,
+        width="stretch",
+        column_config=dict.fromkeys(RUN_NAMES, numbers),
+    )
+    st.caption("The logit difference is answer minus foil: positive where the model prefers the answer.")
+
+
+def show_graph(result: GraphResult) -> None:
+    """The strongest paths as a small graph, and what they carry together."""
+    edges = tuple(result.graph.labels(result.ranking[:_DRAWN]))
+    finding_panel(result, own_scores(result, edges), len(edges))
+    small_graph(result, edges)
+    page_link(CIRCUIT, "Change, prove and take this circuit along")
+
+
+def follow_graph(job: jobs.Job[GraphResult], result: GraphResult) -> None:
+    """The graph by its estimates, while it is measured."""
+    show_graph(result)
+
+
+def trust() -> None:
+    """How many identities hold on this experiment, once they are measured."""
+    found = stored(SanityRequest(experiment))
+    if found is None:
+        page_link(SANITY_CHECKS, "Check that these numbers can be trusted")
+        return
+    holds = sum(measured <= limit for *_, measured, limit in found.result.checks)
+    said = f"{holds} of {len(found.result.checks)} identities hold"
+    if holds == len(found.result.checks):
+        st.badge(said, icon=":material/verified:", color="green")
+    else:
+        st.badge(said, icon=":material/error:", color="red")
+    page_link(SANITY_CHECKS, "Which identities")
+
+
+experiment = experiment_sidebar()
+st.title("Result")
+st.caption(
+    "Two prompts that differ in a few tokens, and the two answers they should bring. What in the model makes "
+    "that difference?"
+)
+found = overview_or_stop(experiment)
+result = found.result
+identical_note(result)
+aligned_prompts(result)
+differs = bool(result.differences)
+strongest = begin_with_the_strongest(experiment) if differs else None
+if strongest is not None and len(strongest.effect):
+    st.text(strongest_path(strongest))
+left, right = st.columns([6, 5], gap="large")
+with right:
+    st.subheader("Most probable next tokens")
+    chart = predictions(result)
+    st.subheader("The metrics on both runs")
+    table = metrics_table(result)
+    metrics_of_both(table)
+    trust()
+with left:
+    if strongest is not None:
+        st.subheader(f"The {_DRAWN} strongest paths")
+        request = GraphRequest(experiment)
+        graph = stored(request) or result_or_progress(
+            request, "Estimating every path at once", follow_graph, stopped=show_graph
+        )
+        if graph is not None:
+            show_graph(graph.result)
+    st.subheader("Where to look next")
+    page_link(ATTRIBUTION, "Which component wrote the answer")
+    page_link(PATH_PATCHING, "What one head tells each later head")
+    page_link(ALL_SOURCES, "Which head told which later head")
+    page_link(CIRCUIT, "Which handful of paths is the mechanism")
+    page_link(PROMPT_SET, "Whether it holds over other prompts")
+
+downloads("result", result, table, chart)
+provenance_panel(result, found.from_store)

@@ -1,0 +1,38 @@
+"""One selection for all pages: a node or a path by its label, in the address and in every picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from pages.shared.keys import Key
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def path_label(path: Mapping[str, str] | pd.Series) -> str:
+    """The label of a row of a table of paths, as the graph has it: "L0H7 → L2H5.v"."""
+    return f"{path['source']} → {path['destination']}.{path['component']}"
+
+
+def take(key: Key, pick: object, label: str | None) -> None:
+    """Select `label`, if it is not None, for a `pick` in the chart or table `key`: once for each pick.
+
+    A chart or a table tells its pick in every run until there is another; what was selected elsewhere, or
+    by Back, since then stays.
+    """
+    seen = st.session_state.setdefault(Key.PICKED, {})
+    before, seen[key] = seen.get(key), pick
+    if label is not None and pick != before:
+        st.session_state[Key.SELECTED] = label
+        st.rerun()
+
+
+def selected_path(table: pd.DataFrame) -> pd.Series | None:
+    """The row of a table of paths that is selected, be it here or on another page; None if there is none."""
+    labels = table["source"] + " → " + table["destination"] + "." + table["component"]
+    found = table[labels == st.session_state.get(Key.SELECTED)]
+    return found.iloc[0] if len(found) else None
