@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from analysis.experiment.origin import Origin
-from analysis.experiment.prompts import token_count
+from analysis.experiment.prompts import pieces
 from analysis.experiment.runs import alone_with
 from analysis.results import PromptSetRequest, PromptSetResult, TextPair
 from analysis.sets import drawn_pairs
@@ -16,5 +14,7 @@ def prompt_set_result(request: PromptSetRequest, origin: Origin) -> PromptSetRes
     model, asked = origin.runs.model, request.experiment
     base = TextPair(asked.clean, asked.corrupted, asked.answer, asked.foil)
     with alone_with(model):
-        pairs = drawn_pairs(base, request.template, request.size, partial(token_count, model.bridge))
+        pairs = drawn_pairs(
+            base, request.template, request.size, lambda text: len(pieces(model.bridge, text))
+        )
     return PromptSetResult(request=request, pairs=pairs, provenance=origin.provenance())

@@ -89,11 +89,6 @@ def tokenize(bridge: Any, prompt: str) -> Int[Tensor, "1 pos"]:
     return bridge.to_tokens(prompt, prepend_bos=False if has_bos else None, truncate=False).long()
 
 
-def token_count(model: Any, text: str) -> int:
-    """How many tokens `text` is by itself, without any that begins or ends a prompt."""
-    return len(_pieces(model, text))
-
-
 def single_token(model: Any, text: str, role: AnswerRole) -> int:
     """The id of `text` as one token.
 

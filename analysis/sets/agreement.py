@@ -23,7 +23,7 @@ STRONGEST = 10
 #: With fewer prompts nothing is called robust, and there is no interval.
 LEAST_PROMPTS = 3
 RULE = (
-    f"Robust: at least {LEAST_PROMPTS} prompts, the same sign in all of them (an effect below resolution has "
+    f"Over at least {LEAST_PROMPTS} prompts the same sign in all of them (an effect below resolution has "
     f"none), a {percent(CONFIDENCE)} interval of the mean that excludes zero, and among the {STRONGEST} "
     "strongest in more than half of them."
 )

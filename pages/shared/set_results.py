@@ -58,7 +58,7 @@ class SetResults:
         return self.overviews[0].origin() | {
             "prompt set": self.prompts.digest,
             "prompts": json.dumps([self.prompts.pairs[number - 1] for number in self.numbers]),
-            "statistics": f"{RULE} Bootstrap over prompts, percentile, seed {SEED}.",
+            "statistics": f"Robust: {RULE} Bootstrap over prompts, percentile, seed {SEED}.",
         }
 
 

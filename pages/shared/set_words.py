@@ -20,11 +20,11 @@ def finding(metrics: Float[np.ndarray, "prompt run"], metric: MetricName, paths:
 def rule_caption(n_prompts: int) -> str:
     """The rule for what is robust, and how easily signs agree by themselves."""
     if n_prompts < LEAST_PROMPTS:
-        return RULE
+        return f"Robust: {RULE}"
     return (
-        f"{RULE} Intervals are percentile bootstraps over prompts ({RESAMPLES:,} resamples, seed {SEED}), "
-        f"and with few prompts too narrow. An effect whose sign were a coin's would agree in all {n_prompts} "
-        f"once in {2 ** (n_prompts - 1):,} times, and many are looked at here."
+        f"Robust: {RULE} Intervals are percentile bootstraps over prompts ({RESAMPLES:,} resamples, seed "
+        f"{SEED}), and with few prompts too narrow. An effect whose sign were a coin's would agree in all "
+        f"{n_prompts} once in {2 ** (n_prompts - 1):,} times, and many are looked at here."
     )
 
 

@@ -307,7 +307,7 @@ def test_the_sentence_is_made_from_the_numbers():
 
 def test_the_rule_stands_on_the_page(visit: Visit):
     app = shown(visit, set="days-3")
-    assert "Robust: at least 3 prompts, the same sign in all of them" in captions(app)
+    assert "Robust: Over at least 3 prompts the same sign in all of them" in captions(app)
     assert "a 95 % interval of the mean that excludes zero" in captions(app)
 
 

@@ -10,7 +10,7 @@ from analysis.answers.compute import compute
 from analysis.demo_model.examples import EXAMPLES
 from analysis.errors import PathscopeError
 from analysis.experiment import tokenize
-from analysis.experiment.prompts import token_count
+from analysis.experiment.prompts import pieces
 from analysis.models import DEMO, load
 from analysis.results import OverviewRequest, PromptSetRequest, TextPair
 from analysis.sets import READY_KINDS, TEMPLATE_SLOTS, drawn_pairs, kind_of
@@ -27,7 +27,7 @@ def store(tmp_path_factory) -> Store:
 
 
 def length(text: str) -> int:
-    return token_count(load(DEMO).bridge, text)
+    return len(pieces(load(DEMO).bridge, text))
 
 
 def words(text: str) -> int:
