@@ -91,7 +91,7 @@ def tokenize(bridge: Any, prompt: str) -> Int[Tensor, "1 pos"]:
 
 def token_count(model: Any, text: str) -> int:
     """How many tokens `text` is by itself, without any that begins or ends a prompt."""
-    return len(_pieces(model, text))
+    return len(pieces(model, text))
 
 
 def single_token(model: Any, text: str, role: AnswerRole) -> int:

@@ -9,6 +9,7 @@ from pages.shared.navigation import (
     ATTRIBUTION,
     CIRCUIT,
     PATH_PATCHING,
+    PROMPT_SET,
     RESULT,
     SANITY_CHECKS,
     Leaf,
@@ -85,6 +86,14 @@ EXPLANATIONS: dict[Leaf, Explanation] = {
         "run. Sets are patched together: what they do is not the sum of what each does.",
         ("path", "brings back", "breaks", "faithful", "measured or estimated"),
         (EAP, EAP_IG, MIB),
+    ),
+    PROMPT_SET: Explanation(
+        "Does it hold over several prompts?",
+        r"\bar{x} \pm \frac{s}{\sqrt{n}}",
+        "x is an effect in one of n prompts, s its standard deviation over them. A share of the difference is "
+        "a ratio of means, never a mean of ratios.",
+        ("attribution", "path", "effect", "recovery"),
+        (MIB,),
     ),
     SANITY_CHECKS: Explanation(
         "Can these numbers be trusted?",
