@@ -18,6 +18,8 @@ from analysis.sets import STRONGEST, Agreement
 
 #: Height of a row in pixels.
 _ROW = 26
+#: In pixels beyond the outermost dots, so that none is cut.
+_ROOM = alt.Scale(padding=10)
 
 
 def metric_strip_chart(
@@ -48,7 +50,7 @@ def metric_strip_chart(
         alt.Chart(rows)
         .mark_circle(size=70, opacity=0.75)
         .encode(
-            x=alt.X("metric:Q", title=title),
+            x=alt.X("metric:Q", title=title, scale=_ROOM),
             y=y,
             color=colour,
             tooltip=[alt.Tooltip("prompt:Q"), alt.Tooltip("run:N"), alt.Tooltip("metric:Q", format="+.4f")],
@@ -84,7 +86,7 @@ def agreement_chart(agreement: Agreement, title: str, theme: Theme = "light") ->
     )
     y = alt.Y("item:N", sort=list(means["item"]), title=None, axis=alt.Axis(labelLimit=220, grid=True))
     base = alt.Chart(rows).encode(
-        x=alt.X("effect:Q", title=title),
+        x=alt.X("effect:Q", title=title, scale=_ROOM),
         y=y,
         tooltip=[alt.Tooltip("item:N"), alt.Tooltip("prompt:Q"), alt.Tooltip("told:N", title=title)],
     )

@@ -117,7 +117,7 @@ def test_the_controls_choose_what_is_asked_of_each_prompt(visit: Visit):
 def test_a_larger_set_computes_the_new_prompt_and_what_it_alone_leads_with(
     visit: Visit, monkeypatch, own_store
 ):
-    shown(visit, set="drinks-3")
+    assert "Computed just now." in captions(shown(visit, set="drinks-3"))
     computed = []
     genuine = compute.compute
 
@@ -126,7 +126,7 @@ def test_a_larger_set_computes_the_new_prompt_and_what_it_alone_leads_with(
         return genuine(request, store)
 
     monkeypatch.setattr("analysis.answers.compute.compute", counting)
-    shown(visit, set="drinks-3")
+    assert "Read from the store." in captions(shown(visit, set="drinks-3"))
     assert computed == []
     shown(visit, set="drinks-4")
     assert isinstance(computed.pop(0), PromptSetRequest)

@@ -55,6 +55,20 @@ def test_five_of_a_kind_are_of_one_length_different_and_solved_both_ways(store, 
         assert clean > 1 and corrupted < -1
 
 
+@pytest.mark.parametrize(("name", "first_named"), [("drinks", "answer"), ("balls", "foil")])
+def test_who_gives_in_the_clean_prompt_is_the_foil_and_named_in_the_examples_order(name, first_named):
+    for pair in drawn_pairs(READY_KINDS[name].first, None, 6, length):
+        named = sorted(("answer", "foil"), key=lambda role: pair.clean.index(getattr(pair, role)))
+        assert named[0] == first_named
+        assert pair.clean.count(pair.foil) == 2 and pair.corrupted.count(pair.answer) == 2
+
+
+def test_answers_and_foils_are_one_token_where_no_list_of_words_promises_it():
+    pairs = drawn_pairs(READY_KINDS["landmarks"].first, None, 20, words)
+    assert len(pairs) == 20
+    assert all(words(text) == 1 for pair in pairs[1:] for text in (pair.answer, pair.foil))
+
+
 @pytest.mark.parametrize("name", READY_KINDS)
 def test_a_larger_set_begins_with_a_smaller_one(name):
     first = READY_KINDS[name].first
