@@ -90,8 +90,8 @@ EXPLANATIONS: dict[Leaf, Explanation] = {
     PROMPT_SET: Explanation(
         "Does it hold over several prompts?",
         r"\bar{x} \pm \frac{s}{\sqrt{n}}",
-        "x is an effect in one of n prompts, s its standard deviation over them. A share of the difference is "
-        "a ratio of means, never a mean of ratios.",
+        "x is an effect in one of n prompts, s its standard deviation over them. A share of the difference "
+        "is a ratio of means, never a mean of ratios.",
         ("attribution", "path", "effect", "recovery"),
         (MIB,),
     ),
