@@ -3,14 +3,17 @@
 import streamlit as st
 
 if __name__ == "__main__":  # Streamlit runs this file for each visit,
-    from pages.shared.navigation import LEAVES, RESULT
+    from pages.shared.navigation import leaves
 
     # First: else the navigation gives the tab the page's icon, for which the browser asks a foreign host.
     st.set_page_config(page_icon="🔬", layout="wide")
 
     # The sidebar draws the links: they take the view along.
     page = st.navigation(
-        [st.Page(leaf.file, title=leaf.title, icon=leaf.icon, default=leaf is RESULT) for leaf in LEAVES],
+        [
+            st.Page(leaf.file, title=leaf.title, icon=leaf.icon, default=number == 0)
+            for number, leaf in enumerate(leaves())
+        ],
         position="hidden",
     )
     st.set_page_config(page_title=f"{page.title} · Pathscope")

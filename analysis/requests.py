@@ -108,6 +108,13 @@ class Request(Generic[R]):
         """
         return ()
 
+    def measured_paths(self, n_layers: int, n_heads: int, n_tokens: int) -> int:
+        """How many paths have to be measured for an answer, in a model and with prompts of that size.
+
+        0 where no choice of a person decides it.
+        """
+        return 0
+
 
 @dataclass(frozen=True)
 class LongRequest(Request[R]):

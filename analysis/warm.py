@@ -1,14 +1,19 @@
 """Compute and store what the ready examples show at the default choices: ``python -m analysis.warm``.
 
 Run it once before opening a hosted demo, or after an upgrade. What is stored already is not
-computed again, and an interrupted run goes on from where it stood.
+computed again, and an interrupted run goes on from where it stood. ``--into DIR`` also puts the results into
+a folder that ships with a deployment, for `PATHSCOPE_GALLERY_DIR`; those of the models that the policy names
+are there, too, as far as the examples fit them.
 """
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from argparse import ArgumentParser
+from collections import deque
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from tqdm.auto import tqdm
@@ -17,32 +22,72 @@ from analysis import answers, jobs
 from analysis.demo_model.examples import EXAMPLES, Example
 from analysis.errors import PathscopeError
 from analysis.models import DEMO
+from analysis.policy import policy
 from analysis.requests import HEAD_INPUTS, RUN_NAMES, UNITS, Experiment
 from analysis.results import (
     AllSourcesRequest,
     AttributionRequest,
+    CircuitScoresRequest,
     DraftRequest,
+    EdgeSetsRequest,
+    GraphRequest,
+    GraphResult,
+    HeadPathsRequest,
     LongRequest,
+    NodeAttributionRequest,
+    NodeAttributionResult,
+    NodeRequest,
     OverviewRequest,
+    PathsResult,
     Request,
+    Result,
     SanityRequest,
+    StrongestPathsRequest,
 )
 from analysis.settings import settings
+from analysis.store import Gallery, open_store
 
 _POLL_SECONDS = 0.05
+#: How many of the strongest paths pages draw together at first: the page Result, the page Circuit.
+DRAWN_AT_FIRST = (10, 30)
 
 
-def requests_of(example: Example) -> Iterator[Request[Any]]:
+def requests_of(example: Example, model: str = DEMO) -> Iterator[Request[Any]]:
     """What the pages ask for when `example` is opened: every unit, run and patched input, else the defaults.
 
     Single sources are rows of the sweeps.
     """
-    experiment = Experiment(DEMO, example.clean, example.corrupted, example.answer, example.foil)
+    experiment = Experiment(model, example.clean, example.corrupted, example.answer, example.foil)
     yield DraftRequest(experiment)
     yield OverviewRequest(experiment)
     yield from (AttributionRequest(experiment, unit, run) for run in RUN_NAMES for unit in UNITS)
     yield from (AllSourcesRequest(experiment, component) for component in HEAD_INPUTS)
+    yield NodeAttributionRequest(experiment)
+    yield StrongestPathsRequest(experiment)
+    yield GraphRequest(experiment)
     yield SanityRequest(experiment)
+
+
+def asked_next(result: Result) -> Iterator[Request[Any]]:
+    """What the pages ask for once they have `result`."""
+    experiment = result.request.experiment
+    if isinstance(result, GraphResult):
+        for number in DRAWN_AT_FIRST:
+            edges = tuple(result.graph.labels(result.ranking[:number]))
+            yield EdgeSetsRequest(experiment, (edges,))
+        yield CircuitScoresRequest(experiment, edges)
+    elif isinstance(result, PathsResult) and isinstance(result.request, StrongestPathsRequest):
+        if not len(result.effect):
+            return
+        path = result.table().iloc[0]
+        reader = f"{path['destination']}.{path['component']}"
+        yield HeadPathsRequest(experiment, int(path["sl"]), int(path["sh"]))
+        yield NodeRequest(experiment, path["destination"], (path["source"], reader))
+    elif isinstance(result, NodeAttributionResult):
+        table = result.table("clean", -1)
+        strongest = table["attribution"].abs().sort_values(ascending=False, kind="stable").index
+        named = [node for node in table["node"][strongest] if not node.startswith("bias")]
+        yield NodeRequest(experiment, named[0])
 
 
 def warm(request: Request[Any]) -> str | None:
@@ -61,28 +106,56 @@ def warm(request: Request[Any]) -> str | None:
     return snapshot.note
 
 
-def main() -> int:
-    """Warm every ready example; 1 if a setting is wrong, or something could not be computed or stored."""
+def main(arguments: Sequence[str] = ()) -> int:
+    """Warm every ready example; 1 if a setting is wrong, or something could not be computed or stored.
+
+    That a model of the host's does not know an example's words is told, and is none of these.
+    """
+    parser = ArgumentParser(prog="python -m analysis.warm")
+    parser.add_argument("--into", type=Path, metavar="DIR", help="a folder to put the results into")
+    into = parser.parse_args(arguments).into
     try:
-        settings()
+        gallery = None if into is None else Gallery(into)
+        problems = [*_warm_all(DEMO, gallery)]
+        left_out = [told for model in policy().models or () for told in _warm_all(model, gallery)]
     except PathscopeError as error:
         print(error, file=sys.stderr)
         return 1
-    requests = [(example.title, request) for example in EXAMPLES for request in requests_of(example)]
-    problems = []
-    with tqdm(requests, unit="result") as bar:
-        for title, request in bar:
-            bar.set_description(title)
-            try:
-                note = warm(request)
-            except PathscopeError as error:
-                note = str(error)
-            if note is not None:
-                problems.append(f"{title}, {type(request).__name__}: {note}")
-    for problem in problems:
-        print(problem, file=sys.stderr)
+    print(*problems, *left_out, sep="\n", end="\n" * bool(problems or left_out), file=sys.stderr)
     return 1 if problems else 0
 
 
+def _warm_all(model: str, gallery: Gallery | None) -> Iterator[str]:
+    """Warm the examples on `model`, and put what is stored into `gallery`; a sentence for each problem."""
+    settings()
+    requests = deque(
+        (example.title, request) for example in EXAMPLES for request in requests_of(example, model)
+    )
+    with tqdm(total=len(requests), unit="result") as bar:
+        while requests:
+            title, request = requests.popleft()
+            bar.set_description(title)
+            try:
+                note = warm(request)
+                more = [(title, other) for other in _kept(request, gallery)]
+            except PathscopeError as error:
+                note, more = str(error), []
+            if note is not None:
+                yield f"{title}, {type(request).__name__}: {note}"
+            requests.extendleft(reversed(more))
+            bar.total += len(more)
+            bar.update()
+
+
+def _kept(request: Request[Any], gallery: Gallery | None) -> list[Request[Any]]:
+    """Put the stored result of `request` into `gallery`; what is asked for next."""
+    store = open_store()
+    found, key = answers.stored(request), answers.result_key(request, store)
+    entry = store.get(key)
+    if gallery is not None and entry is not None:
+        gallery.add(key, entry.arrays, entry.values)
+    return [] if found is None else list(asked_next(found.result))
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -20,7 +20,7 @@ def one_example(monkeypatch):
 
 def test_everything_a_page_opens_with_is_stored_and_stays(monkeypatch, one_example):
     requests = list(warm.requests_of(one_example))
-    assert len(requests) == 12
+    assert len(requests) == 15
     assert warm.main() == 0
     assert all(answers.stored(request) is not None for request in requests)
     experiment = next(request.experiment for request in requests)
@@ -40,7 +40,7 @@ def test_what_cannot_be_stored_is_said(monkeypatch, capsys):
         "analysis.store.store.Store.put", lambda *_: "Shown but not stored: the disk is full."
     )
     monkeypatch.setattr(warm, "EXAMPLES", EXAMPLES[4:5])
-    monkeypatch.setattr(warm, "requests_of", lambda e: [OverviewRequest(_experiment())])
+    monkeypatch.setattr(warm, "requests_of", lambda e, model: [OverviewRequest(_experiment())])
     assert warm.main() == 1
     assert (
         f"{EXAMPLES[4].title}, OverviewRequest: Shown but not stored: the disk is full."
@@ -52,7 +52,7 @@ def test_what_cannot_be_stored_is_said(monkeypatch, capsys):
 def test_what_cannot_be_computed_is_said(monkeypatch, capsys, kind):
     broken = Experiment("demo", "The day after Monday is", "Too short", " Tuesday", " Sunday")
     monkeypatch.setattr(warm, "EXAMPLES", EXAMPLES[4:5])
-    monkeypatch.setattr(warm, "requests_of", lambda example: [kind(broken)])
+    monkeypatch.setattr(warm, "requests_of", lambda example, model: [kind(broken)])
     assert warm.main() == 1
     assert f"{kind.__name__}: The clean prompt has" in capsys.readouterr().err
 

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from analysis.experiment import DraftOrigin, Origin, Runs, run_drafts, run_experiment
 from analysis.memory import give_back
+from analysis.policy import policy
 from analysis.requests import Experiment, kinds
 from analysis.results import GrowingResult, LongRequest, LongWork, Request, Result
 from analysis.store import Store
@@ -31,13 +32,25 @@ def compute(request: Request[R], store: Store) -> R:
             drafts = run_drafts(request.experiment, store, _activations_read)
             of_drafts: R = resolve_name(request.computed_by)(request, DraftOrigin(drafts, started))
             return of_drafts
-        origin = Origin(runs_of(request.experiment, store), started)
+        origin = origin_of(request, store, started)
         if isinstance(request, LongRequest):
             return _in_one_go(work_of(request, origin), origin)
         result: R = resolve_name(request.computed_by)(request, origin)
         return result
     finally:
         give_back()
+
+
+def origin_of(request: Request[Any], store: Store, started: float) -> Origin:
+    """The model and both runs of `request`, whose work began at `started`.
+
+    Raises `PathscopeError` with a sentence for whatever is wrong with the request, and where the policy
+    does not allow so much work.
+    """
+    runs = runs_of(request.experiment, store)
+    cfg = runs.model.bridge.cfg
+    policy().check_edges(request.measured_paths(cfg.n_layers, cfg.n_heads, runs.pair.clean.shape[1]))
+    return Origin(runs, started)
 
 
 def work_of(request: LongRequest[G], origin: Origin) -> LongWork[G]:

@@ -10,6 +10,7 @@ import os
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
+from analysis.answers.visits import count_result
 from analysis.errors import ModelError
 from analysis.experiment import request_content
 from analysis.results import (
@@ -76,6 +77,7 @@ def answer(request: Request[R]) -> Answer[R]:
     found = stored(request)
     if found is not None:
         return found
+    count_result()
     store = open_store()
 
     def compute() -> tuple[dict, dict]:

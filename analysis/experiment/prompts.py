@@ -17,8 +17,8 @@ from torch import Tensor
 
 from analysis.errors import AnswerError, ModelError, PromptError, PromptLimitError, Remedy
 from analysis.experiment.realign import nearest_fixes
+from analysis.policy import policy
 from analysis.requests import Experiment
-from analysis.settings import settings
 
 Role = Literal["clean", "corrupted"]
 AnswerRole = Literal["answer", "foil"]
@@ -143,11 +143,12 @@ def prompt_tokens(bridge: Any, experiment: Experiment, role: Role) -> Int[Tensor
         other = experiment.corrupted if role == "clean" else experiment.clean
         remedies = [Remedy("Start from the other prompt", field=role, value=other)] if other.strip() else []
         raise PromptError(f"The {role} prompt is empty. Type a text or choose an example.", *remedies)
-    limits = settings()
+    limits = policy()
     if len(text) > limits.prompt_characters:
         raise PromptLimitError(
             f"The {role} prompt has {len(text):,} characters, and at most {limits.prompt_characters:,} are "
-            "read. Shorten it, or raise PATHSCOPE_PROMPT_TOKENS, of which each allows ten."
+            "read. Shorten it"
+            + limits.way_out(", or raise PATHSCOPE_PROMPT_TOKENS, of which each allows ten.")
         )
     tokens = tokenize(bridge, text)
     length, n_ctx, d_vocab = tokens.shape[1], bridge.cfg.n_ctx, bridge.cfg.d_vocab
@@ -159,7 +160,7 @@ def prompt_tokens(bridge: Any, experiment: Experiment, role: Role) -> Int[Tensor
     if length > limits.prompt_tokens:
         raise PromptLimitError(
             f"The {role} prompt has {length:,} tokens, and at most {limits.prompt_tokens:,} are taken. "
-            "Shorten it, or raise PATHSCOPE_PROMPT_TOKENS."
+            "Shorten it" + limits.way_out(", or raise PATHSCOPE_PROMPT_TOKENS.")
         )
     unknown = tokens[tokens >= d_vocab]
     if len(unknown):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,12 +11,16 @@ from typing import Any, Generic, Literal, Self, TypeVar
 
 from analysis.answers import Answer
 from analysis.errors import Cancelled, PathscopeError, Remedy
+from analysis.jobs.lanes import Visitor
 from analysis.memory import give_back
+from analysis.policy import OWN_MACHINE, policy
 from analysis.results import GrowingResult, LongRequest
-from analysis.settings import settings
 
 G = TypeVar("G", bound=GrowingResult)
 G_co = TypeVar("G_co", bound=GrowingResult, covariant=True)
+
+#: Seconds for which a page that has looked counts as there; a page that shows a job looks twice a second.
+PRESENT_SECONDS = 5.0
 
 State = Literal["queued", "starting", "running", "done", "failed", "cancelled"]
 
@@ -79,10 +84,15 @@ class JobSnapshot(Generic[G_co]):
 
 
 class Job(Generic[G]):
-    """Work that belongs to the process; any number of pages may watch, and any of them may cancel it."""
+    """Work that belongs to the process; any number of pages may watch it.
 
-    def __init__(self, request: LongRequest[G], steps: Steps[G] | None = None) -> None:
-        self.request, self._steps = request, steps
+    Where visitors are told apart, `visitor` has asked for it first.
+    """
+
+    def __init__(
+        self, request: LongRequest[G], steps: Steps[G] | None = None, visitor: Visitor = None
+    ) -> None:
+        self.request, self._steps, self._visitor = request, steps, visitor
         #: Set while no worker is busy with this job.
         self.idle = threading.Event()
         self.idle.set()
@@ -91,7 +101,9 @@ class Job(Generic[G]):
         self._now: JobSnapshot[G] = JobSnapshot("queued")
         self._cancelled = threading.Event()
         self._watched = time.monotonic()
-        self._grace = settings().grace_seconds
+        self._watchers: dict[Visitor, float] = {visitor: self._watched}
+        self._began = math.inf
+        self._grace, self._most_seconds = policy().grace_seconds, policy().job_seconds
         self._pace: _Pace | None = None
 
     @classmethod
@@ -125,26 +137,57 @@ class Job(Generic[G]):
         self._cancelled.set()
         self._change(state="cancelled")
 
-    def watch(self) -> None:
-        """Say that somebody is looking; without it the job stops after the grace period, if one is set."""
+    def watch(self, visitor: Visitor = None) -> None:
+        """Say that `visitor` looks; unwatched the job stops after the grace period, if one is set."""
         self._watched = time.monotonic()
+        with self._lock:
+            self._watchers[visitor] = self._watched
+
+    @property
+    def owner(self) -> Visitor:
+        """For whom the job is: who asked for it first, or who else still looks where that one has left."""
+        there = self._there()
+        return self._visitor if self._visitor in there or not there else there[0]
+
+    def others(self, visitor: Visitor) -> int:
+        """How many visitors beside `visitor` look."""
+        return sum(other != visitor for other in self._there())
+
+    def leave(self, visitor: Visitor) -> None:
+        """Stop the job for `visitor`, unless somebody else looks: then it goes on."""
+        if not self.others(visitor):
+            self.cancel()
+
+    def _there(self) -> list[Visitor]:
+        since = time.monotonic() - PRESENT_SECONDS
+        with self._lock:
+            self._watchers = {visitor: at for visitor, at in self._watchers.items() if at >= since}
+            return list(self._watchers)
 
     def stopping(self) -> bool:
-        """Whether the worker has to give up: cancelled, or unwatched for longer than the grace period."""
-        grace = self._grace
-        if 0 <= grace < time.monotonic() - self._watched:
-            self._change(
-                state="cancelled",
-                error=f"Nobody watched this {self.request.called} for {grace:.0f} s, so it was stopped. Run "
-                "it again to go on from where it stood.",
+        """Whether to give up: cancelled, unwatched for the grace period, or at it for too long."""
+        now, most = time.monotonic(), self._most_seconds
+        if 0 <= self._grace < now - self._watched:
+            self._stop(
+                f"Nobody watched this {self.request.called} for {self._grace:.0f} s, so it was stopped. Run "
+                "it again to go on from where it stood."
             )
-            self._cancelled.set()
+        if most is not None and now - self._began > most:
+            self._stop(
+                f"This {self.request.called} has taken {most:g} s, the most that one job may take here. "
+                f"{OWN_MACHINE}"
+            )
         return self._cancelled.is_set()
+
+    def _stop(self, reason: str) -> None:
+        self._change(state="cancelled", error=reason)
+        self._cancelled.set()
 
     def run(self) -> None:
         """Do the whole work; called by a worker thread, which reports what this raises to `fail`."""
         self.idle.clear()
         try:
+            self._began = time.monotonic()
             if self._steps is not None and not self.stopping():
                 self._change(state="starting")
                 for step in self._steps(self.request, self.stopping):
@@ -161,7 +204,8 @@ class Job(Generic[G]):
         if isinstance(error, PathscopeError):
             self._change(state="failed", error=str(error), remedies=error.remedies)
             return
-        words = " ".join(str(error).split())
+        # What the libraries say may hold paths and prompts.
+        words = "" if policy().hosted else " ".join(str(error).split())
         what = f"{type(error).__name__}, {words}" if words else type(error).__name__
         self._change(
             state="failed",

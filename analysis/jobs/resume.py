@@ -15,9 +15,8 @@ import numpy as np
 import torch
 
 from analysis.answers import result_key
-from analysis.answers.compute import runs_of, work_of
+from analysis.answers.compute import origin_of, work_of
 from analysis.errors import Cancelled
-from analysis.experiment import Origin
 from analysis.jobs.job import Step
 from analysis.results import Arrays, GrowingResult, LongRequest, Pieces
 from analysis.store import Store, computed_once, open_store
@@ -32,7 +31,7 @@ def steps(request: LongRequest[G], stop: Callable[[], bool]) -> Iterator[Step[G]
     `Cancelled` once `stop()` is true, and whatever the analyses raise.
     """
     store, started = open_store(), time.perf_counter()
-    origin = Origin(runs_of(request.experiment, store), started)
+    origin = origin_of(request, store, started)
     _go_on(request, stop)
     key = result_key(request, store)
     work = work_of(request, origin)

@@ -20,6 +20,7 @@ from analysis.models import files as model_files
 from analysis.models.files import ModelFiles
 from analysis.models.offered import DEMO, entries, size
 from analysis.models.turns import Turns
+from analysis.policy import policy
 from analysis.settings import settings
 
 if TYPE_CHECKING:
@@ -67,6 +68,12 @@ def before_loading(name: str) -> str | None:
         seconds = _SECONDS_OF_LIBRARIES + _SECONDS_OF_A_MILLION * entry.millions
         sentences.append(f"Loads in about {seconds:.0f} s on two cores.")
     return " ".join(sentences)
+
+
+def offered() -> tuple[str, ...]:
+    """The names to choose from, the bundled one first: those of the policy, else those of `entries`."""
+    named = policy().models
+    return tuple(entry.name for entry in entries()) if named is None else (DEMO, *named)
 
 
 def fingerprint(name: str) -> str:

@@ -17,6 +17,7 @@ from analysis.models.offered import DEMO, entries, nearest, size
 from analysis.models.reading import LARGEST_BYTES, check_regular, read_json, state_of
 from analysis.models.sizes import check_sizes
 from analysis.models.weights import WEIGHTS, count_tensors, weight_files
+from analysis.policy import policy
 
 #: Everything that a tokenizer may be made of.
 TOKENIZER_FILES = (
@@ -80,9 +81,11 @@ def find(name: str, *, download: bool = True) -> ModelFiles:
     """The files of `name`: the bundled model, a local folder or a Hugging Face id.
 
     The Hugging Face cache is looked at before the network. Raises `ModelError` where there is
-    no such model, where a file is missing, or, with ``download=False``, where it is not here yet.
+    no such model, where a file is missing, or, with ``download=False``, where it is not here yet; where the
+    policy names the models, for any other name, whatever there is.
     """
-    name = name.strip()
+    name, rules = name.strip(), policy()
+    rules.check_model(name, DEMO)
     if len(name) > _LONGEST_NAME:
         raise ModelError(
             f"The name of a model has at most {_LONGEST_NAME:,} characters, and this one has {len(name):,}. "
@@ -94,6 +97,8 @@ def find(name: str, *, download: bool = True) -> ModelFiles:
         )
     if name == DEMO:
         return _files(demo_model.DIRECTORY, name)
+    if rules.models is not None:
+        return _from_hub(name, download=False)
     try:
         path = Path(name).expanduser()
         if path.is_dir():
@@ -106,12 +111,22 @@ def find(name: str, *, download: bool = True) -> ModelFiles:
     return _from_hub(name, download=download)
 
 
+def fetched(name: str) -> ModelFiles:
+    """The files of `name` on the Hub, brought into the Hugging Face cache whatever the policy is.
+
+    For whoever prepares a server, never on behalf of a visitor. Raises `ModelError`.
+    """
+    return _from_hub(name, download=True)
+
+
 def is_from_hub(name: str) -> bool:
     """Whether `name` is looked for on the Hub: it is neither the bundled model nor a folder here.
 
     What is known of a model by its id is known of no folder that somebody gave the same name.
     """
     name = name.strip()
+    if (models := policy().models) is not None:
+        return name in models
     try:
         return bool(name) and name != DEMO and not Path(name).expanduser().exists()
     except (OSError, RuntimeError, ValueError):

@@ -36,6 +36,10 @@ class EdgeSetsRequest(Request[EdgeSetsResult]):
     sets: tuple[EdgeLabels, ...]
     metric: MetricName = "logit_difference"
 
+    def measured_paths(self, n_layers: int, n_heads: int, n_tokens: int) -> int:
+        """Those of all sets."""
+        return sum(map(len, self.sets))
+
 
 @dataclass(frozen=True, eq=False)
 class EdgePositionsResult(EdgesResult):
@@ -64,6 +68,10 @@ class EdgePositionsRequest(Request[EdgePositionsResult]):
 
     edges: EdgeLabels
     metric: MetricName = "logit_difference"
+
+    def measured_paths(self, n_layers: int, n_heads: int, n_tokens: int) -> int:
+        """Each edge at each position."""
+        return len(self.edges) * n_tokens
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +106,10 @@ class CircuitScoresRequest(Request[CircuitScoresResult]):
     edges: EdgeLabels
     n_random: int = 50
     metric: MetricName = "logit_difference"
+
+    def measured_paths(self, n_layers: int, n_heads: int, n_tokens: int) -> int:
+        """Each edge by itself; the sets are one patch each."""
+        return len(self.edges) + self.n_random
 
 
 @dataclass(frozen=True, eq=False)

@@ -190,6 +190,10 @@ class AllSourcesRequest(LongRequest[AllSourcesResult]):
     layer_norm: LayerNormMode = "frozen"
     metric: MetricName = "logit_difference"
 
+    def measured_paths(self, n_layers: int, n_heads: int, n_tokens: int) -> int:
+        """Every head to every later one."""
+        return n_heads**2 * n_layers * (n_layers - 1) // 2
+
 
 def edge_table(
     result: PatchingResult, edges: np.ndarray, effect: np.ndarray, most: int | None = None

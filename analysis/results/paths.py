@@ -122,3 +122,7 @@ class ChosenPathsRequest(Request[PathsResult]):
     paths: EdgeLabels
     layer_norm: LayerNormMode = "frozen"
     metric: MetricName = "logit_difference"
+
+    def measured_paths(self, n_layers: int, n_heads: int, n_tokens: int) -> int:
+        """Those that are asked for."""
+        return len(self.paths)

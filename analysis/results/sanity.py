@@ -37,3 +37,7 @@ class SanityRequest(Request[SanityResult]):
     reads = ("analysis.attribution:activations_read", "analysis.sweep:activations_read")
 
     edges: EdgeLabels = ()
+
+    def measured_paths(self, n_layers: int, n_heads: int, n_tokens: int) -> int:
+        """Those of the circuit that is checked."""
+        return len(self.edges)

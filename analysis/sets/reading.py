@@ -11,8 +11,8 @@ from typing import Any
 
 from analysis.errors import PathscopeError
 from analysis.labels import counted, printable
+from analysis.policy import policy
 from analysis.results import MOST_PAIRS, PromptSet, TextPair
-from analysis.settings import settings
 
 #: Bytes of a table that are read.
 MOST_BYTES = 200_000
@@ -53,7 +53,7 @@ def read_table(data: bytes | str) -> TableRead:
 
 def fault_of_pair(pair: TextPair) -> str | None:
     """What is wrong with a pair on any model; None if nothing is."""
-    most = settings().prompt_characters
+    most = policy().prompt_characters
     for column, text in zip(_COLUMNS, pair, strict=True):
         if not text.strip():
             return f"{column} is empty"

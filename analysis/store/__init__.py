@@ -5,12 +5,14 @@ gives them.
 """
 
 from analysis.store.disk import Entry
+from analysis.store.gallery import Gallery
 from analysis.store.memo import Memo, Parts, computed_once, open_store, recall
 from analysis.store.store import SCHEMA_VERSION, Store
 
 __all__ = [
     "SCHEMA_VERSION",
     "Entry",
+    "Gallery",
     "Memo",
     "Parts",
     "Store",

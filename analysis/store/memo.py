@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from analysis.settings import settings
+from analysis.store.gallery import Gallery
 from analysis.store.store import Store
 
 Parts = tuple[Mapping[str, np.ndarray], dict[str, Any]]
@@ -36,14 +37,14 @@ _guard = threading.Lock()
 
 
 def open_store() -> Store:
-    """The store of this process, at the place and of the size that the settings name."""
+    """The store of this process over its gallery, at the places and of the size that the settings name."""
     limits = settings()
-    return _open(limits.store_directory, limits.store_bytes)
+    return _open(limits.store_directory, limits.store_bytes, limits.gallery_directory)
 
 
 @lru_cache(maxsize=4)
-def _open(directory: Path, limit_bytes: int) -> Store:
-    return Store.open(directory, limit_bytes)
+def _open(directory: Path, limit_bytes: int, gallery: Path | None) -> Store:
+    return Store.open(directory, limit_bytes, None if gallery is None else Gallery(gallery))
 
 
 def recall(store: Store, key: str) -> Memo | None:

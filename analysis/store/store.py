@@ -25,6 +25,7 @@ from filelock import FileLock
 
 from analysis.settings import settings
 from analysis.store.disk import Entry, encoded
+from analysis.store.gallery import Gallery
 from analysis.store.rows import Rows
 
 T = TypeVar("T")
@@ -45,24 +46,32 @@ class Store:
 
     Values lie as safetensors files (see `analysis.store.disk`). Entries of another schema version
     have a directory of their own, and are neither read nor touched. Safe for threads and processes:
-    one writes at a time, so that the limit holds; reading does not wait for a write.
+    one writes at a time, so that the limit holds; reading does not wait for a write. What it does not hold
+    is looked for in the `gallery`, which came with the deployment.
     """
 
-    def __init__(self, directory: Path, limit_bytes: int) -> None:
+    def __init__(self, directory: Path, limit_bytes: int, gallery: Gallery | None = None) -> None:
         self.directory = directory / f"v{SCHEMA_VERSION}"
         self.limit_bytes = limit_bytes
+        self.gallery = gallery
         self._notices: dict[str, float] = {}
         self._rows: tuple[Rows, tuple[int, int]] | None = None
         self._opening = threading.RLock()
         self._writing = threading.Lock()
 
     @classmethod
-    def open(cls, directory: Path | None = None, limit_bytes: int | None = None) -> Store:
+    def open(
+        cls,
+        directory: Path | None = None,
+        limit_bytes: int | None = None,
+        gallery: Gallery | None = None,
+    ) -> Store:
         """The store in `directory`, both from the settings by default; orphans are cleared away."""
         limits = settings()
         store = cls(
             limits.store_directory if directory is None else directory,
             limits.store_bytes if limit_bytes is None else limit_bytes,
+            gallery,
         )
         store._try(store._clear, None)
         return store
@@ -74,7 +83,8 @@ class Store:
 
     def get(self, key: str) -> Entry | None:
         """What is stored under `key`; None if there is nothing that can be trusted."""
-        return self._try(lambda rows: rows.read(key, self._refuse), None)
+        found = None if self.gallery is None else self.gallery.get(key)
+        return found or self._try(lambda rows: rows.read(key, self._refuse), None)
 
     def put(self, key: str, arrays: Mapping[str, np.ndarray], values: Mapping[str, Any]) -> str | None:
         """Store a value, evicting the least recently used ones; a sentence if it was not stored.

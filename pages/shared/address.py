@@ -19,8 +19,8 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from analysis.demo_model.examples import EXAMPLES
 from analysis.labels import printable
-from analysis.models import entries
-from analysis.settings import settings
+from analysis.models import offered
+from analysis.policy import policy
 from pages.shared import circuit_state, set_state
 from pages.shared.choices import CHOICES, COMPONENT
 from pages.shared.keys import EVERY, LAST, PROMPT_KEYS, SOURCE_KEYS, Key
@@ -50,6 +50,11 @@ class Field:
     title: Callable[[Any], str] = str
 
 
+def _model(word: str) -> str | None:
+    """Any name where the policy names none."""
+    return word if policy().models is None or word in offered() else None
+
+
 def _head_or_layer(word: str) -> int | None:
     return int(word) if re.fullmatch(r"\d{1,4}", word) else None
 
@@ -62,7 +67,7 @@ def _position(word: str) -> str | None:
 
 def _fields() -> tuple[Field, ...]:
     return (
-        Field(Key.MODEL, entries()[0].name),
+        Field(Key.MODEL, offered()[0], _model),
         *(Field(key, getattr(EXAMPLES[0], key)) for key in PROMPT_KEYS),
         # Of these the strongest path's are taken where the address has none: `take_lead`.
         *(
@@ -111,12 +116,12 @@ def _words() -> dict[str, str]:
         length = int(words[TOO_LONG]) if re.fullmatch(r"[0-9]{1,12}", words[TOO_LONG]) else LONGEST + 1
         note(f"The address has {length:,} characters, and at most {LONGEST:,} are read. {shown}")
         return {}
-    most = settings().prompt_characters
+    most = policy().prompt_characters
     for key in PROMPT_KEYS:
         if (length := len(words.get(key, ""))) > most:
             note(
                 f"The address asks for {key} = a text of {length:,} characters, and at most {most:,} are "
-                f"read (ten for each of PATHSCOPE_PROMPT_TOKENS). {shown}"
+                f"read{policy().way_out(' (ten for each of PATHSCOPE_PROMPT_TOKENS).')} {shown}"
             )
             return {other: word for other, word in words.items() if other not in PROMPT_KEYS}
     return words
@@ -135,6 +140,8 @@ def _left_out() -> str | None:
 
 def _refused(field: Field, word: str) -> str:
     """What the address asks for and there is not, and what is shown instead."""
+    if field.key == Key.MODEL:
+        return f"The address asks for a model that is not offered here; shown is {field.default!r}."
     instead = "nothing" if field.default in (None, ()) else field.title(field.default)
     if field.key in (Key.COMPONENT, *SOURCE_KEYS):
         instead = "that of the strongest path"

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import streamlit as st
 
-from analysis.answers import Answer, answer
+from analysis.answers import Answer, answer, on_behalf_of
 from analysis.errors import PathscopeError, Remedy
 from analysis.labels import shown_token
 from analysis.requests import Experiment
@@ -15,6 +15,7 @@ from analysis.results import OverviewRequest, OverviewResult, Result
 from pages.shared.draft import refuse_what_is_known_to_fail
 from pages.shared.keys import Key
 from pages.shared.notes import escaped, note, result_notes
+from pages.shared.visitor import visitor
 
 R = TypeVar("R", bound=Result)
 
@@ -25,7 +26,7 @@ def answer_or_stop(
     """What `ask` answers; an error is drawn as a card and ends the page's run, but for those `kept`."""
     try:
         refuse_what_is_known_to_fail()
-        with st.spinner(waiting, show_time=True):
+        with st.spinner(waiting, show_time=True), on_behalf_of(visitor()):
             found = ask()
     except kept:
         raise

@@ -17,6 +17,7 @@ from analysis.exports import (
     circuit_python,
 )
 from analysis.models import fingerprint
+from analysis.policy import policy
 from analysis.results import CircuitScoresRequest, EdgeLabels, EdgeSetsResult, GraphResult
 from pages.shared import circuit_state
 from pages.shared.circuit_words import finding
@@ -67,7 +68,9 @@ def _saved(graph: GraphResult, edges: EdgeLabels, groups: Groups) -> SavedCircui
 
 
 def load_panel(model: str) -> None:
-    """A file that was saved here, to be drawn again."""
+    """A file that was saved here, to be drawn again; none is taken from strangers."""
+    if policy().hosted:
+        return
     with st.expander("Load a circuit", icon=":material/upload_file:"):
         expect_files(True)
         file = st.file_uploader("A circuit saved as JSON", type="json", key="circuit_file")

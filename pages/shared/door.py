@@ -18,14 +18,17 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import cli_util, config
 from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.runtime.secrets import secrets_singleton
 from streamlit.web.server import server_util
 from streamlit.web.server.starlette.starlette_websocket import is_host_allowed
 
-from analysis import jobs
+from analysis import host, jobs
 from analysis.errors import PathscopeError
+from analysis.policy import policy
 from analysis.settings import settings
 from pages.shared import uploads
 from pages.shared.address import LONGEST, TOO_LONG
+from pages.shared.limits import paced, too_many
 
 #: Seconds after which the server ends, whatever still runs or whoever does not let go.
 SECONDS_TO_END = 4
@@ -35,9 +38,15 @@ _UPLOADS = "/_stcore/upload_file/"
 
 
 def check_settings() -> None:
-    """End the process with a sentence where a setting is wrong: better no server than one that only fails."""
+    """End the process with a sentence where a setting is wrong: better no server than one that only fails.
+
+    Where strangers are served, the policy is in force from here on.
+    """
+    secrets_singleton.load_if_toml_exists()  # which also sets variables of the environment
     try:
         settings()
+        if policy().hosted:
+            host.begin_serving()
     except PathscopeError as error:
         sys.exit(f"Pathscope does not start. {error}")
 
@@ -87,6 +96,10 @@ class Door:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request or a connection in, or answer it here."""
         if scope["type"] == "websocket":
+            if (refused := too_many(HTTPConnection(scope))) is not None:
+                await refused(scope, receive, send)
+                return
+            receive, send = paced(receive, send)
             await self._app(scope, _with_short_addresses(receive), send)
         elif scope["type"] == "http" and (refused := _refusal(Request(scope))) is not None:
             await refused(scope, receive, send)
@@ -96,7 +109,9 @@ class Door:
 
 def _refusal(request: Request) -> PlainTextResponse | None:
     """The answer to a request that is not let in."""
-    if request.url.path != _HEALTH and not is_host_allowed(request.headers.get("host")):
+    if request.url.path == _HEALTH:
+        return None
+    if not is_host_allowed(request.headers.get("host")):
         return PlainTextResponse(_wrong_host(), 421)
     if (length := len(request.scope["query_string"])) > LONGEST:
         return PlainTextResponse(
@@ -104,7 +119,7 @@ def _refusal(request: Request) -> PlainTextResponse | None:
             "read. Open the page without them, and fill in shorter prompts.",
             414,
         )
-    return _refused_file(request)
+    return too_many(request) or _refused_file(request)
 
 
 def _wrong_host() -> str:

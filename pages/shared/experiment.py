@@ -7,10 +7,11 @@ from pathlib import Path
 import streamlit as st
 
 from analysis.demo_model.examples import EXAMPLES
-from analysis.models import before_loading, entries
+from analysis.models import before_loading, entries, offered
+from analysis.policy import policy
 from analysis.requests import Experiment
-from analysis.settings import settings
 from pages.shared import address
+from pages.shared.about import about_this_server
 from pages.shared.draft import draft_panel
 from pages.shared.guide import guide
 from pages.shared.keys import KEPT, PROMPT_KEYS, Key
@@ -21,8 +22,13 @@ from pages.shared.uploads import expect_files
 _WORDMARK = Path(__file__).with_name("wordmark.svg")
 
 
-def experiment_sidebar() -> Experiment:
-    """Begin a page's run: draw the sidebar and return the experiment that it describes."""
+def sidebar_without_an_experiment() -> None:
+    """Begin the run of a page that is about none."""
+    _begin()
+    address.entered()
+
+
+def _begin() -> None:
     enter_through_the_app()
     begin_notes()
     if address.arrived():
@@ -31,14 +37,23 @@ def experiment_sidebar() -> Experiment:
     st.logo(_WORDMARK, size="large")
     with st.sidebar:
         page_links()
+        about_this_server()
+
+
+def experiment_sidebar() -> Experiment:
+    """Begin a page's run: draw the sidebar and return the experiment that it describes."""
+    _begin()
+    with st.sidebar:
         guide()
         model = st.selectbox(
             "Model",
-            [entry.name for entry in entries()],
+            offered(),
             key=Key.MODEL,
             persist_state=KEPT,
-            accept_new_options=True,
-            help="Choose one, or type a Hugging Face id or the path of a local model folder.",
+            accept_new_options=not policy().hosted,
+            help=None
+            if policy().hosted
+            else "Choose one, or type a Hugging Face id or the path of a local model folder.",
         )
         _model_note(model)
         _example_field()
@@ -76,7 +91,7 @@ def _example_field() -> None:
 
 def _prompt_fields() -> None:
     """The two prompts, and below them answer and foil: what is changed in them is asked for at once."""
-    most = settings().prompt_characters
+    most = policy().prompt_characters
     with st.form("pair", border=False, enter_to_submit=True):
         st.text_area("Clean prompt", key=Key.CLEAN, persist_state=KEPT, height=85, max_chars=most)
         st.text_area(

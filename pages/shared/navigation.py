@@ -8,6 +8,7 @@ import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from analysis.policy import policy
 from pages.shared import address
 from pages.shared.keys import Key
 
@@ -28,7 +29,14 @@ ALL_SOURCES = Leaf("pages/all_sources.py", "All sources", ":material/grid_on:")
 CIRCUIT = Leaf("pages/circuit.py", "Circuit", ":material/account_tree:")
 PROMPT_SET = Leaf("pages/prompt_set.py", "Prompt set", ":material/library_books:")
 SANITY_CHECKS = Leaf("pages/sanity_checks.py", "Sanity checks", ":material/verified:")
+#: The first page where strangers are served.
+GALLERY = Leaf("pages/gallery.py", "Gallery", ":material/collections:")
 LEAVES = (RESULT, ATTRIBUTION, PATH_PATCHING, ALL_SOURCES, CIRCUIT, PROMPT_SET, SANITY_CHECKS)
+
+
+def leaves() -> tuple[Leaf, ...]:
+    """The pages that there are, the first one first."""
+    return (GALLERY, *LEAVES) if policy().hosted else LEAVES
 
 
 def enter_through_the_app() -> None:
@@ -49,7 +57,7 @@ def page_links() -> None:
     second step: Back would come through a page with another experiment.
     """
     with st.container(key="page_links", gap="xsmall"):
-        for leaf in LEAVES:
+        for leaf in leaves():
             page_link(leaf, leaf.title)
 
 
@@ -65,7 +73,7 @@ def leaf_at_hand() -> Leaf | None:
     context = get_script_run_ctx()
     page = None if context is None else context.pages_manager.get_pages().get(context.page_script_hash)
     title = None if page is None else page.get("page_name")
-    return next((leaf for leaf in LEAVES if leaf.title == title), None)
+    return next((leaf for leaf in leaves() if leaf.title == title), None)
 
 
 def source_button(label: str, key: str, layer: int, head: int, *, elsewhere: bool) -> None:

@@ -7,6 +7,7 @@ import streamlit as st
 from analysis.answers import answer
 from analysis.errors import PathscopeError
 from analysis.labels import counted
+from analysis.policy import policy
 from analysis.requests import Experiment
 from analysis.results import MOST_PAIRS, PromptSet, PromptSetRequest
 from analysis.sets import LONGEST_TEMPLATE, MOST_BYTES, READY_KINDS, TEMPLATE_SLOTS, read_table
@@ -35,14 +36,16 @@ def chosen_set(experiment: Experiment) -> PromptSet:
     word = word_at_hand(experiment)
     _ready_controls(word)
     with st.expander("Your own prompts", icon=":material/upload_file:"):
-        expect_files(True)
-        paste, upload, template = st.tabs(["Paste a table", "Upload a table", "Fill a template"])
+        paste, template, *upload = st.tabs(
+            ["Paste a table", "Fill a template", *([] if policy().hosted else ["Upload a table"])]
+        )
         with paste:
             _paste()
-        with upload:
-            _upload()
         with template:
             _template(word)
+        for tab in upload:
+            with tab:
+                _upload()
     return _set_of(word, experiment)
 
 
@@ -111,6 +114,8 @@ def _paste() -> None:
 
 
 def _upload() -> None:
+    """A file; none is taken from strangers."""
+    expect_files(True)
     file = st.file_uploader(
         f"CSV, TSV or JSON lines, at most {MOST_BYTES // 1000} kB",
         type=["csv", "tsv", "txt", "jsonl", "ndjson"],

@@ -11,7 +11,7 @@ import numpy as np
 import streamlit as st
 from jaxtyping import Float
 
-from analysis.answers import answer, stored
+from analysis.answers import answer, on_behalf_of, stored
 from analysis.errors import AnswerError, MetricError, PathscopeError, PromptError, UnsupportedModelError
 from analysis.requests import LayerNormMode, MetricName
 from analysis.results import (
@@ -29,6 +29,7 @@ from analysis.results import (
 from analysis.sets import RULE, SEED, paths_left, paths_to_compare
 from pages.shared.cards import error_card
 from pages.shared.notes import note, result_notes
+from pages.shared.visitor import visitor
 
 R = TypeVar("R", bound=Result)
 
@@ -127,7 +128,8 @@ def _asked(found: SetResults, request: Request[R], say: Callable[[str], None]) -
     known = stored(request)
     if known is None:
         say(_CALLED[type(request)])
-        known = answer(request)
+        with on_behalf_of(visitor()):
+            known = answer(request)
         found.from_store = False
     result_notes(known.result, known.note)
     return known.result

@@ -15,6 +15,7 @@ from analysis.results import GrowingResult, LongRequest
 from pages.shared.cards import error_card
 from pages.shared.keys import Key
 from pages.shared.notes import note
+from pages.shared.visitor import visitor
 
 G = TypeVar("G", bound=GrowingResult)
 
@@ -48,7 +49,7 @@ def result_or_progress(
     elif snapshot.state == "cancelled":
         note(_how_it_stopped(request, snapshot), snapshot.note)
         if st.button("Go on", key=_start_key(request), icon=":material/play_arrow:"):
-            jobs.submit(request)
+            _submitted(request)
             st.rerun()
         if snapshot.result is not None and stopped is not None:
             stopped(snapshot.result)
@@ -65,7 +66,7 @@ def _start_key(request: LongRequest[G]) -> str:
 def _submitted(request: LongRequest[G]) -> jobs.Job[G]:
     """The job for `request`, new or running; an error is drawn as a card and ends the page's run."""
     try:
-        return jobs.submit(request)
+        return jobs.submit(request, visitor())
     except PathscopeError as error:
         error_card(str(error), error.remedies)
         st.stop()
@@ -73,7 +74,7 @@ def _submitted(request: LongRequest[G]) -> jobs.Job[G]:
 
 def _follow_progress(job: jobs.Job[G], at_first: str, drawn: bool) -> None:
     """Bar, time left and cancel; the whole page anew when there is a first result, and at the end."""
-    job.watch()
+    job.watch(visitor())
     snapshot = job.snapshot()
     if snapshot.finished or (snapshot.result is not None and not drawn):
         st.rerun()
@@ -94,7 +95,16 @@ def job_panel(job: jobs.Job[G], snapshot: jobs.JobSnapshot[G], at_first: str) ->
             left = "" if snapshot.seconds_left is None else f", about {_rough(snapshot.seconds_left)} left"
             share = snapshot.n_done / max(1, snapshot.n_total)
             st.progress(min(1.0, share), text=f"{snapshot.result.progress}{left}")
-        st.button("Cancel", key=f"{Key.CANCEL}_{called}", icon=":material/stop_circle:", on_click=job.cancel)
+        if others := job.others(visitor()):
+            st.text(f"Watched by {counted(others, 'other visitor')}, too: it goes on when you leave.")
+        else:
+            st.button(
+                "Cancel",
+                key=f"{Key.CANCEL}_{called}",
+                icon=":material/stop_circle:",
+                on_click=job.leave,
+                args=(visitor(),),
+            )
 
 
 def _rough(seconds: float) -> str:

@@ -17,10 +17,11 @@ def script(**snapshot: object) -> None:
     from analysis.results import GrowingResult
     from pages.shared.work import job_panel
 
-    def cancel() -> None:
+    def leave(_visitor: None) -> None:
         st.session_state["cancelled"] = True
 
-    job: Any = SimpleNamespace(cancel=cancel, request=SimpleNamespace(called="sweep"))
+    others = snapshot.pop("others")
+    job: Any = SimpleNamespace(leave=leave, others=lambda _: others, request=SimpleNamespace(called="sweep"))
     of_job: Any = SimpleNamespace(**snapshot)
     counts: Any = SimpleNamespace(n_done=of_job.n_done, n_total=of_job.n_total, counted="paths")
     progress = GrowingResult.progress.fget(counts)  # type: ignore[attr-defined]
@@ -30,6 +31,7 @@ def script(**snapshot: object) -> None:
 
 def panel(state: str = "running", **told: object) -> AppTest:
     snapshot = {"state": state, "queue_position": 0, "n_done": 0, "n_total": 4000, "seconds_left": None}
+    snapshot["others"] = 0
     app = AppTest.from_function(script, kwargs=snapshot | told).run(timeout=60)
     assert not app.exception
     return app
@@ -82,3 +84,11 @@ def test_the_button_cancels_the_very_sweep():
     assert button.label == "Cancel"
     button.click().run(timeout=60)
     assert app.session_state["cancelled"] is True
+
+
+def test_what_others_watch_cannot_be_cancelled():
+    app = panel(others=2)
+    assert not app.button
+    assert [text.value for text in app.text] == [
+        "Watched by 2 other visitors, too: it goes on when you leave."
+    ]

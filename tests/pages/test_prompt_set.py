@@ -319,3 +319,11 @@ def test_a_prompt_of_the_set_is_taken_into_the_sidebar_and_the_set_stays(visit: 
     third = experiments(5)[2]
     assert [app.session_state[key] for key in PROMPT_KEYS] == [getattr(third, key) for key in PROMPT_KEYS]
     assert len(table(app, PAIRS)) == 5
+
+
+def test_strangers_send_no_file_and_what_they_have_computed_is_counted(visit: Visit, monkeypatch, own_store):
+    monkeypatch.setenv("PATHSCOPE_HOSTED", "1")
+    monkeypatch.setattr("analysis.policy._RESULTS", 9)
+    app = shown(visit, set="days-2")
+    assert not app.file_uploader and len(table(app, PAIRS)) == 2
+    assert "This visit has had 9 results computed" in texts(shown(visit, set="days-3"))

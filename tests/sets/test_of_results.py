@@ -42,6 +42,7 @@ def test_chosen_paths_are_those_of_the_sweeps_in_the_order_that_was_asked(store,
         swept = compute(AllSourcesRequest(ASKED, component, layer_norm), store)
         assert effect == pytest.approx(swept.values[*place] - swept.corrupted_metric, abs=1e-4)
     assert np.ptp(found.effect) > 1e-3
+    assert found.request.measured_paths(4, 8, 15) == 3
 
 
 @pytest.mark.parametrize(

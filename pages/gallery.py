@@ -1,0 +1,64 @@
+"""What is ready to be looked at: the first page of a server for strangers. It needs no model."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import streamlit as st
+
+from analysis.answers import stored
+from analysis.demo_model.examples import EXAMPLES, Example
+from analysis.models import offered
+from analysis.requests import Experiment
+from analysis.results import GraphRequest, NodeAttributionRequest, OverviewRequest, StrongestPathsRequest
+from pages.shared.experiment import sidebar_without_an_experiment
+from pages.shared.findings import largest_nodes, strongest_path
+from pages.shared.navigation import ATTRIBUTION, CIRCUIT, PATH_PATCHING, RESULT, Leaf, page_link
+
+
+def findings(experiment: Experiment) -> dict[Leaf, str]:
+    """What is known of `experiment` without computing, a sentence for each page that shows it."""
+    found = {}
+    if (overview := stored(OverviewRequest(experiment))) is not None:
+        clean, corrupted = overview.result.metrics["logit_difference"]
+        found[RESULT] = (
+            f"Answer minus foil: {clean:+.2f} logits on the clean prompt, {corrupted:+.2f} on the other."
+        )
+    if (nodes := stored(NodeAttributionRequest(experiment))) is not None:
+        found[ATTRIBUTION] = largest_nodes(nodes.result, "clean", -1)
+    if (paths := stored(StrongestPathsRequest(experiment))) is not None and len(paths.result.effect):
+        found[PATH_PATCHING] = strongest_path(paths.result)
+    if (graph := stored(GraphRequest(experiment))) is not None:
+        writer, reader = graph.result.graph.labels(graph.result.ranking[:1])[0]
+        found[CIRCUIT] = f"Of {len(graph.result.graph):,} paths, {writer} to {reader} is worth most."
+    return found
+
+
+def card(example: Example, experiment: Experiment, found: dict[Leaf, str]) -> None:
+    """One pair of prompts: what it is about, what was found, and the ways there."""
+    with st.container(border=True):
+        st.subheader(example.title)
+        st.caption(example.explanation)
+        st.text(f"Clean: {example.clean}\nCorrupted: {example.corrupted}")
+        for leaf, sentence in found.items():
+            st.text(sentence)
+            page_link(leaf, leaf.title, **asdict(experiment))
+
+
+sidebar_without_an_experiment()
+st.title("Gallery")
+st.caption("Pairs of prompts whose answers are ready. Everything here is stored and shown at once.")
+n_shown = 0
+for model in offered():
+    ready = {}
+    for example in EXAMPLES:
+        experiment = Experiment(model, example.clean, example.corrupted, example.answer, example.foil)
+        if found := findings(experiment):
+            ready[example] = experiment, found
+    if ready:
+        st.header("The bundled model" if model == offered()[0] else model)
+    for example, (experiment, found) in ready.items():
+        card(example, experiment, found)
+    n_shown += len(ready)
+if not n_shown:
+    st.text("Nothing is ready here yet. Open the page Result, which computes the first example.")
