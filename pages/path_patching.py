@@ -12,7 +12,7 @@ from analysis.labels import head_label
 from analysis.results import EffectScale, HeadPathsRequest, OverviewResult, PathRequest, PathResult
 from pages.shared import address
 from pages.shared.cards import answer_or_stop, identical_note, overview_or_stop, provenance_panel
-from pages.shared.downloads import downloads
+from pages.shared.downloads import copy_as_python, downloads
 from pages.shared.experiment import experiment_sidebar
 from pages.shared.findings import strongest_path
 from pages.shared.head_paths import head_paths_panel
@@ -107,4 +107,5 @@ resolution_caption(result, table["below_resolution"], "paths")
 every_path(result, choices, scale)
 page_link(CIRCUIT, f"{head_label(layer, head)} in the circuit", selected=head_label(layer, head))
 downloads(f"paths_from_{head_label(layer, head)}_{choices['component']}", result, table, chart)
+copy_as_python(result)
 provenance_panel(result, found.from_store)

@@ -18,7 +18,15 @@ from pages.shared.downloads import downloads
 from pages.shared.experiment import experiment_sidebar
 from pages.shared.findings import strongest_path
 from pages.shared.lead import begin_with_the_strongest
-from pages.shared.navigation import ALL_SOURCES, ATTRIBUTION, CIRCUIT, PATH_PATCHING, SANITY_CHECKS, page_link
+from pages.shared.navigation import (
+    ALL_SOURCES,
+    ATTRIBUTION,
+    CIRCUIT,
+    PATH_PATCHING,
+    PROMPT_SET,
+    SANITY_CHECKS,
+    page_link,
+)
 from pages.shared.theme import current_theme
 from pages.shared.work import result_or_progress
 
@@ -133,6 +141,7 @@ with left:
     page_link(PATH_PATCHING, "What one head tells each later head")
     page_link(ALL_SOURCES, "Which head told which later head")
     page_link(CIRCUIT, "Which handful of paths is the mechanism")
+    page_link(PROMPT_SET, "Whether it holds over other prompts")
 
 downloads("result", result, table, chart)
 provenance_panel(result, found.from_store)

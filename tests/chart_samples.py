@@ -60,7 +60,8 @@ def attribution(unit: Unit = "component") -> AttributionResult:
     values = np.random.default_rng(1).normal(size=(len(labels), len(TOKENS)))
     difference = values[-1] if unit == "layer" else values.sum(axis=0)
     request = AttributionRequest(EXPERIMENT, unit)
-    return AttributionResult(request, PROVENANCE, values, difference, 0.0, labels, TOKENS, 3, 4)
+    lens = 2 * values + 1 if unit == "layer" else np.empty((0, 0))
+    return AttributionResult(request, PROVENANCE, values, difference, lens, 0.0, labels, TOKENS, 3, 4)
 
 
 def overview() -> OverviewResult:

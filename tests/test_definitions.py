@@ -12,7 +12,15 @@ import pytest
 from tests import definitions
 from tests.definitions import ROOT, complaints, parts, record_anew, recorded
 
-PATCHING = {"AllSourcesRequest", "PathRequest", "SanityRequest"}
+PATCHING = {
+    "AllSourcesRequest",
+    "ChosenPathsRequest",
+    "HeadPathsRequest",
+    "PathRequest",
+    "SanityRequest",
+    "StrongestPathsRequest",
+}
+ATTRIBUTION = {"AttributionRequest", "NodeAttributionRequest"}
 CIRCUITS = {
     "CircuitRequest",
     "CircuitScoresRequest",
@@ -21,8 +29,6 @@ CIRCUITS = {
     "GraphRequest",
     "NodeRequest",
 }
-PATHS = {"HeadPathsRequest", "StrongestPathsRequest"}
-ATTRIBUTIONS = {"AttributionRequest", "NodeAttributionRequest"}
 ALL = {definition.name for definition in definitions.definitions()}
 #: What to find in a module and what to put there, where any other code will do.
 PLANTED = ("\nimport", "\nimport math\nimport")
@@ -58,22 +64,23 @@ def test_every_definition_is_the_one_recorded_for_its_version():
             "metrics/named",
             "logits[..., 0] - logits[..., 1]",
             "logits[..., 1] - logits[..., 0]",
-            ALL - {"runs", "DraftRequest"} - ATTRIBUTIONS,
+            ALL - ATTRIBUTION - {"runs", "PromptSetRequest", "DraftRequest"},
         ),
         (
             "nodes",
             "layers[:, None, None, None] < ",
             "layers[:, None, None, None] <= ",
-            PATCHING | PATHS | CIRCUITS | ATTRIBUTIONS,
+            PATCHING | CIRCUITS | ATTRIBUTION,
         ),
-        ("sweep/gate", *PLANTED, PATCHING | PATHS | CIRCUITS),
+        ("sweep/gate", *PLANTED, PATCHING | CIRCUITS),
         ("circuit/pair", *PLANTED, CIRCUITS | {"SanityRequest"}),
         ("patching/all_sources", "-np.abs(", "np.abs(", {"AllSourcesRequest"}),
         ("experiment/alternatives", "_DRAWS = 30", "_DRAWS = 40", {"DraftRequest"}),
         ("experiment/overview", "TOP_TOKENS = 10", "TOP_TOKENS = 12", {"OverviewRequest"}),
         ("sanity/checks", "ROUNDING = 1e-5", "ROUNDING = 1e-4", {"SanityRequest"}),
+        ("sets/drawing", "_SEED = 0", "_SEED = 1", {"PromptSetRequest"}),
         ("models/loading", *PLANTED, ALL),
-        ("attribution/residual", *PLANTED, ATTRIBUTIONS | {"SanityRequest"}),
+        ("attribution/residual", *PLANTED, ATTRIBUTION | {"SanityRequest"}),
     ],
 )
 def test_a_changed_definition_is_noticed_for_every_kind_that_it_defines(house, module, old, new, kinds):

@@ -55,6 +55,9 @@ def attribution_result(request: AttributionRequest, origin: Origin) -> Attributi
     return AttributionResult(
         request=request,
         attribution=parts.attribution[:, 0].cpu().double().numpy(),
+        lens=_logit_lens(bridge, cache, parts.stack, answer, foil)
+        if request.unit == "layer"
+        else np.empty((0, 0)),
         logit_difference=_logit_difference(run.logits[0][:, [answer, foil]], bridge),
         bias_difference=float(bridge.b_U[answer] - bridge.b_U[foil]),
         labels=tuple(parts.labels),
@@ -63,6 +66,15 @@ def attribution_result(request: AttributionRequest, origin: Origin) -> Attributi
         n_heads=bridge.cfg.n_heads,
         provenance=origin.provenance(resolution=2 * logit_resolution(run.logits)),
     )
+
+
+def _logit_lens(
+    bridge: Any, cache: Any, stages: Float[Tensor, "stage batch pos d_model"], answer: int, foil: int
+) -> Float[np.ndarray, "stage pos"]:
+    """Answer minus foil of each stage, read through the final norm on that stage's own scale."""
+    normed = cache.apply_ln_to_stack(stages, recompute_ln=True, has_batch_dim=cache.has_batch_dim)
+    along = bridge.W_U[:, answer] - bridge.W_U[:, foil]
+    return (normed @ along).reshape(len(stages), -1).cpu().double().numpy()
 
 
 def _logit_difference(logits: Float[Tensor, "pos 2"], bridge: Any) -> Float[np.ndarray, " pos"]:

@@ -20,6 +20,7 @@ from analysis.charts.node_positions import node_positions_chart
 from analysis.charts.path import path_chart
 from analysis.charts.pictures import Form
 from analysis.charts.predictions import predictions_chart
+from analysis.charts.prompt_set import agreement_chart, metric_strip_chart
 from analysis.charts.themes import Theme
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "HeadEnd",
     "Line",
     "Theme",
+    "agreement_chart",
     "all_sources_chart",
     "attention_chart",
     "attribution_chart",
@@ -43,6 +45,7 @@ __all__ = [
     "graph_height",
     "head_paths_chart",
     "lines_of",
+    "metric_strip_chart",
     "node_map_chart",
     "node_positions_chart",
     "path_chart",

@@ -85,8 +85,9 @@ def _bars(result: AttributionResult, position: int, palette: Palette) -> Drawing
 def _trajectory(result: AttributionResult, position: int, palette: Palette) -> Drawing:
     rows = _rows(result, position)
     stages = alt.Axis(labelAngle=-45, labelOverlap=True)
+    x = alt.X("component:N", sort=None, title="residual stream at", axis=stages)
     base = _with_tooltip(alt.Chart(rows), result, "component").encode(
-        x=alt.X("component:N", sort=None, title="residual stream at", axis=stages),
+        x=x,
         y=alt.Y("attribution:Q", title="logit difference written so far (logits)", axis=alt.Axis(grid=True)),
     )
     line = base.mark_line(color=palette.muted, strokeWidth=2)
@@ -96,7 +97,21 @@ def _trajectory(result: AttributionResult, position: int, palette: Palette) -> D
         .mark_text(align="left", dx=9, fontWeight=600)
         .encode(text=alt.Text("attribution:Q", format="+.2f"))
     )
-    return [_zero(palette).encode(y="zero:Q"), line, points, final], 340
+    marks = [_zero(palette).encode(y="zero:Q"), line, points, final]
+    return [*marks, *(_lens(rows, x, palette) if result.lens.size else [])], 340
+
+
+def _lens(rows: pd.DataFrame, x: alt.X, palette: Palette) -> list[alt.Chart]:
+    """The logit lens, which recomputes the norm at each stage, as a dashed line that bears its name."""
+    seen = rows[["component"]].assign(lens=rounded(rows["lens"]), name="logit lens, norm recomputed")
+    base = alt.Chart(seen).encode(x=x, y="lens:Q")
+    line = base.mark_line(color=palette.clean, strokeDash=[5, 4], strokeWidth=2, tooltip=None)
+    name = (
+        base.transform_filter(alt.datum.component == rows["component"].iloc[0])
+        .mark_text(align="left", dy=-10, color=palette.clean, tooltip=None)
+        .encode(text="name:N")
+    )
+    return [line, name]
 
 
 def _heads(result: AttributionResult, position: int, palette: Palette) -> Drawing:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from analysis.experiment.keys import model_content, request_content, run_content, versions
     from analysis.experiment.origin import DraftOrigin, Origin
     from analysis.experiment.overview import overview_result
+    from analysis.experiment.prompt_set import prompt_set_result
     from analysis.experiment.prompts import AnswerRole, PromptPair, prepare, single_token, tokenize
     from analysis.experiment.runs import (
         Activations,
@@ -31,6 +32,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "keys": ["model_content", "request_content", "run_content", "versions"],
         "origin": ["DraftOrigin", "Origin"],
         "overview": ["overview_result"],
+        "prompt_set": ["prompt_set_result"],
         "prompts": ["AnswerRole", "PromptPair", "prepare", "single_token", "tokenize"],
         "runs": [
             "Activations",
@@ -60,6 +62,7 @@ __all__ = [
     "model_content",
     "overview_result",
     "prepare",
+    "prompt_set_result",
     "request_content",
     "run_content",
     "run_drafts",

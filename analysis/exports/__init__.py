@@ -1,5 +1,6 @@
 """Results as text that leaves: a circuit as JSON that loads again, as CSV, and as Python that runs."""
 
+from analysis.exports.asked import request_python
 from analysis.exports.circuit_file import circuit_from_json, circuit_json
 from analysis.exports.saved_circuit import (
     LONGEST_NAME,
@@ -20,4 +21,5 @@ __all__ = [
     "circuit_json",
     "circuit_python",
     "inert_csv",
+    "request_python",
 ]

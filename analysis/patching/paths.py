@@ -1,4 +1,4 @@
-"""Paths between heads into q, k and v together: the strongest, and all of one head's."""
+"""Paths between heads into q, k and v together: the strongest, all of one head's, and given ones."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
 from analysis.edges import Exchange, estimated_effects, measured_effects
 from analysis.errors import PathscopeError
@@ -15,7 +15,7 @@ from analysis.labels import head_label
 from analysis.metrics import metric_resolution, named_metric
 from analysis.nodes import INPUTS, Graph, GraphEdges
 from analysis.requests import HEAD_INPUTS
-from analysis.results import HeadPathsRequest, PathsResult, StrongestPathsRequest
+from analysis.results import ChosenPathsRequest, HeadPathsRequest, PathsResult, StrongestPathsRequest
 from analysis.sweep import layer_norm_notes
 
 
@@ -25,7 +25,9 @@ class HeadsOnly:
     It runs the model, so it is made and used alone with it.
     """
 
-    def __init__(self, request: StrongestPathsRequest | HeadPathsRequest, origin: Origin) -> None:
+    def __init__(
+        self, request: StrongestPathsRequest | HeadPathsRequest | ChosenPathsRequest, origin: Origin
+    ) -> None:
         runs = origin.runs
         self._request, self._origin = request, origin
         self._metric = named_metric(request.metric, runs.pair, runs.clean.logits)
@@ -72,7 +74,7 @@ def strongest_paths_result(request: StrongestPathsRequest, origin: Origin) -> Pa
     """The paths with the largest estimates, measured. Raises what `StrongestPathsRequest` says."""
     with torch.inference_mode(False), torch.no_grad(), alone_with(origin.runs.model):
         heads = HeadsOnly(request, origin)
-        wanted = np.logical_or.reduce([heads.graph.heads_into(component) for component in HEAD_INPUTS])
+        wanted = _between_heads(heads.graph)
         estimate = estimated_effects(heads.exchange, wanted=wanted)
         edges = np.argwhere(wanted)
         strongest = np.argsort(-np.abs(estimate[tuple(edges.T)]), kind="stable")[: request.n_paths]
@@ -86,6 +88,25 @@ def head_paths_result(request: HeadPathsRequest, origin: Origin) -> PathsResult:
         return heads.result(_paths_of(heads.graph, request.layer, request.head))
 
 
+def chosen_paths_result(request: ChosenPathsRequest, origin: Origin) -> PathsResult:
+    """The paths that are asked for. Raises `PathscopeError` for what is no path between heads."""
+    with torch.inference_mode(False), torch.no_grad(), alone_with(origin.runs.model):
+        heads = HeadsOnly(request, origin)
+        edges = heads.graph.index(request.paths)
+        others = ~_between_heads(heads.graph)[tuple(edges.T)]
+        if others.any():
+            writer, reader = heads.graph.labels(edges[others])[0]
+            raise PathscopeError(
+                f"The path from {writer} to {reader} is not one between heads. Choose a head that writes and "
+                "q, k or v of a later one, such as ('L0H0', 'L1H0.v')."
+            )
+        return heads.result(edges)
+
+
+def _between_heads(graph: Graph) -> Bool[np.ndarray, "writer reader"]:
+    return np.logical_or.reduce([graph.heads_into(component) for component in HEAD_INPUTS])
+
+
 def _paths_of(graph: Graph, layer: int, head: int) -> Int[np.ndarray, "edge 2"]:
     if not (0 <= layer < graph.n_layers and 0 <= head < graph.n_heads):
         raise PathscopeError(
@@ -96,5 +117,4 @@ def _paths_of(graph: Graph, layer: int, head: int) -> Int[np.ndarray, "edge 2"]:
     writers = (graph.writer_places == place).all(axis=1)
     readers = (graph.reader_places[:, [0, 2]] == place).all(axis=1)
     readers &= graph.reader_places[:, 1] < INPUTS.index("mlp")
-    between = np.logical_or.reduce([graph.heads_into(component) for component in HEAD_INPUTS])
-    return np.argwhere(between & (writers[:, None] | readers[None, :]))
+    return np.argwhere(_between_heads(graph) & (writers[:, None] | readers[None, :]))

@@ -39,13 +39,15 @@ from analysis.results.patching import (
     PathRequest,
     PathResult,
 )
-from analysis.results.paths import HeadPathsRequest, PathsResult, StrongestPathsRequest
+from analysis.results.paths import ChosenPathsRequest, HeadPathsRequest, PathsResult, StrongestPathsRequest
 from analysis.results.provenance import Provenance, Result
 from analysis.results.sanity import SanityRequest, SanityResult
+from analysis.results.sets import MOST_PAIRS, PromptSet, PromptSetRequest, PromptSetResult, TextPair
 from analysis.results.work import Arrays, GrowingResult, LongWork, Pieces
 
 __all__ = [
     "DIRECTIONS",
+    "MOST_PAIRS",
     "PATTERNS_SHOWN",
     "WRITES_READ",
     "AllSourcesRequest",
@@ -54,6 +56,7 @@ __all__ = [
     "Arrays",
     "AttributionRequest",
     "AttributionResult",
+    "ChosenPathsRequest",
     "CircuitRequest",
     "CircuitResult",
     "CircuitScoresRequest",
@@ -86,6 +89,9 @@ __all__ = [
     "PathsResult",
     "PatternShown",
     "Pieces",
+    "PromptSet",
+    "PromptSetRequest",
+    "PromptSetResult",
     "Provenance",
     "Request",
     "Result",
@@ -94,6 +100,7 @@ __all__ = [
     "SanityResult",
     "Standing",
     "StrongestPathsRequest",
+    "TextPair",
     "WriteRead",
     "request_from_json",
     "request_to_json",

@@ -24,14 +24,17 @@ class AttributionResult(Result):
     positive pushes towards the answer. `logit_difference[p]` is the model's own, before the cap where
     it caps its logits; `bias_difference` is `b_U[answer] - b_U[foil]`, which no part writes. For units
     `component` and `head` the column sums to `logit_difference - bias_difference`; for `layer` the
-    entries are cumulative and the last one alone is that.
+    entries are cumulative and the last one alone is that. There `lens[c, p]` is the logit lens beside it
+    (nostalgebraist 2020): the same stage read through the final norm with the norm's own scale recomputed
+    on it, without the unembedding bias; the last entries of both agree. Empty for the other units.
     """
 
-    arrays: ClassVar[tuple[str, ...]] = ("attribution", "logit_difference")
+    arrays: ClassVar[tuple[str, ...]] = ("attribution", "logit_difference", "lens")
 
     request: AttributionRequest
     attribution: Float[np.ndarray, "component pos"]
     logit_difference: Float[np.ndarray, " pos"]
+    lens: Float[np.ndarray, "stage pos"]
     bias_difference: float
     labels: tuple[str, ...]
     tokens: tuple[str, ...]
@@ -60,7 +63,8 @@ class AttributionResult(Result):
     def table(self, position: int | None = None) -> pd.DataFrame:
         """Long form, one row per part (and position when `position` is None).
 
-        Columns: component (the part's label), position, token, attribution in logits, below_resolution.
+        Columns: component (the part's label), position, token, attribution in logits, below_resolution;
+        for unit `layer` also lens, in logits.
         Raises `PathscopeError` for a position that the prompt does not have.
         """
         import pandas as pd
@@ -75,6 +79,8 @@ class AttributionResult(Result):
                 for label, value in zip(self.labels, self.attribution[:, p], strict=True)
             ]
         )
+        if self.lens.size:
+            table["lens"] = self.lens[:, positions].T.ravel()
         return table.assign(below_resolution=self.below_resolution(table["attribution"].to_numpy()))
 
 
@@ -83,7 +89,7 @@ class AttributionRequest(Request[AttributionResult]):
     """Direct logit attribution of one run, for every position at once."""
 
     computed_by = "analysis.attribution:whole_attribution"
-    version = 1
+    version = 2
     reads = ("analysis.attribution:activations_read",)
 
     unit: Unit = "component"

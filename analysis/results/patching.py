@@ -18,7 +18,7 @@ from analysis.results.work import GrowingResult
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.results.paths import HeadPathsRequest, StrongestPathsRequest
+    from analysis.results.paths import ChosenPathsRequest, HeadPathsRequest, StrongestPathsRequest
 
 #: How the change that a path makes is told: in the metric's unit, or as a share of clean minus corrupted.
 EffectScale = Literal["effect", "recovery"]
@@ -32,7 +32,7 @@ class PatchingResult(Result):
     reads with nothing patched. `clean_metric` is what it reads on the clean run.
     """
 
-    request: PathRequest | AllSourcesRequest | StrongestPathsRequest | HeadPathsRequest
+    request: PathRequest | AllSourcesRequest | StrongestPathsRequest | HeadPathsRequest | ChosenPathsRequest
     corrupted_metric: float
     clean_metric: float
     clean_tokens: tuple[str, ...]

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 
 from analysis.labels import head_label
 from analysis.requests import HEAD_INPUTS, LayerNormMode, MetricName, Request
+from analysis.results.graph import EdgeLabels
 from analysis.results.patching import PatchingResult, edge_table
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class PathsResult(PatchingResult):
 
     arrays: ClassVar[tuple[str, ...]] = ("edges", "components", "effect")
 
-    request: StrongestPathsRequest | HeadPathsRequest
+    request: StrongestPathsRequest | HeadPathsRequest | ChosenPathsRequest
     edges: Int[np.ndarray, "path 4"]
     components: Int[np.ndarray, " path"]
     effect: Float[np.ndarray, " path"]
@@ -39,6 +40,15 @@ class PathsResult(PatchingResult):
     def n_paths(self) -> int:
         """How many paths into q, k or v of a later head the model has."""
         return len(HEAD_INPUTS) * self.n_heads**2 * self.n_layers * (self.n_layers - 1) // 2
+
+    @property
+    def labels(self) -> EdgeLabels:
+        """Source and patched input of each path, such as ``("L0H3", "L2H5.v")``, in the order of `effect`."""
+        ends = zip(self.edges.tolist(), self.components.tolist(), strict=True)
+        return tuple(
+            (head_label(sl, sh), f"{head_label(dl, dh)}.{HEAD_INPUTS[component]}")
+            for (sl, sh, dl, dh), component in ends
+        )
 
     def table(self) -> pd.DataFrame:
         """One row per path, the largest absolute effect first.
@@ -97,3 +107,22 @@ class HeadPathsRequest(Request[PathsResult]):
     def label(self) -> str:
         """The head's label."""
         return head_label(self.layer, self.head)
+
+
+@dataclass(frozen=True)
+class ChosenPathsRequest(Request[PathsResult]):
+    """Given direct paths between heads, each measured alone, in their order.
+
+    A path is named as by `PathsResult.labels`. Raises `PathscopeError` for what is no such path.
+    """
+
+    computed_by = "analysis.patching:chosen_paths_result"
+    version = 1
+
+    paths: EdgeLabels
+    layer_norm: LayerNormMode = "frozen"
+    metric: MetricName = "logit_difference"
+
+    def measured_paths(self, n_layers: int, n_heads: int, n_tokens: int) -> int:
+        """Those that are asked for."""
+        return len(self.paths)

@@ -70,6 +70,8 @@ def checked_bytes(memory_bytes: Any) -> int:
     if memory_bytes is None:
         return settings().sweep_bytes
     try:
+        if isinstance(memory_bytes, bool):
+            raise TypeError("a truth value is no size")
         return index(memory_bytes)
     except TypeError as error:
         raise PathscopeError(

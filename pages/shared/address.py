@@ -21,7 +21,7 @@ from analysis.demo_model.examples import EXAMPLES
 from analysis.labels import printable
 from analysis.models import offered
 from analysis.policy import policy
-from pages.shared import circuit_state
+from pages.shared import circuit_state, set_state
 from pages.shared.choices import CHOICES, COMPONENT
 from pages.shared.keys import EVERY, LAST, PROMPT_KEYS, SOURCE_KEYS, Key
 from pages.shared.notes import note
@@ -80,6 +80,7 @@ def _fields() -> tuple[Field, ...]:
         Field(Key.PINS, (), circuit_state.read_edges, circuit_state.write_edges),
         Field(Key.GROUPS, (), circuit_state.read_groups, circuit_state.write_groups),
         Field(Key.SELECTED, None),
+        Field(Key.SET, None, set_state.read_set),
         Field(Key.FAITHFULNESS, 0.9, circuit_state.read_faithfulness, lambda share: f"{100 * share:.0f}"),
     )
 
@@ -144,6 +145,8 @@ def _refused(field: Field, word: str) -> str:
     instead = "nothing" if field.default in (None, ()) else field.title(field.default)
     if field.key in (Key.COMPONENT, *SOURCE_KEYS):
         instead = "that of the strongest path"
+    elif field.key == Key.SET:
+        instead = "that of the sidebar's pair"
     return (
         f"The address asks for {field.key} = {printable(word, 40)!r}, which there is not; shown is {instead}."
     )

@@ -12,7 +12,7 @@ from analysis.requests import Experiment
 from analysis.results import NodeAttributionRequest, NodeAttributionResult, RunShown
 from pages.shared.attribution_parts import largest_first, largest_list, sum_of_parts
 from pages.shared.cards import answer_or_stop, provenance_panel
-from pages.shared.downloads import downloads
+from pages.shared.downloads import copy_as_python, downloads
 from pages.shared.findings import largest_nodes
 from pages.shared.keys import Key
 from pages.shared.navigation import CIRCUIT, page_link
@@ -54,6 +54,7 @@ def attribution_map(experiment: Experiment, run: RunShown, row: DeltaGenerator) 
         near_panel(experiment, "logit_difference", selected)
         page_link(CIRCUIT, f"{selected} in the circuit", selected=selected)
     downloads("attribution_node", result, table, chart)
+    copy_as_python(result, f"{run!r}, {position!r}")
     provenance_panel(result, found.from_store)
 
 

@@ -12,7 +12,7 @@ from analysis.requests import Experiment, RunName, Unit
 from analysis.results import AttributionRequest, AttributionResult
 from pages.shared.attribution_parts import largest_first, largest_list, sum_of_parts
 from pages.shared.cards import answer_or_stop, provenance_panel
-from pages.shared.downloads import downloads
+from pages.shared.downloads import copy_as_python, downloads
 from pages.shared.findings import largest_part
 from pages.shared.navigation import CIRCUIT, page_link
 from pages.shared.position import chosen_position
@@ -52,6 +52,7 @@ def attribution_by_unit(experiment: Experiment, unit: Unit, run: RunName, row: D
     if strongest_node is not None:
         page_link(CIRCUIT, f"{strongest_node} in the circuit", selected=strongest_node)
     downloads(f"attribution_{unit}", result, table, chart)
+    copy_as_python(result, "" if position is None else str(position))
     provenance_panel(result, found.from_store)
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import streamlit as st
 
 from analysis.errors import PictureError
-from analysis.exports import inert_csv
+from analysis.exports import inert_csv, request_python
 from analysis.results import Result
 from pages.shared.theme import current_theme
 
@@ -20,7 +20,14 @@ if TYPE_CHECKING:
     from analysis.charts import Form, Theme
 
 
-def downloads(name: str, result: Result, table: pd.DataFrame, chart: alt.Chart | alt.LayerChart) -> None:
+class Told(Protocol):
+    """What can tell where its numbers come from."""
+
+    def origin(self) -> dict[str, str]:
+        """Label -> text."""
+
+
+def downloads(name: str, result: Told, table: pd.DataFrame, chart: alt.Chart | alt.LayerChart) -> None:
     """Buttons for the table as CSV and the chart as PNG and SVG, and where the numbers come from."""
     from analysis.charts import chart_png, chart_svg
 
@@ -32,6 +39,12 @@ def downloads(name: str, result: Result, table: pd.DataFrame, chart: alt.Chart |
         download("Provenance", f"{name}.json", "application/json", lambda: provenance_json(result))
         download("PNG", f"{name}.png", "image/png", png)
         download("SVG", f"{name}.svg", "image/svg+xml", svg)
+
+
+def copy_as_python(result: Result, table: str = "") -> None:
+    """The script that asks the question of `result` anew; its table is asked for `table`."""
+    with st.expander("Copy as Python", icon=":material/code:"):
+        st.code(request_python(result.request, table), language="python", height=300)
 
 
 def picture_or_sentence(
@@ -65,6 +78,6 @@ def download(label: str, file_name: str, mime: str, data: Callable[[], str | byt
     )
 
 
-def provenance_json(result: Result) -> str:
+def provenance_json(result: Told) -> str:
     """Where the numbers come from and what was asked for, as a file beside a table."""
     return json.dumps(result.origin(), indent=1, ensure_ascii=False) + "\n"

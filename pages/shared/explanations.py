@@ -9,6 +9,7 @@ from pages.shared.navigation import (
     ATTRIBUTION,
     CIRCUIT,
     PATH_PATCHING,
+    PROMPT_SET,
     RESULT,
     SANITY_CHECKS,
     Leaf,
@@ -85,6 +86,15 @@ EXPLANATIONS: dict[Leaf, Explanation] = {
         "run. Sets are patched together: what they do is not the sum of what each does.",
         ("path", "brings back", "breaks", "faithful", "measured or estimated"),
         (EAP, EAP_IG, MIB),
+    ),
+    PROMPT_SET: Explanation(
+        "Does it hold over several prompts, or was it this one pair?",
+        r"\begin{aligned} \bar{e} &= \textstyle\frac{1}{n} \sum_p e_p \\ \mathrm{share} &="
+        r" \textstyle\sum_p e_p \,/\, \sum_p (m_p^{\mathrm{clean}} - m_p^{\mathrm{corr}}) \end{aligned}",
+        "e is the effect of a path, or the attribution of a node, in prompt p of n; m is the metric. Of an "
+        "attribution, the share is of the logit difference of the run that is shown.",
+        ("path", "attribution", "effect", "robust", "resolution"),
+        (IOI,),
     ),
     SANITY_CHECKS: Explanation(
         "Can these numbers be trusted?",

@@ -27,10 +27,11 @@ ATTRIBUTION = Leaf("pages/direct_logit_attribution.py", "Direct logit attributio
 PATH_PATCHING = Leaf("pages/path_patching.py", "Path patching", ":material/conversion_path:")
 ALL_SOURCES = Leaf("pages/all_sources.py", "All sources", ":material/grid_on:")
 CIRCUIT = Leaf("pages/circuit.py", "Circuit", ":material/account_tree:")
+PROMPT_SET = Leaf("pages/prompt_set.py", "Prompt set", ":material/library_books:")
 SANITY_CHECKS = Leaf("pages/sanity_checks.py", "Sanity checks", ":material/verified:")
 #: The first page where strangers are served.
 GALLERY = Leaf("pages/gallery.py", "Gallery", ":material/collections:")
-LEAVES = (RESULT, ATTRIBUTION, PATH_PATCHING, ALL_SOURCES, CIRCUIT, SANITY_CHECKS)
+LEAVES = (RESULT, ATTRIBUTION, PATH_PATCHING, ALL_SOURCES, CIRCUIT, PROMPT_SET, SANITY_CHECKS)
 
 
 def leaves() -> tuple[Leaf, ...]:

@@ -11,6 +11,7 @@ from analysis.errors import UnsupportedModelError
 from analysis.results import PathsResult, StrongestPathsRequest
 from pages.shared.cards import answer_or_stop
 from pages.shared.choices import COMPONENT
+from pages.shared.downloads import copy_as_python
 from pages.shared.findings import strongest_path
 from pages.shared.keys import Key
 from pages.shared.patching import edge_columns, edge_formats
@@ -36,6 +37,7 @@ def strongest_list(request: StrongestPathsRequest) -> pd.DataFrame | None:
         f"The {len(table):,} largest estimates of all {result.n_paths:,} paths between heads, each measured. "
         "Select one to see it from near."
     )
+    copy_as_python(result)
     return table
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from analysis.sets import RULE
+
 Term = Literal[
     "clean and corrupted prompt",
     "answer and foil",
@@ -22,6 +24,7 @@ Term = Literal[
     "brings back",
     "breaks",
     "faithful",
+    "robust",
     "identity",
 ]
 
@@ -52,6 +55,7 @@ TERMS: dict[Term, str] = {
     "breaks": "On the clean prompt these paths carry the corrupted run: the share of the change that goes.",
     "faithful": "On the clean prompt every other path carries the corrupted run: the share of the change "
     "that is left. The strict score.",
+    "robust": RULE,
     "identity": "What must hold for any model and any prompts, whatever the numbers are.",
 }
 

@@ -29,6 +29,7 @@ PAGES = {
     "path_patching": "Path patching",
     "all_sources": "All sources",
     "circuit": "Circuit",
+    "prompt_set": "Prompt set",
     "sanity_checks": "Sanity checks",
 }
 

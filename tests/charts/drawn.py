@@ -200,7 +200,7 @@ def _marks(group: dict[str, Any]) -> Iterator[Mark]:
             right=x + item.get("width", 0.0),
             top=y,
             bottom=y + item.get("height", 0.0),
-            fill=colour(fill) if fill else None,
+            fill=colour(fill) if fill and fill != "transparent" else None,
             opacity=item.get("opacity", 1.0),
             text=_text(item.get("text", "")),
             told=told,

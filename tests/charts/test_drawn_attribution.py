@@ -104,8 +104,13 @@ def test_the_trajectory_goes_through_every_stage_at_its_own_height(theme):
         assert np.sign(warmth(point.fill, theme)) == np.sign(expected[stage])
         assert tells(point, expected[stage])
     line = [(mark.x, mark.y) for mark in picture.of("line")]
-    assert line == [(point.x, point.y) for point in points.values()]
-    (last,) = picture.of("text")
+    assert line[: len(points)] == [(point.x, point.y) for point in points.values()]
+    lens = line[len(points) :]
+    assert [picture.bottom.nearest(x) for x, _ in lens] == list(expected)
+    for (_, y), value in zip(lens, attribution("layer").lens[:, POSITION], strict=True):
+        assert picture.left.read(y) == pytest.approx(value, abs=1e-3)
+    last, name = sorted(picture.of("text"), key=lambda text: "lens" in text.text)
+    assert name.text == "logit lens, norm recomputed"
     assert picture.bottom.nearest(last.x) == "final_post"
     assert as_number(last.text) == pytest.approx(expected["final_post"], abs=0.006)
 

@@ -88,7 +88,7 @@ def test_a_budget_that_no_row_fits_into(ask, budget):
 
 
 @either
-@pytest.mark.parametrize("budget", [1.5, "1"])
+@pytest.mark.parametrize("budget", [1.5, "1", True])
 def test_a_budget_that_is_no_number_of_bytes(ask, budget):
     with pytest.raises(PathscopeError, match=f"memory_bytes is {budget!r}, .* whole number of bytes"):
         ask(family_runs("gpt2"), memory_bytes=budget)

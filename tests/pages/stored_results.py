@@ -101,6 +101,7 @@ def an_attribution(**asked: str) -> AttributionResult:
         sample,
         request=request,
         attribution=values,
+        lens=values + 0.5 if request.unit == "layer" else np.empty((0, 0)),
         logit_difference=whole + 0.375,
         bias_difference=0.375,
         tokens=tokens,

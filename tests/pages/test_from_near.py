@@ -82,3 +82,18 @@ def test_a_head_at_either_end_of_the_model_says_that_nobody_is_there(visit: Visi
     assert any(said in caption.value for caption in app.main.caption)
     assert ("Who tells L3H1" if layer == "3" else "Whom L0H1 tells") in subheaders(app)
     assert f"paths of L{layer}H1." in texts(app)
+
+
+@pytest.mark.parametrize(
+    ("page", "asked"),
+    [
+        ("direct_logit_attribution", "NodeAttributionRequest("),
+        ("path_patching", "component='v',"),
+        ("all_sources", "StrongestPathsRequest("),
+    ],
+)
+def test_a_page_is_copied_as_the_python_that_asks_its_question(visit: Visit, page: str, asked: str):
+    app = visit(page)
+    assert not app.exception
+    [code] = app.code
+    assert asked in code.value and repr(EXPERIMENT.clean) in code.value

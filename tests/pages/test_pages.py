@@ -34,6 +34,7 @@ PAGES = {
     "direct_logit_attribution": "Direct logit attribution",
     "path_patching": "Path patching",
     "all_sources": "All sources",
+    "prompt_set": "Prompt set",
     "sanity_checks": "Sanity checks",
 }
 FIRST = EXAMPLES[0]

@@ -20,7 +20,7 @@ def test_the_overview_charts_what_the_model_says(real_model: RealModel):
 
 
 def test_direct_logit_attribution_charts_every_component(real_model: RealModel):
-    app = visit("direct_logit_attribution", **asdict(real_model.experiment))
+    app = visit("direct_logit_attribution", unit="component", **asdict(real_model.experiment))
     assert not app.exception
     bars = chart(app).of("rect", "component", "logits")
     assert len({bar.told["component"] for bar in bars}) == len(bars) == 1 + 2 * real_model.model.cfg.n_layers

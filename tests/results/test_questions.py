@@ -11,18 +11,24 @@ from analysis.requests import Experiment, kinds
 from analysis.results import (
     AllSourcesRequest,
     AttributionRequest,
+    ChosenPathsRequest,
     CircuitRequest,
     CircuitScoresRequest,
     DraftRequest,
     EdgePositionsRequest,
     EdgeSetsRequest,
     GraphRequest,
+    HeadPathsRequest,
+    NodeAttributionRequest,
     NodeRequest,
     OverviewRequest,
     PathRequest,
+    PathsResult,
+    PromptSetRequest,
     Request,
     Result,
     SanityRequest,
+    StrongestPathsRequest,
     request_from_json,
     request_to_json,
 )
@@ -41,7 +47,14 @@ ASKED = (
     CircuitScoresRequest(EXPERIMENT, (("embed", "MLP0"),), 20),
     CircuitRequest(EXPERIMENT, 0.8),
     NodeRequest(EXPERIMENT, "L1H0", ("L0H1", "L1H0.q"), "kl_from_clean"),
+    NodeAttributionRequest(EXPERIMENT),
+    StrongestPathsRequest(EXPERIMENT, "exact", "kl_from_clean", 7),
+    HeadPathsRequest(EXPERIMENT, 1, 2, "exact"),
+    ChosenPathsRequest(EXPERIMENT, (("L0H1", "L1H0.q"), ("L0H0", "L2H0.v"))),
+    PromptSetRequest(EXPERIMENT, "{A} and {B}: {S} to", 7),
 )
+#: Kinds whose answers are of one type.
+OF_ONE_TYPE = dict.fromkeys((StrongestPathsRequest, HeadPathsRequest, ChosenPathsRequest), PathsResult)
 
 
 @pytest.mark.parametrize("request_", ASKED, ids=lambda request: type(request).__name__)
@@ -51,7 +64,8 @@ def test_a_request_survives_json(request_):
 
 @pytest.mark.parametrize("request_", ASKED, ids=lambda request: type(request).__name__)
 def test_a_request_names_the_type_of_its_result(request_):
-    expected = type(request_).__name__.replace("Request", "Result")
+    own = type(request_).__name__.replace("Request", "Result")
+    expected = OF_ONE_TYPE[type(request_)].__name__ if type(request_) in OF_ONE_TYPE else own
     assert request_.result_type().__name__ == expected
     assert issubclass(request_.result_type(), Result)
 

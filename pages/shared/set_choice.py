@@ -1,0 +1,166 @@
+"""The controls that choose a prompt set: a ready one, the pair alone, a table, or a template."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from analysis.answers import answer
+from analysis.errors import PathscopeError
+from analysis.labels import counted
+from analysis.policy import policy
+from analysis.requests import Experiment
+from analysis.results import MOST_PAIRS, PromptSet, PromptSetRequest
+from analysis.sets import LONGEST_TEMPLATE, MOST_BYTES, READY_KINDS, TEMPLATE_SLOTS, read_table
+from pages.shared.cards import answer_or_stop
+from pages.shared.keys import Key
+from pages.shared.set_state import (
+    ALONE,
+    FIRST_SIZE,
+    own_set,
+    pair_of,
+    ready_set,
+    template_set,
+    word_at_hand,
+    word_of,
+)
+from pages.shared.uploads import expect_files
+
+#: Options for a set that was made below, offered while it is at hand.
+_OWN, _TEMPLATE = "own", "template"
+_OTHER_TITLES = {_OWN: "Your own prompts", _TEMPLATE: "From your template"}
+_FIRST_TEMPLATE = "When {A} and {B} went to the {place}, {S} gave a {object} to"
+
+
+def chosen_set(experiment: Experiment) -> PromptSet:
+    """Draw the controls; the set that is chosen in them."""
+    word = word_at_hand(experiment)
+    _ready_controls(word)
+    with st.expander("Your own prompts", icon=":material/upload_file:"):
+        paste, template, *upload = st.tabs(
+            ["Paste a table", "Fill a template", *([] if policy().hosted else ["Upload a table"])]
+        )
+        with paste:
+            _paste()
+        with template:
+            _template(word)
+        for tab in upload:
+            with tab:
+                _upload()
+    return _set_of(word, experiment)
+
+
+def _set_of(word: str, experiment: Experiment) -> PromptSet:
+    own, ready, template = own_set(word), ready_set(word), template_set(word)
+    if own is not None:
+        return own
+    if ready is not None:
+        request = PromptSetRequest(READY_KINDS[ready[0]].first.on(experiment.model), None, ready[1])
+    elif template is not None:
+        request = PromptSetRequest(experiment, *template)
+    else:
+        return PromptSet((pair_of(experiment),))
+    return answer_or_stop(lambda: answer(request), "Drawing pairs").result.prompt_set
+
+
+def _ready_controls(word: str) -> None:
+    ready = ready_set(word)
+    kind = ready[0] if ready else ALONE if word == ALONE else _TEMPLATE if template_set(word) else _OWN
+    titles = {name: f"Same kind: {kind.example.title}" for name, kind in READY_KINDS.items()}
+    titles |= {ALONE: "The pair in the sidebar, alone"}
+    titles |= {name: title for name, title in _OTHER_TITLES.items() if name == kind}
+    # As the word says, however it was chosen.
+    st.session_state[Key.SET_KIND] = kind
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        st.selectbox(
+            "Prompt set",
+            [*titles],
+            format_func=titles.__getitem__,
+            key=Key.SET_KIND,
+            on_change=_take_ready,
+            width=420,
+        )
+        if ready:
+            st.session_state[Key.SET_SIZE] = ready[1]
+            st.number_input("Prompts", 1, MOST_PAIRS, key=Key.SET_SIZE, on_change=_take_ready, width=130)
+
+
+def _take_ready() -> None:
+    kind = st.session_state[Key.SET_KIND]
+    if kind in READY_KINDS:
+        st.session_state[Key.SET] = f"{kind}-{st.session_state.get(Key.SET_SIZE, FIRST_SIZE)}"
+    elif kind == ALONE:
+        st.session_state[Key.SET] = ALONE
+
+
+def _take_own(prompts: PromptSet) -> None:
+    st.session_state[Key.SET] = word_of(prompts)
+
+
+def _paste() -> None:
+    with st.form("paste", border=False):
+        text = st.text_area(
+            "A table with the columns clean, corrupted, answer, foil",
+            key=Key.SET_TEXT,
+            max_chars=MOST_BYTES,
+            height=140,
+            placeholder="clean,corrupted,answer,foil\n"
+            "The day after Monday is,The day after Friday is, Tuesday, Saturday",
+            help="CSV, the same with tabs (as a spreadsheet copies it), or JSON lines. Answer and foil begin "
+            "with a space mostly.",
+        )
+        st.form_submit_button("Read it", key=Key.SET_READ, icon=":material/keyboard_return:")
+    if text:
+        _offer(text, "paste")
+
+
+def _upload() -> None:
+    """A file; none is taken from strangers."""
+    expect_files(True)
+    file = st.file_uploader(
+        f"CSV, TSV or JSON lines, at most {MOST_BYTES // 1000} kB",
+        type=["csv", "tsv", "txt", "jsonl", "ndjson"],
+        key=Key.SET_FILE,
+        max_upload_size=1,
+    )
+    if file is not None:
+        _offer(file.getvalue(), "upload")
+
+
+def _offer(table: bytes | str, where: str) -> None:
+    """What a table holds, which rows were left out, and a button that takes the rest."""
+    try:
+        read = read_table(table)
+        for sentence in read.left_out:
+            st.text(sentence)
+        prompts = read.prompt_set
+    except PathscopeError as error:
+        st.text(str(error))
+        return
+    st.button(
+        f"Use {counted(len(prompts), 'pair')}",
+        key=f"{Key.SET_TAKE}_{where}",
+        on_click=_take_own,
+        args=(prompts,),
+        type="primary",
+    )
+
+
+def _template(word: str) -> None:
+    template, size = template_set(word) or (_FIRST_TEMPLATE, FIRST_SIZE)
+    st.caption(
+        "A and B are two people. S is the one who acts: B in the clean prompt, so that A is the answer, and "
+        "A in the corrupted one. All words are one token of the model at hand. Slots: "
+        + ", ".join(f"`{{{slot}}}`" for slot in TEMPLATE_SLOTS)
+    )
+    with st.form("template", border=False):
+        left, right = st.columns([6, 1], vertical_alignment="bottom")
+        left.text_input("Template", template, key=Key.SET_TEMPLATE, max_chars=LONGEST_TEMPLATE)
+        right.number_input("Pairs", 1, MOST_PAIRS, size, key=Key.SET_DRAWN)
+        st.form_submit_button(
+            "Draw pairs", key=Key.SET_DRAW, icon=":material/casino:", on_click=_take_template
+        )
+
+
+def _take_template() -> None:
+    if st.session_state[Key.SET_TEMPLATE]:
+        st.session_state[Key.SET] = f"{st.session_state[Key.SET_DRAWN]}:{st.session_state[Key.SET_TEMPLATE]}"
