@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +11,7 @@ from starlette.types import Message
 
 from analysis.policy import OWN_MACHINE
 from pages.shared import door, limits
+from tests.asynchronous import run
 
 pytestmark = pytest.mark.usefixtures("hosted")
 
@@ -49,7 +49,7 @@ def through_the_door(asked: dict[str, Any]) -> list[Message]:
     async def send(message: Message) -> None:
         sent.append(message)
 
-    asyncio.run(door.Door(inside)(asked, receive, send))
+    run(door.Door(inside)(asked, receive, send))
     return sent
 
 
@@ -137,7 +137,7 @@ def test_a_page_that_sends_too_much_is_closed_with_a_sentence(clock, monkeypatch
         await passed_on({"type": "websocket.send", "bytes": b"late"})
         return kinds
 
-    assert asyncio.run(conversation()) == ["websocket.receive"] * 3 + ["websocket.disconnect"]
+    assert run(conversation()) == ["websocket.receive"] * 3 + ["websocket.disconnect"]
     [closed] = sent
     assert closed["code"] == 1008 and "more than 3 messages within a minute" in closed["reason"]
     assert len(closed["reason"].encode()) <= 123, "no more fits into the frame"

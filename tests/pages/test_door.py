@@ -28,6 +28,7 @@ from analysis.demo_model.examples import EXAMPLES
 from pages.shared import door, uploads
 from pages.shared.address import LONGEST
 from pages.shared.keys import Key
+from tests.asynchronous import run
 from tests.pages.test_notes import notes
 from tests.soak.server import ROOT, Server, serve
 
@@ -166,7 +167,7 @@ def test_the_browser_is_opened_at_the_beginning_and_work_stopped_at_the_end(monk
             await asyncio.sleep(0)
             done.append("serving")
 
-    asyncio.run(serving())
+    run(serving())
     assert done == ["in time", *opened_at, "serving", "stopped"]
 
 
@@ -180,7 +181,7 @@ def passed_on(message: Message) -> Message:
     async def receive() -> Message:
         return message
 
-    asyncio.run(door.Door(inside)({"type": "websocket"}, receive, None))
+    run(door.Door(inside)({"type": "websocket"}, receive, None))
     return seen[0]
 
 
