@@ -213,7 +213,7 @@ def test_a_sweep_starts_by_itself_only_where_it_has_up_to_ten_thousand_paths(
 ):
     asked: list[str] = []
 
-    def submit(request: Any) -> jobs.Job:
+    def submit(request: Any, *_: Any) -> jobs.Job:
         asked.append(result_key(request, open_store()))
         raise PathscopeError("It was asked for.")
 

@@ -201,7 +201,7 @@ def test_the_first_visit_to_path_patching_shows_the_strongest_path_of_all(visit:
 
 
 def test_a_full_queue_is_a_sentence(visit: Visit, monkeypatch: pytest.MonkeyPatch):
-    def full(request: AllSourcesRequest) -> jobs.Job[AllSourcesResult]:
+    def full(request: AllSourcesRequest, *_: object) -> jobs.Job[AllSourcesResult]:
         raise PathscopeError("The queue is full.")
 
     monkeypatch.setattr("analysis.jobs.submit", full)
