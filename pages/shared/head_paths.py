@@ -10,7 +10,7 @@ from analysis.answers import answer
 from analysis.results import EffectScale, HeadPathsRequest, PathsResult
 from pages.shared.cards import answer_or_stop
 from pages.shared.keys import Key
-from pages.shared.path_near import path_from_near
+from pages.shared.path_near import path_from_near, rank_of
 from pages.shared.selection import path_label, selected_path
 from pages.shared.theme import current_theme
 
@@ -38,9 +38,7 @@ def head_paths_panel(request: HeadPathsRequest, scale: EffectScale) -> None:
     if len(table):
         path = selected_path(table)
         path = table.iloc[0] if path is None else path
-        rank = (
-            f"Number {table.index.get_loc(path.name) + 1:,} of the {len(table):,} paths of {request.label}."
-        )
+        rank = rank_of(path, table, f"paths of {request.label}")
         path_from_near(request, path, rank, elsewhere=False)
 
 
@@ -48,14 +46,13 @@ def _map(result: PathsResult, end: HeadEnd, scale: EffectScale) -> None:
     """Draw the paths of which the head is the `end`; a click selects one."""
     from analysis.charts import head_paths_chart
 
-    event = st.altair_chart(
+    st.altair_chart(
         head_paths_chart(result, end, scale, current_theme()),
         width="stretch",
         key=f"{Key.HEAD_PATHS}_{end}",
         on_select=lambda: _take_click(end),
         selection_mode="path",
     )
-    del event  # `_take_click` has read it
 
 
 def _take_click(end: HeadEnd) -> None:
