@@ -9,8 +9,12 @@ import tempfile
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 # Read when huggingface_hub and analysis.settings are first imported, hence before any test module.
 _SESSION = tempfile.mkdtemp(prefix="pathscope-tests-")
@@ -38,6 +42,20 @@ def _same_main() -> Iterator[None]:
     main = sys.modules["__main__"]
     yield
     sys.modules["__main__"] = main
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A Chromium; without one the tests fail in CI and are skipped elsewhere.
+
+    Only one can be open in a process, and its event loop runs on in the tests' thread until the end.
+    """
+    from tests.browser.app import chromium
+
+    if shutil.which("chromium") is None and not os.environ.get("CI"):
+        pytest.skip("chromium is not installed")
+    with chromium() as running:
+        yield running
 
 
 @pytest.fixture

@@ -1,15 +1,13 @@
-"""One server and one Chromium for all browser tests."""
+"""One server for all browser tests."""
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.browser.app import chromium, complaints, served
+from tests.browser.app import complaints, served
 
 
 @pytest.fixture(scope="session")
@@ -17,15 +15,6 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Where the app runs, on a store of its own."""
     with served(tmp_path_factory.mktemp("store")) as where:
         yield where
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """A Chromium; without one the tests fail in CI and are skipped elsewhere."""
-    if shutil.which("chromium") is None and not os.environ.get("CI"):
-        pytest.skip("chromium is not installed")
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture

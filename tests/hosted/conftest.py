@@ -6,14 +6,12 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser
 from streamlit.testing.v1 import AppTest
 
-from tests.browser.app import chromium
 from tests.models.conftest import hub, hub_cache
 from tests.pages import looking
 
@@ -68,12 +66,3 @@ def gallery_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     assert run.returncode == 0, run.stderr
     return place
-
-
-@pytest.fixture
-def browser() -> Iterator[Browser]:
-    """A Chromium for one test: while one is open, no event loop can be run beside it."""
-    if shutil.which("chromium") is None and not os.environ.get("CI"):
-        pytest.skip("chromium is not installed")
-    with chromium() as running:
-        yield running

@@ -25,6 +25,7 @@ from pages.shared import door
 from pages.shared.disclosure import without_places
 from pages.shared.headers import security_headers
 from pages.shared.log_lines import Lines
+from tests.asynchronous import run
 from tests.browser.app import PATIENCE, complaints
 from tests.experiments import on
 from tests.pages.looking import ROOT
@@ -86,9 +87,7 @@ def test_whether_it_lives_and_whether_it_is_ready_is_told(server):
 
 
 def test_a_server_that_is_not_ready_says_what_is_missing(hosted, hub_cache):
-    import asyncio
-
-    answer = asyncio.run(door.ready(None))
+    answer = run(door.ready(None))
     assert answer.status_code == 503 and b"is not ready" in answer.body
     assert str(hub_cache).encode() not in answer.body
 
