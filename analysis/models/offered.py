@@ -10,8 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-#: The catalogue name of the bundled model.
-DEMO = "demo"
+from analysis.demo_model import NAME as DEMO
 
 #: As alike as two names have to be (of 1) for one to be taken for the other, mistyped.
 _ALIKE = 0.65
