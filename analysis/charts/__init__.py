@@ -13,8 +13,9 @@ from analysis.charts.circuit_graph import circuit_graph, graph_height
 from analysis.charts.circuit_layout import Drawing, DrawnEdge, DrawnNode, Line, drawing_of, lines_of
 from analysis.charts.circuit_picture import circuit_chart
 from analysis.charts.circuit_positions import positions_drawing
-from analysis.charts.export import chart_png, chart_svg, sentence_picture
+from analysis.charts.export import chart_pdf, chart_picture, chart_png, chart_svg, sentence_picture
 from analysis.charts.head_paths import HeadEnd, head_paths_chart
+from analysis.charts.layout import INCHES, Layout, PictureWidth
 from analysis.charts.node_map import node_map_chart
 from analysis.charts.node_positions import node_positions_chart
 from analysis.charts.path import path_chart
@@ -25,17 +26,22 @@ from analysis.charts.themes import Theme
 
 __all__ = [
     "CALLED",
+    "INCHES",
     "Drawing",
     "DrawnEdge",
     "DrawnNode",
     "Form",
     "HeadEnd",
+    "Layout",
     "Line",
+    "PictureWidth",
     "Theme",
     "agreement_chart",
     "all_sources_chart",
     "attention_chart",
     "attribution_chart",
+    "chart_pdf",
+    "chart_picture",
     "chart_png",
     "chart_svg",
     "circuit_chart",

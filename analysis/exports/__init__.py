@@ -3,15 +3,16 @@
 from analysis.exports.asked import prompt_set_code, request_code
 from analysis.exports.circuit_code import circuit_code
 from analysis.exports.circuit_file import circuit_from_json, circuit_json
-from analysis.exports.code import Code, Needs
+from analysis.exports.code import Code, Needs, without_places
 from analysis.exports.library_code import library_code
+from analysis.exports.report import Report, Section, origin_rows, report_html
 from analysis.exports.saved_circuit import (
     LONGEST_NAME,
     Groups,
     SavedCircuit,
     SavedScores,
 )
-from analysis.exports.spreadsheet import circuit_csv, inert_csv
+from analysis.exports.spreadsheet import inert_csv
 from analysis.exports.tables import ORIGIN, table_json, table_parquet
 from analysis.exports.tensors import (
     Tensors,
@@ -27,16 +28,19 @@ __all__ = [
     "Code",
     "Groups",
     "Needs",
+    "Report",
     "SavedCircuit",
     "SavedScores",
+    "Section",
     "Tensors",
     "circuit_code",
-    "circuit_csv",
     "circuit_from_json",
     "circuit_json",
     "inert_csv",
     "library_code",
+    "origin_rows",
     "prompt_set_code",
+    "report_html",
     "request_code",
     "table_json",
     "table_parquet",
@@ -44,4 +48,5 @@ __all__ = [
     "tensors_of",
     "tensors_of_agreement",
     "tensors_safetensors",
+    "without_places",
 ]

@@ -61,14 +61,14 @@ nodes = node_agreement([answer(NodeAttributionRequest(one)).result for one in ex
 print(nodes.to_string())"""
 
 
-def request_code(request: Request[Any], table: str = "") -> Code:
-    """Code that answers `request` and prints its table, which is asked for `table`.
+def request_code(request: Request[Any], table: str = "table()") -> Code:
+    """Code that answers `request` and prints its table, which the result has by the name `table`.
 
     The model stands in it as the experiment names it, a local folder by its path: `without_places` takes
     that out for what leaves the machine.
     """
     kind = type(request).__name__
-    printed = f"table = result.table({table})\nprint(table.to_string())"
+    printed = f"table = result.{table}\nprint(table.to_string())"
     return Code(
         f"The question {kind}",
         "Pathscope",

@@ -41,8 +41,8 @@ class Code:
     @property
     def header(self) -> str:
         """What it answers, and what it needs."""
-        lines = (f"{self.title}, as Pathscope {__version__} asked for it.", "", _HEADER[self.needs])
-        return "\n".join(filter(None.__ne__, (*lines, self.note or None)))
+        lines = [f"{self.title}, as Pathscope {__version__} asked for it.", "", _HEADER[self.needs]]
+        return "\n".join([*lines, self.note] if self.note else lines)
 
     def script(self) -> str:
         """The cells as one file."""
@@ -67,7 +67,7 @@ class Code:
 
 
 def _cell(number: int, kind: str, source: str) -> dict[str, Any]:
-    own = {"execution_count": None, "outputs": []} if kind == "code" else {}
+    own: dict[str, Any] = {"execution_count": None, "outputs": []} if kind == "code" else {}
     return {"cell_type": kind, "id": f"cell-{number}", "metadata": {}, "source": source} | own
 
 

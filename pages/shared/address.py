@@ -18,9 +18,10 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from analysis.demo_model.examples import EXAMPLES
-from analysis.labels import printable
+from analysis.labels import model_title, printable
 from analysis.models import offered
 from analysis.policy import policy
+from analysis.requests import Experiment
 from pages.shared import circuit_state, set_state
 from pages.shared.choices import CHOICES, COMPONENT
 from pages.shared.keys import EVERY, LAST, PROMPT_KEYS, SOURCE_KEYS, Key
@@ -217,6 +218,18 @@ def query() -> dict[str, str]:
     while len(urlencode(words)) > LONGEST:
         words.pop(max(words, key=lambda key: len(words[key])))
     return words
+
+
+def link(experiment: Experiment) -> str:
+    """The whole address of the view at hand, to be opened elsewhere.
+
+    Empty where it is not known, and where it would hold the path of a folder of this machine.
+    """
+    here = st.context.url
+    if not here or model_title(experiment.model) != experiment.model:
+        return ""
+    words = query()
+    return f"{here}?{urlencode(words)}" if words else here
 
 
 def _held() -> dict[str, str]:
