@@ -125,7 +125,7 @@ def _captioned(
     spec: dict[str, Any], theme: Theme, origin: Mapping[str, str], layout: Layout
 ) -> dict[str, Any]:
     """`spec` laid out, with what was found, if that is told, and one line on where it comes from."""
-    return layout.of(spec, PALETTES[theme], [origin.get("finding", ""), caption(origin)])
+    return layout.of(spec, PALETTES[theme], [printable(origin.get("finding", "")), caption(origin)])
 
 
 def caption(origin: Mapping[str, str]) -> str:

@@ -50,14 +50,14 @@ class Layout:
             sized = spec | {"width": self.pixels, "autosize": {"type": "fit-x", "contains": "padding"}}
             sized["config"] = spec["config"] | {"padding": 2}
         lines = [line for text in caption for line in self._wrapped(text, _SMALL)] if self.caption else []
-        titled = sized | self._written(self._wrapped(self.title, _LARGE), lines, palette)
+        titled = sized | self._written(self._wrapped(printable(self.title), _LARGE), lines, palette)
         factor = self.points / DRAWN_POINTS
         resized: dict[str, Any] = titled if factor == 1 else _resized(titled, factor)
         return resized
 
     def _wrapped(self, text: str, size: int) -> list[str]:
         share = self.pixels / PICTURE_WIDTH * _SMALL / size * DRAWN_POINTS / self.points
-        return textwrap.wrap(printable(text), max(20, round(LINE * share)))
+        return textwrap.wrap(text, max(20, round(LINE * share)))
 
     def _written(self, title: list[str], caption: list[str], palette: Palette) -> dict[str, Any]:
         """A title stands above; with a caption it begins that, below, as captions in print do."""

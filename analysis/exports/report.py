@@ -58,7 +58,10 @@ class Section:
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """What a report says, in its order; `link` is empty where there is none that others can open."""
+    """What a report says, in its order; `link` is empty where there is none that others can open.
+
+    Sentences are fit to be read; cells of tables are made so.
+    """
 
     title: str
     sentences: tuple[str, ...]
@@ -72,7 +75,7 @@ def report_html(report: Report) -> str:
         {
             "name": section.name,
             "title": section.title,
-            "sentences": [printable(sentence) for sentence in section.sentences],
+            "sentences": section.sentences,
             "picture": inline_svg(section.svg, f"p{index}-") if section.svg else "",
             "table": None if section.frame is None else rows_of(section.frame),
             "code": section.script,
@@ -80,12 +83,14 @@ def report_html(report: Report) -> str:
         for index, section in enumerate(report.sections)
     ]
     told = {
-        "title": printable(report.title),
-        "sentences": [printable(sentence) for sentence in report.sentences],
+        "title": report.title,
+        "sentences": report.sentences,
         "sections": sections,
-        "link": printable(report.link),
+        "link": report.link,
     }
-    return _template().render(report=told, version=__version__)
+    text = _template().render(report=told, version=__version__)
+    # Half of a surrogate pair is no text to a file.
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def rows_of(frame: pd.DataFrame, most: int = MOST_ROWS) -> Rows:

@@ -28,7 +28,7 @@ def table_parquet(table: pd.DataFrame, origin: Mapping[str, str]) -> bytes:
     import pyarrow as pa
     from pyarrow import parquet
 
-    written, file = pa.Table.from_pandas(table.map(_as_text), preserve_index=False), BytesIO()
+    written, file = pa.Table.from_pandas(table, preserve_index=False), BytesIO()
     told = {**(written.schema.metadata or {}), ORIGIN: json.dumps(dict(origin))}
     parquet.write_table(written.replace_schema_metadata(told), file)
     return file.getvalue()
@@ -41,8 +41,3 @@ def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
         {column: getattr(value, "item", lambda value=value: value)() for column, value in row.items()}
         for row in plain.to_dict("records")
     ]
-
-
-def _as_text(cell: Any) -> Any:
-    """Half of a surrogate pair is no text to a file."""
-    return cell.encode("utf-8", "backslashreplace").decode() if isinstance(cell, str) else cell

@@ -103,7 +103,7 @@ def tensors_of_agreement(agreement: Agreement, numbers: list[int], origin: Mappi
 
 def _axes(kind: type[Result], name: str, array: np.ndarray) -> tuple[str, ...]:
     """The names of an array's axes, as the annotation of its field has them."""
-    named = re.search(r'"(.*)"', {field.name: str(field.type) for field in fields(kind)}[name])
+    named = re.search(r"""['"](.*)['"]""", {field.name: str(field.type) for field in fields(kind)}[name])
     axes = named[1].split() if named else []
     return tuple(axes) if len(axes) == array.ndim else tuple(f"axis {at}" for at in range(array.ndim))
 

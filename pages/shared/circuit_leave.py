@@ -38,31 +38,37 @@ _MEASURED = (
 
 def leave_panel(graph: GraphResult, own: EdgeSetsResult, edges: EdgeLabels, drawing: Drawing) -> None:
     """The menu by which the picture, the paths, their scores and code that measures them anew leave."""
-    from analysis.charts import circuit_chart
-
     # Files are made outside of any run, where there is no state of a session.
     groups = tuple(circuit_state.known_groups(circuit_state.groups(), graph.graph).items())
+    take_along(of_circuit(graph, own, edges, drawing, groups))
+
+
+def of_circuit(
+    graph: GraphResult, own: EdgeSetsResult, edges: EdgeLabels, drawing: Drawing, groups: Groups = ()
+) -> Shown:
+    """The paths that are drawn, as they leave; the circuit as a file that loads again is one of theirs."""
+    from analysis.charts import circuit_chart
+
     metric = graph.request.metric
-    whole = File(
-        "Circuit, loads again",
-        "circuit.json",
-        "application/json",
-        lambda: circuit_json(_saved(graph, edges, groups)),
-    )
-    take_along(
-        Shown(
-            name="circuit_paths",
-            title=f"The {len(edges):,} paths drawn of {len(graph.graph):,}",
-            told=graph,
-            experiment=graph.request.experiment,
-            sentence=finding(graph, own, len(edges)),
-            measured=_MEASURED,
-            table=graph.table(graph.graph.index(edges)),
-            draw=lambda theme, width: circuit_chart(drawing, theme, width),
-            codes=lambda experiment: (circuit_code(experiment, edges, metric, groups),),
-            tensors=lambda: tensors_of(graph),
-            files=(whole,),
-        )
+    return Shown(
+        name="circuit_paths",
+        title=f"The {len(edges):,} paths drawn of {len(graph.graph):,}",
+        told=graph,
+        experiment=graph.request.experiment,
+        sentence=finding(graph, own, len(edges)),
+        measured=_MEASURED,
+        table=graph.table(graph.graph.index(edges)),
+        draw=lambda theme, width: circuit_chart(drawing, theme, width),
+        codes=lambda experiment: (circuit_code(experiment, edges, metric, groups),),
+        tensors=lambda: tensors_of(graph),
+        files=(
+            File(
+                "Circuit, loads again",
+                "circuit.json",
+                "application/json",
+                lambda: circuit_json(_saved(graph, edges, groups)),
+            ),
+        ),
     )
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from analysis.answers import answer, on_behalf_of, stored
 from analysis.errors import PathscopeError, PictureError
 from analysis.exports import Report, Section, origin_rows, report_html, without_places
-from analysis.labels import shown_token
 from analysis.requests import Experiment
 from analysis.results import (
     NodeAttributionRequest,
@@ -82,11 +81,16 @@ def aligned(result: OverviewResult) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "position": range(len(result.clean_tokens)),
-            "clean": [shown_token(token) for token in result.clean_tokens],
-            "corrupted": [shown_token(token) for token in result.corrupted_tokens],
+            "clean": list(map(_text, result.clean_tokens)),
+            "corrupted": list(map(_text, result.corrupted_tokens)),
             "differs": ["≠" * (at in result.differences) for at in range(len(result.clean_tokens))],
         }
     )
+
+
+def _text(token: str) -> str:
+    # Half of a surrogate pair is no text to a table.
+    return token.encode("utf-8", "backslashreplace").decode()
 
 
 def _asked(experiment: Experiment) -> str:

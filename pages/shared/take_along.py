@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import streamlit as st
 
@@ -47,9 +47,9 @@ def take_along(shown: Shown) -> None:
         _code(shown)
 
 
-def _group(title: str) -> AbstractContextManager[object]:
+def _group(title: str, align: Literal["top", "bottom"] = "top") -> AbstractContextManager[object]:
     st.markdown(f"**{title}**")
-    return st.container(horizontal=True, gap="small")
+    return st.container(horizontal=True, gap="small", vertical_alignment=align)
 
 
 def _report(shown: Shown) -> None:
@@ -90,7 +90,7 @@ def _numbers(shown: Shown) -> None:
 
 
 def _figure(shown: Shown) -> None:
-    with _group("Figure, on white, with lines and text as such"):
+    with _group("Figure, on white, with lines and text as such", align="bottom"):
         layout = _layout(shown)
     with st.container(horizontal=True, gap="small"):
         for form, mime in _FORMS.items():
@@ -122,7 +122,8 @@ def _code(shown: Shown) -> None:
     with st.container(horizontal=True, gap="small"):
         download(File("Script", f"{shown.name}.py", "text/x-python", code.script))
         download(File("Notebook", f"{shown.name}.ipynb", "application/x-ipynb+json", code.notebook))
-    st.code(code.script(), language="python", height=220)
+    # Without colours, of which some have too little contrast on the light background.
+    st.code(code.script(), language=None, height=220)
 
 
 def _chosen(name: str, codes: tuple[Code, ...]) -> Code:
