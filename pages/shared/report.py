@@ -46,7 +46,7 @@ def report_of(shown: Shown, link: str, who: str | None) -> str:
             (shown.sentence, _asked(without_places(shown.experiment))),
             (
                 *(Section("pair", "The pair", frame=aligned(pair)) for pair in pairs),
-                *map(_section, parts.values()),
+                *(_section(part, first=part is shown) for part in parts.values()),
                 *sections,
                 *map(_origin, parts.values()),
                 _python(shown),
@@ -100,10 +100,11 @@ def _asked(experiment: Experiment) -> str:
     )
 
 
-def _section(shown: Shown) -> Section:
+def _section(shown: Shown, first: bool = False) -> Section:
     from analysis.charts import Layout, chart_svg
 
-    said = [shown.sentence, shown.measured]
+    # The report begins with what the page says.
+    said = [shown.measured] if first else [shown.sentence, shown.measured]
     svg = ""
     if shown.draw is not None:
         layout = Layout(caption=False)
@@ -120,5 +121,10 @@ def _origin(shown: Shown) -> Section:
 
 
 def _python(shown: Shown) -> Section:
-    code = shown.codes(without_places(shown.experiment))[0]
-    return Section("python", "The same in Python", script=code.script())
+    named = without_places(shown.experiment)
+    said = (
+        ()
+        if named == shown.experiment
+        else ("The model was read from a folder of one machine; set its path where its name stands.",)
+    )
+    return Section("python", "The same in Python", said, script=shown.codes(named)[0].script())

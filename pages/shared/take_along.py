@@ -123,7 +123,7 @@ def _code(shown: Shown) -> None:
         download(File("Script", f"{shown.name}.py", "text/x-python", code.script))
         download(File("Notebook", f"{shown.name}.ipynb", "application/x-ipynb+json", code.notebook))
     # Without colours, of which some have too little contrast on the light background.
-    st.code(code.script(), language=None, height=220)
+    st.code(code.script(), language=None, wrap_lines=True, height=220)
 
 
 def _chosen(name: str, codes: tuple[Code, ...]) -> Code:
