@@ -9,17 +9,17 @@ from pathlib import Path
 import pytest
 
 from tests.hosted.conftest import FIRST_EXAMPLE
-from tests.soak.hosted import Report, visited
+from tests.soak.hosted import Gallery, Report, visited
 from tests.soak.hostile import ATTACKS
 from tests.soak.session import Record
 
 
 @pytest.fixture(scope="module")
 def report(gallery_folder: Path) -> Report:
-    assert FIRST_EXAMPLE == 0
+    gallery = Gallery(gallery_folder, FIRST_EXAMPLE + 1, reading=(0, 5))
     # In a thread of its own, because the browser tests leave an event loop running in this one.
     with ThreadPoolExecutor(1) as pool:
-        return pool.submit(visited, 0.4, 3, len(ATTACKS), gallery_folder, 1).result()
+        return pool.submit(visited, 0.4, 3, len(ATTACKS), gallery).result()
 
 
 def test_every_kind_of_attack_is_made_and_withstood(report):

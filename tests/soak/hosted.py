@@ -28,6 +28,8 @@ from tests.soak.session import HUNG, Record, Session, connected
 
 #: Seconds in which 95 % of the stored pages are to be drawn, and megabytes that the server may hold.
 SECONDS, MEGABYTES = 2.0, 560.0
+#: Seconds for which a reader reads a page, from and to.
+READING = 5.0, 35.0
 #: Pages that a gallery leads to.
 READ = ("", "result", "direct_logit_attribution", "path_patching", "all_sources", "circuit")
 ENVIRONMENT = {
@@ -40,6 +42,15 @@ ENVIRONMENT = {
 }
 #: Of the server's own machine nothing may be told, and of its code nothing but its pages.
 SECRETS = (str(ROOT), "site-packages", "Traceback (most recent", "root:x:0", "def main(")
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Stored results of the first `n_examples`, of which a page is read for `reading` seconds, from and to."""
+
+    folder: Path
+    n_examples: int = len(EXAMPLES)
+    reading: tuple[float, float] = READING
 
 
 @dataclass(frozen=True)
@@ -63,19 +74,19 @@ class Report:
 
 
 async def read_until(
-    deadline: float, port: int, number: int, n_examples: int, record: Record, seconds: list[float]
+    deadline: float, server: Server, number: int, gallery: Gallery, record: Record, seconds: list[float]
 ) -> None:
     """Open a stored page, read it, open the next, each as a visitor who comes anew."""
     chance, clock = random.Random(f"reader {number}"), asyncio.get_running_loop().time
     while clock() < deadline:
-        await asyncio.sleep(min(chance.uniform(0, 6), max(0.0, deadline - clock())))
-        example = EXAMPLES[chance.randrange(n_examples)]
+        await asyncio.sleep(min(chance.uniform(*gallery.reading), max(0.0, deadline - clock())))
+        example = EXAMPLES[chance.randrange(gallery.n_examples)]
         words = zip(
             PROMPT_KEYS, (example.clean, example.corrupted, example.answer, example.foil), strict=True
         )
         began = clock()
         try:
-            async with connected(port, f"7.7.{number // 256}.{number % 256}") as socket:
+            async with connected(server.port, f"7.7.{number // 256}.{number % 256}") as socket:
                 session = Session(socket, record)
                 await session.ask(chance.choice(READ), urlencode(dict(words)))
                 await session.read_until_finished()
@@ -85,7 +96,7 @@ async def read_until(
 
 
 async def _all_at_once(
-    server: Server, minutes: float, readers: int, hostile: int, n_examples: int
+    server: Server, minutes: float, readers: int, hostile: int, gallery: Gallery
 ) -> tuple[Record, list[float], list[float]]:
     record = Record(secrets=SECRETS)
     seconds: list[float] = []
@@ -93,7 +104,7 @@ async def _all_at_once(
     loop = asyncio.get_running_loop()
     deadline = loop.time() + 60 * minutes
     tasks = [
-        loop.create_task(read_until(deadline, server.port, number, n_examples, record, seconds))
+        loop.create_task(read_until(deadline, server, number, gallery, record, seconds))
         for number in range(readers)
     ]
     tasks += [
@@ -107,13 +118,11 @@ async def _all_at_once(
     return record, seconds, memory
 
 
-def visited(
-    minutes: float, readers: int, hostile: int, gallery: Path, n_examples: int = len(EXAMPLES)
-) -> Report:
-    """Serve `gallery`, which holds the first `n_examples`, to `readers` and `hostile` visitors at a time."""
-    environment = ENVIRONMENT | {"PATHSCOPE_GALLERY_DIR": str(gallery)}
+def visited(minutes: float, readers: int, hostile: int, gallery: Gallery) -> Report:
+    """Serve `gallery` to `readers` and `hostile` visitors at a time."""
+    environment = ENVIRONMENT | {"PATHSCOPE_GALLERY_DIR": str(gallery.folder)}
     with tempfile.TemporaryDirectory() as directory, serve(Path(directory), environment) as server:
-        record, seconds, memory = asyncio.run(_all_at_once(server, minutes, readers, hostile, n_examples))
+        record, seconds, memory = asyncio.run(_all_at_once(server, minutes, readers, hostile, gallery))
         return Report(
             readers=readers,
             hostile=hostile,
@@ -137,7 +146,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as gallery, tempfile.TemporaryDirectory() as store:
         command = [sys.executable, "-m", "analysis.warm", "--into", gallery]
         subprocess.run(command, cwd=ROOT, env=os.environ | {"PATHSCOPE_STORE_DIR": store}, check=True)
-        report = visited(chosen.minutes, chosen.readers, chosen.hostile, Path(gallery))
+        report = visited(chosen.minutes, chosen.readers, chosen.hostile, Gallery(Path(gallery)))
     print(json.dumps(asdict(report), indent=2))
     return 0 if report.sound and report.seconds_p95 < SECONDS and report.megabytes < MEGABYTES else 1
 
