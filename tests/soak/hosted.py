@@ -46,7 +46,7 @@ SECRETS = (str(ROOT), "site-packages", "Traceback (most recent", "root:x:0", "de
 
 @dataclass(frozen=True)
 class Gallery:
-    """Stored results of the first `n_examples`, of which a page is read for `reading` seconds, from and to."""
+    """Stored results of the first `n_examples`; each page is read for `reading` seconds, from and to."""
 
     folder: Path
     n_examples: int = len(EXAMPLES)
