@@ -1,6 +1,6 @@
 """Results as Altair charts: one function for each view, and their export as pictures.
 
-A chart is drawn for the light or the dark theme; on a page and in a download it looks the same.
+A chart is drawn for the light or the dark theme; what leaves the app is drawn on white.
 Layers run from the first at the top to the last at the bottom, heads from left to right. What was
 not measured has no mark of its own: a cell without a causal path is part of a grey area.
 """

@@ -172,7 +172,7 @@ def test_a_report_has_pictures_with_their_numbers_and_their_names_apart(reports)
         for found in re.findall(r"url\(#([^)]+)\)", value or "")
     }
     assert used and used <= set(names)
-    drawn = {number(value, "+.1f") for value in SHOWN["path"]().told.effect[1:3, :].ravel()}
+    drawn = {number(value, "+.1f") for value in SHOWN["path"]().table["effect"]}
     assert drawn & {text.strip() for text in read.texts["text"]}
 
 

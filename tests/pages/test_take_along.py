@@ -205,7 +205,7 @@ def test_every_picture_is_drawn_in_every_form_for_a_column(kind: str):
     layout = Layout("column", 7, shown.title)
     starts = {"svg": "<svg", "pdf": b"%PDF", "png": b"\x89PNG"}
     for form, start in starts.items():
-        assert figure(shown, form, layout)()[: len(start)] == start  # type: ignore[index]
+        assert figure(shown, form, layout)()[: len(start)] == start
 
 
 def test_code_names_the_model_as_it_is_asked_to(monkeypatch: pytest.MonkeyPatch):
