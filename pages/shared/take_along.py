@@ -122,8 +122,8 @@ def _code(shown: Shown) -> None:
     with st.container(horizontal=True, gap="small"):
         download(File("Script", f"{shown.name}.py", "text/x-python", code.script))
         download(File("Notebook", f"{shown.name}.ipynb", "application/x-ipynb+json", code.notebook))
-    # Without colours, of which some have too little contrast on the light background.
-    st.code(code.script(), language=None, wrap_lines=True, height=220)
+    # Without colours, of which some have too little contrast, and no box that scrolls: none gets the focus.
+    st.code(code.script(), language=None, wrap_lines=True)
 
 
 def _chosen(name: str, codes: tuple[Code, ...]) -> Code:
