@@ -12,7 +12,7 @@ from analysis.labels import counted
 from analysis.results import EdgeLabels, EdgePositionsRequest, EdgeSetsRequest, GraphResult
 from pages.shared import circuit_state
 from pages.shared.cards import answer_or_stop
-from pages.shared.circuit_roles import published
+from pages.shared.circuit_roles import known_of
 from pages.shared.circuit_words import hidden
 from pages.shared.keys import KEPT, Key
 from pages.shared.notes import note
@@ -120,8 +120,8 @@ def small_graph(graph: GraphResult, edges: EdgeLabels) -> None:
 
 
 def _badges(graph: GraphResult, drawing: Drawing) -> dict[str, str]:
-    """What is published of the heads of this model."""
-    known = published(graph)
+    """What is known of the heads of this model."""
+    known = known_of(graph)
     return {
         node.label: role
         for node in drawing.used
