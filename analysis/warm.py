@@ -34,6 +34,7 @@ from analysis.results import (
     GraphResult,
     HeadPathsRequest,
     LongRequest,
+    NeuronsRequest,
     NodeAttributionRequest,
     NodeAttributionResult,
     NodeRequest,
@@ -73,7 +74,7 @@ def asked_next(result: Result) -> Iterator[Request[Any]]:
     experiment = result.request.experiment
     if isinstance(result, GraphResult):
         for number in DRAWN_AT_FIRST:
-            edges = tuple(result.graph.labels(result.ranking[:number]))
+            edges = result.strongest(number)
             yield EdgeSetsRequest(experiment, (edges,))
         yield CircuitScoresRequest(experiment, edges)
     elif isinstance(result, PathsResult) and isinstance(result.request, StrongestPathsRequest):
@@ -88,6 +89,9 @@ def asked_next(result: Result) -> Iterator[Request[Any]]:
         strongest = table["attribution"].abs().sort_values(ascending=False, kind="stable").index
         named = [node for node in table["node"][strongest] if not node.startswith("bias")]
         yield NodeRequest(experiment, named[0])
+        if named[0].startswith("MLP"):
+            last = len(result.clean_tokens) - 1
+            yield NeuronsRequest(experiment, named[0], last)
 
 
 def warm(request: Request[Any]) -> str | None:

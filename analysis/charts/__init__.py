@@ -15,6 +15,7 @@ from analysis.charts.circuit_picture import circuit_chart
 from analysis.charts.circuit_positions import positions_drawing
 from analysis.charts.export import chart_png, chart_svg, sentence_picture
 from analysis.charts.head_paths import HeadEnd, head_paths_chart
+from analysis.charts.neurons import MOST_NEURONS, neurons_chart
 from analysis.charts.node_map import node_map_chart
 from analysis.charts.node_positions import node_positions_chart
 from analysis.charts.path import path_chart
@@ -25,6 +26,7 @@ from analysis.charts.themes import Theme
 
 __all__ = [
     "CALLED",
+    "MOST_NEURONS",
     "Drawing",
     "DrawnEdge",
     "DrawnNode",
@@ -46,6 +48,7 @@ __all__ = [
     "head_paths_chart",
     "lines_of",
     "metric_strip_chart",
+    "neurons_chart",
     "node_map_chart",
     "node_positions_chart",
     "path_chart",

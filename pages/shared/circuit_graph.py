@@ -54,7 +54,8 @@ def how_many(graph: GraphResult, row: Sequence[DeltaGenerator]) -> None:
         most,
         key=Key.EDGES,
         persist_state=KEPT,
-        help="Ranked by the larger of what a path brings back and what it breaks, one by one.",
+        help="Ranked by the larger of what a path brings back and what it breaks, one by one. Those of which "
+        "rounding alone can explain it are left out.",
     )
     row[1].slider(
         "Share of all paths' worth",
@@ -72,8 +73,7 @@ def drawn_edges(graph: GraphResult) -> EdgeLabels:
     """My circuit, and as many of the strongest paths as are asked for."""
     kept, lost = circuit_state.known_edges(circuit_state.pins(), graph.graph)
     note(lost)
-    strongest = graph.graph.labels(graph.ranking[: st.session_state[Key.EDGES]])
-    return tuple(dict.fromkeys((*kept, *strongest)))
+    return tuple(dict.fromkeys((*kept, *graph.strongest(st.session_state[Key.EDGES]))))
 
 
 def graph_view(graph: GraphResult, edges: EdgeLabels) -> Drawing:

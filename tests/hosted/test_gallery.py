@@ -76,8 +76,8 @@ def test_each_ready_pair_stands_there_with_sentences_and_links(gallery):
     pages = ["Result", "Direct logit attribution", "Path patching", "Circuit"]
     assert [link.label for link in links] == 2 * pages
     for model, first_word, some in (("demo", "When", links[:4]), ("induction", "A", links[4:])):
-        words = (f"clean={first_word}+", f"model={model}")
-        assert all(word in link.query_string for word in words for link in some)
+        asked = (f"clean={first_word}+", f"model={model}")
+        assert all(word in link.query_string for word in asked for link in some)
 
 
 def test_a_gallery_without_results_says_what_to_do(hosted, visit: Callable[..., AppTest]):
