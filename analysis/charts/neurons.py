@@ -8,13 +8,13 @@ from analysis.charts.attention import CALLED
 from analysis.charts.bars import attribution_bars
 from analysis.charts.scales import BELOW_RESOLUTION, rounded, told_from_zero
 from analysis.charts.themes import PALETTES, Theme, drawn
-from analysis.labels import node_name, number, printable, shown_token
+from analysis.labels import node_name, number, shown_token
 from analysis.results import NeuronsResult, RunShown
 
 #: Neurons that are drawn; a table has all.
 MOST_NEURONS = 12
-#: Characters of the tokens in a tooltip.
-_LONGEST = 120
+#: Tokens of each kind that a tooltip tells.
+_TOKENS = 5
 
 
 def neurons_chart(result: NeuronsResult, run: RunShown, theme: Theme = "light") -> alt.LayerChart:
@@ -36,7 +36,7 @@ def neurons_chart(result: NeuronsResult, run: RunShown, theme: Theme = "light") 
 
 
 def _in_a_row(tokens: tuple[str, ...]) -> str:
-    return printable(" ".join(map(shown_token, tokens)), _LONGEST)
+    return " ".join(map(shown_token, tokens[:_TOKENS]))
 
 
 def _description(result: NeuronsResult, run: RunShown) -> str:

@@ -32,6 +32,11 @@ def neurons_panel(experiment: Experiment, node: str, run: RunShown, position: in
     except UnsupportedModelError as error:
         st.text(str(error))
         return
+    if not result.attribution.any():
+        st.text(
+            f"None of its {counted(len(result.labels), 'neuron')} writes anything to answer minus foil here."
+        )
+        return
     st.text(neurons_found(result, run))
     chart = neurons_chart(result, run, current_theme())
     left, right = st.columns([2, 3], gap="medium")
