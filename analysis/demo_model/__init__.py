@@ -13,11 +13,7 @@ DIRECTORY: Path = Path(__file__).resolve().parent
 NAME = "demo"
 """What the model is called in requests, links and the catalogue."""
 
-FOLDER = "/".join(DIRECTORY.parts[-2:])
-"""The folder as whoever has a clone of the project finds it, from the clone's root."""
-
 __all__ = [
     "DIRECTORY",
-    "FOLDER",
     "NAME",
 ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from analysis.demo_model import FOLDER, NAME
+from analysis import demo_model, induction_model
 from analysis.exports import library_cells as cells
 from analysis.exports.code import Code, filled
 from analysis.requests import METRIC_NAMES, Experiment
@@ -24,8 +24,11 @@ from analysis.results import (
     RunShown,
 )
 
-_OF_THE_BUNDLED_MODEL = (
-    f"The model is the folder {FOLDER} of a clone of Pathscope: run it in the clone's root, or\n"
+#: The folder of each bundled model, from the root of a clone.
+FOLDERS = {model.NAME: "/".join(model.DIRECTORY.parts[-2:]) for model in (demo_model, induction_model)}
+
+_OF_A_BUNDLED_MODEL = (
+    "The model is the folder {} of a clone of Pathscope: run it in the clone's root, or\n"
     "set the path of that folder below.\n"
 )
 
@@ -52,13 +55,14 @@ def library_code(result: Result, run: RunShown = "clean", position: int | None =
 
 
 def _note(result: Result) -> str:
-    own = _OF_THE_BUNDLED_MODEL if result.request.experiment.model == NAME else ""
+    folder = FOLDERS.get(result.request.experiment.model)
+    own = "" if folder is None else _OF_A_BUNDLED_MODEL.format(folder)
     return f"{own}The numbers are those of weights with the fingerprint {result.provenance.fingerprint}."
 
 
 def _loaded(result: Result) -> str:
     model = result.request.experiment.model
-    return filled(cells.LOAD, {"model": FOLDER if model == NAME else model, "dtype": result.provenance.dtype})
+    return filled(cells.LOAD, {"model": FOLDERS.get(model, model), "dtype": result.provenance.dtype})
 
 
 def _prompts(experiment: Experiment) -> str:

@@ -10,6 +10,7 @@ from analysis.results import (
     AllSourcesResult,
     AttributionResult,
     EffectScale,
+    NeuronsResult,
     NodeAttributionResult,
     NodeResult,
     OverviewResult,
@@ -178,6 +179,23 @@ def of_attention(result: NodeResult) -> Shown | None:
         table=result.attention_table(),
         draw=lambda theme, _: attention_chart(result, "clean_minus_corrupted", theme),
         asked="attention_table()",
+    )
+
+
+def of_neurons(result: NeuronsResult, run: RunShown, sentence: str) -> Shown:
+    """What the neurons of an MLP write straight to answer minus foil at one position."""
+    from analysis.charts import neurons_chart
+
+    node = result.request.node
+    return Shown.of(
+        result,
+        name=f"neurons_{node}",
+        title=f"What the neurons of {node} write to answer minus foil, on {_OF_RUNS[run]}",
+        sentence=sentence,
+        measured=f"Taken from the model's own run of each prompt{_rounding(result)}.",
+        table=result.table(run),
+        draw=lambda theme, _: neurons_chart(result, run, theme),
+        asked=f"table({run!r})",
     )
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.demo_model import DIRECTORY, FOLDER
 from analysis.exports import Code
+from analysis.exports.library_code import FOLDERS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -48,7 +48,7 @@ def run_all(codes: Mapping[str, Code], folder: Path) -> tuple[Tables, dict[str, 
     """The tables that the code of each name leaves, as ``name.py`` and ``name.ipynb``, and what else is told.
 
     What needs the library alone runs where there is no `analysis`: in another folder, isolated from the
-    environment, beside the files of the bundled model. The rest runs in the root.
+    environment, beside the files of the bundled models. The rest runs in the root.
     """
     (needs,) = {code.needs for code in codes.values()}
     files = []
@@ -58,11 +58,11 @@ def run_all(codes: Mapping[str, Code], folder: Path) -> tuple[Tables, dict[str, 
             files.append(str(folder / f"{name}{suffix}"))
     alone = needs == "TransformerLens"
     if alone:
-        model = folder / FOLDER
-        model.mkdir(parents=True)
-        for path in DIRECTORY.iterdir():
-            if path.suffix in (".json", ".safetensors"):
-                (model / path.name).symlink_to(path)
+        for name in FOLDERS.values():
+            (folder / name).mkdir(parents=True)
+            for path in (ROOT / name).iterdir():
+                if path.suffix in (".json", ".safetensors"):
+                    (folder / name / path.name).symlink_to(path)
     runner, told = folder / "run.py", folder / "told.json"
     runner.write_text(_RUNNER)
     # -I leaves out the folder of the script, the working directory and every variable of the environment.

@@ -15,7 +15,6 @@ import pandas as pd
 import pytest
 
 from analysis.answers.compute import compute
-from analysis.demo_model import FOLDER
 from analysis.demo_model.examples import EXAMPLES
 from analysis.exports import Code, circuit_code, library_code, prompt_set_code, request_code
 from analysis.requests import METRIC_NAMES, Experiment, Request
@@ -25,6 +24,7 @@ from analysis.results import (
     EdgeSetsRequest,
     GraphRequest,
     HeadPathsRequest,
+    NeuronsRequest,
     NodeAttributionRequest,
     NodeRequest,
     OverviewRequest,
@@ -101,6 +101,7 @@ WITH_ANALYSIS: dict[str, tuple[Request[Any], str, list[str], list[str]]] = {
     "strongest": (StrongestPathsRequest(DEMO), "table()", ["source", "destination", "component"], ["effect"]),
     "all_sources": (AllSourcesRequest(DEMO, "v"), "table(40)", ["source", "destination"], ["effect"]),
     "graph": (GraphRequest(DEMO), "table()", ["writer", "reader"], ["share", "brings_back", "breaks"]),
+    "neurons": (NeuronsRequest(DEMO, "MLP3", 14), "table('clean')", ["neuron"], ["clean", "corrupted"]),
     "attention": (NodeRequest(DEMO, "L2H5"), "attention_table()", ["run", "query", "key"], ["attention"]),
 }
 
@@ -234,7 +235,6 @@ def test_nothing_of_this_repository_is_imported_where_the_library_is_enough(alon
     told = alone[1]
     assert "transformer_lens" in told["modules"] and "analysis" not in told["modules"]
     assert "pages" not in told["modules"] and "streamlit" not in told["modules"]
-    assert FOLDER.startswith("analysis/")  # it lies beside the scripts, and is no package to import
 
 
 def test_a_model_whose_writes_are_normed_is_refused_with_the_way_out(results, family_directory, tmp_path):

@@ -16,6 +16,7 @@ from analysis.results import (
     ChosenPathsRequest,
     EdgeSetsRequest,
     GraphRequest,
+    NeuronsRequest,
     NodeAttributionRequest,
     NodeRequest,
     OverviewRequest,
@@ -101,6 +102,9 @@ SHOWN: dict[str, Callable[[], Shown]] = {
     "all sources": lambda: of.of_all_sources(ask(AllSourcesRequest(EXPERIMENT, "v")), "effect"),
     "strongest paths": lambda: of.of_strongest_paths(ask(StrongestPathsRequest(EXPERIMENT))),
     "attention": _attention,
+    "neurons": lambda: of.of_neurons(
+        ask(NeuronsRequest(EXPERIMENT, "MLP3", 14)), "clean_minus_corrupted", "These neurons write most."
+    ),
     "sanity checks": lambda: of.of_sanity(ask(SanityRequest(EXPERIMENT))),
     "prompts": lambda: of_prompts(a_set(), Asked("answer_probability", "exact", "clean")),
     "nodes over prompts": _over_prompts,
