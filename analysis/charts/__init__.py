@@ -18,9 +18,11 @@ from analysis.charts.head_paths import HeadEnd, head_paths_chart
 from analysis.charts.node_map import node_map_chart
 from analysis.charts.node_positions import node_positions_chart
 from analysis.charts.path import path_chart
+from analysis.charts.path_positions import path_positions_chart
 from analysis.charts.pictures import Form
 from analysis.charts.predictions import predictions_chart
 from analysis.charts.prompt_set import agreement_chart, metric_strip_chart
+from analysis.charts.source_map import source_map_chart
 from analysis.charts.themes import Theme
 
 __all__ = [
@@ -49,8 +51,10 @@ __all__ = [
     "node_map_chart",
     "node_positions_chart",
     "path_chart",
+    "path_positions_chart",
     "positions_drawing",
     "predictions_chart",
     "read_from_chart",
     "sentence_picture",
+    "source_map_chart",
 ]

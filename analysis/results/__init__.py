@@ -13,6 +13,7 @@ from analysis.results.circuit import (
     EdgeSetsResult,
 )
 from analysis.results.draft import AlternativeName, DraftRequest, DraftResult, Standing
+from analysis.results.every_path import KnownPaths, PathEstimatesRequest, PathEstimatesResult, PathMap
 from analysis.results.graph import (
     DIRECTIONS,
     Direction,
@@ -39,7 +40,14 @@ from analysis.results.patching import (
     PathRequest,
     PathResult,
 )
-from analysis.results.paths import ChosenPathsRequest, HeadPathsRequest, PathsResult, StrongestPathsRequest
+from analysis.results.paths import (
+    ChosenPathsRequest,
+    HeadPathsRequest,
+    PathPositionsRequest,
+    PathPositionsResult,
+    PathsResult,
+    StrongestPathsRequest,
+)
 from analysis.results.provenance import Provenance, Result
 from analysis.results.sanity import SanityRequest, SanityResult
 from analysis.results.sets import MOST_PAIRS, PromptSet, PromptSetRequest, PromptSetResult, TextPair
@@ -75,6 +83,7 @@ __all__ = [
     "GraphResult",
     "GrowingResult",
     "HeadPathsRequest",
+    "KnownPaths",
     "LongRequest",
     "LongWork",
     "NodeAttributionRequest",
@@ -84,6 +93,11 @@ __all__ = [
     "OverviewRequest",
     "OverviewResult",
     "PatchingResult",
+    "PathEstimatesRequest",
+    "PathEstimatesResult",
+    "PathMap",
+    "PathPositionsRequest",
+    "PathPositionsResult",
     "PathRequest",
     "PathResult",
     "PathsResult",

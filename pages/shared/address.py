@@ -33,7 +33,7 @@ LONGEST = 60_000
 TOO_LONG = "address_length"
 
 #: Controls whose options follow from the prompts and the model.
-_UNDER_OTHER_TITLES = (Key.POSITION, *SOURCE_KEYS)
+_UNDER_OTHER_TITLES = (Key.POSITION,)
 
 
 @dataclass(frozen=True)
@@ -191,16 +191,20 @@ def take_lead(values: Mapping[Key, Any]) -> None:
     To be called before the widgets of these keys are drawn.
     """
     state = st.session_state
-    for key, value in values.items():
-        if state.get(key) is None or _is_lead(key):
-            state[key] = value
+    unchosen = [key for key in values if state.get(key) is None or _is_lead(key)]
+    for key in unchosen:
+        state[key] = values[key]
     state[Key.LEAD] = dict(values)
 
 
 def _is_lead(key: Key) -> bool:
-    """Whether what is held under `key` is what was taken for want of a choice."""
-    lead = st.session_state.get(Key.LEAD, {})
-    return key in lead and key not in st.query_params and st.session_state.get(key) == lead[key]
+    """Whether what is held under `key` is what was taken for want of a choice. A source is chosen whole."""
+    lead, state = st.session_state.get(Key.LEAD, {}), st.session_state
+    together = SOURCE_KEYS if key in SOURCE_KEYS else (key,)
+    return all(
+        other in lead and other not in st.query_params and state.get(other) == lead[other]
+        for other in together
+    )
 
 
 def hold(words: Mapping[str, str]) -> None:

@@ -80,7 +80,7 @@ def test_a_link_chooses_the_position_by_number_or_by_title(visit: Visit, word: s
 def test_a_link_chooses_a_source_within_the_model(visit: Visit, word: str, layer: int):
     app = visit("path_patching", source_layer=word, source_head="1")
     assert not app.exception
-    assert app.number_input(key=Key.SOURCE_LAYER).value == layer
+    assert app.selectbox(key=Key.SOURCE).value == f"L{layer}H1"
     assert app.query_params.get("source_layer", "0") == str(layer)
 
 
