@@ -39,7 +39,7 @@ def all_sources_chart(
     palette = PALETTES[theme]
     n_layers, n_heads = result.values.shape[:2]
     rows = effect_rows(result, result.effect, scale, ["sl", "sh", "dl", "dh"])
-    paths, note = len(rows), note_of(result, scale)
+    paths, note = len(rows), note_of(result, rows, scale)
     if paths > most:
         rows = rows.iloc[np.argsort(-rows["value"].abs().to_numpy(), kind="stable")[:most]]
         note = [f"the {most:,} strongest of {paths:,} paths;", "weaker ones are left blank"]

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from analysis.charts.scales import BELOW_RESOLUTION, number, reach, rounded, told_from_zero
+from analysis.charts.scales import BELOW_RESOLUTION, number, pale_note, reach, rounded, told_from_zero
 from analysis.charts.themes import Palette
 from analysis.labels import head_label
 from analysis.labels import number as signed
@@ -20,10 +20,11 @@ def title_of(result: PatchingResult, scale: EffectScale) -> str:
     return "recovery" if scale == "recovery" else f"effect ({METRIC_UNITS[result.request.metric]})"
 
 
-def note_of(result: PatchingResult, scale: EffectScale) -> list[str]:
-    """A sentence on why nothing is drawn, where `scale` is not defined."""
-    undefined = scale == "recovery" and result.clean_metric == result.corrupted_metric
-    return ["recovery is not defined: the metric is the same on both runs"] if undefined else []
+def note_of(result: PatchingResult, rows: pd.DataFrame, scale: EffectScale) -> list[str]:
+    """Why nothing is drawn where `scale` is not defined, or why the `rows` of the scale look pale."""
+    if scale == "recovery" and result.clean_metric == result.corrupted_metric:
+        return ["recovery is not defined: the metric is the same on both runs"]
+    return pale_note(rows["value"].to_numpy(), *_bounds(result, scale))
 
 
 def effect_rows(
@@ -39,10 +40,17 @@ def effect_rows(
 
 def end_of(result: PatchingResult, rows: pd.DataFrame, scale: EffectScale) -> float:
     """The end of the colour scale, in the unit of `scale`."""
-    resolution = result.provenance.resolution
-    if resolution is not None and scale == "recovery":
+    return reach(rows["value"].to_numpy(), *_bounds(result, scale))
+
+
+def _bounds(result: PatchingResult, scale: EffectScale) -> tuple[float | None, float]:
+    """The resolution, and all that could be moved: clean minus corrupted metric, in the unit of `scale`."""
+    resolution, movable = result.provenance.resolution, result.clean_metric - result.corrupted_metric
+    if scale == "effect":
+        return resolution, movable
+    if resolution is not None:
         resolution = float(np.nan_to_num(np.abs(result.recovery(np.array(resolution)))))
-    return reach(rows["value"].to_numpy(), resolution)
+    return resolution, 1.0 if movable else 0.0
 
 
 def with_tooltip(cells: alt.Chart, result: PatchingResult, scale: EffectScale, source: str) -> alt.Chart:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from analysis.charts.attention import CALLED
 from analysis.charts.grid import framed, layer_by_head, row_height
-from analysis.charts.scales import number, reach, rounded, told_from_zero
+from analysis.charts.scales import number, pale_note, reach, rounded, told_from_zero
 from analysis.charts.themes import PALETTES, Theme, drawn
 from analysis.labels import head_label, node_name, shown_token
 from analysis.labels import number as signed
@@ -31,14 +31,19 @@ def node_map_chart(
     palette = PALETTES[theme]
     rows, columns = _rows(result, shown, position)
     layers = ["embedding", *map(str, range(result.n_layers))]
-    end = reach(rows["attribution"].to_numpy(), result.provenance.resolution)
+    bounds = result.provenance.resolution, float(result.whole(shown)[-1])
+    values = rows["attribution"].to_numpy()
     token = shown_token(result.tokens(shown)[result.position(position)])
     cells, *numbers = layer_by_head(
         rows,
         ("down", "across", "attribution"),
         (len(layers), len(columns)),
-        end,
-        ("layer", ["head", f"{CALLED[shown]}, at {token}"], "logits"),
+        reach(values, *bounds),
+        (
+            "layer",
+            ["head", f"{CALLED[shown]}, at {token}", *pale_note(values, *bounds, "attribution")],
+            "logits",
+        ),
         palette,
         names=(layers, columns),
     )

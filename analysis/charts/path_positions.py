@@ -6,7 +6,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from analysis.charts.effects import note_of, title_of
+from analysis.charts.effects import title_of
 from analysis.charts.scales import PERCENT, PLAIN, by_sign, number, rounded, told_from_zero
 from analysis.charts.themes import PALETTES, Theme, drawn
 from analysis.labels import number as signed
@@ -46,7 +46,7 @@ def path_positions_chart(
     x = alt.X(
         "token:N",
         sort=names,
-        title=["token of the source", *note_of(result, scale)],
+        title="token of the source",
         axis=alt.Axis(labelAngle=-60, labelLimit=110, labelOverlap=True),
         scale=alt.Scale(domain=names),
     )

@@ -31,7 +31,7 @@ def source_map_chart(
     palette, paths = PALETTES[theme], known.together
     n_layers, n_heads = paths.effect.shape[:2]
     rows = _rows(paths, scale)
-    titles = ("source layer", ["source head", *note_of(paths, scale)], title_of(paths, scale))
+    titles = ("source layer", ["source head", *note_of(paths, rows, scale)], title_of(paths, scale))
     fields, shape = ("sl", "sh", "value"), (n_layers, n_heads)
     cells, *numbers = layer_by_head(
         rows, fields, shape, end_of(paths, rows, scale), titles, palette, scale == "recovery"
