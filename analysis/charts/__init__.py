@@ -15,6 +15,7 @@ from analysis.charts.circuit_picture import circuit_chart
 from analysis.charts.circuit_positions import positions_drawing
 from analysis.charts.export import chart_png, chart_svg, sentence_picture
 from analysis.charts.head_paths import HeadEnd, head_paths_chart
+from analysis.charts.layer_map import block_chart, layer_map_chart
 from analysis.charts.node_map import node_map_chart
 from analysis.charts.node_positions import node_positions_chart
 from analysis.charts.path import path_chart
@@ -22,6 +23,7 @@ from analysis.charts.path_positions import path_positions_chart
 from analysis.charts.pictures import Form
 from analysis.charts.predictions import predictions_chart
 from analysis.charts.prompt_set import agreement_chart, metric_strip_chart
+from analysis.charts.scales import stepped
 from analysis.charts.source_map import source_map_chart
 from analysis.charts.themes import Theme
 
@@ -38,6 +40,7 @@ __all__ = [
     "all_sources_chart",
     "attention_chart",
     "attribution_chart",
+    "block_chart",
     "chart_png",
     "chart_svg",
     "circuit_chart",
@@ -46,6 +49,7 @@ __all__ = [
     "drawing_of",
     "graph_height",
     "head_paths_chart",
+    "layer_map_chart",
     "lines_of",
     "metric_strip_chart",
     "node_map_chart",
@@ -57,4 +61,5 @@ __all__ = [
     "read_from_chart",
     "sentence_picture",
     "source_map_chart",
+    "stepped",
 ]

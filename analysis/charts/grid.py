@@ -48,6 +48,7 @@ def layer_by_head(
 
     `fields` names the columns of layer, head and value, `titles` says what they are. The cells come
     first; the numbers of the strong ones follow, drawn where there is room; in percent, if they are `shares`.
+    Rows with a `kind` are drawn paler where it is "estimated", by whoever encodes that.
     `names` are those of the cells down and across, where they are not simply counted from 0.
     """
     layer, head, value = fields
@@ -65,6 +66,9 @@ def layer_by_head(
         )
     )
     size = f"abs(datum.{value}) / {end!r}"
+    strong = f"{size} > (datum.{value} < 0 ? {palette.strong[0]} : {palette.strong[1]})"
+    if "kind" in rows:  # what is estimated is drawn paler
+        strong = f"datum.kind != 'estimated' && {strong}"
     written = two_digits(100 * end)[:-1] + "%" if shares else two_digits(end)
     narrowest = DIGIT_WIDTH * len(format(end, written))
     numbers = (
@@ -75,9 +79,7 @@ def layer_by_head(
             x="x:Q",
             y="y:Q",
             text=alt.Text(f"{value}:Q", format=written),
-            color=alt.when(f"{size} > (datum.{value} < 0 ? {palette.strong[0]} : {palette.strong[1]})")
-            .then(alt.value(palette.on_strong))
-            .otherwise(alt.value(palette.on_weak)),
+            color=alt.when(strong).then(alt.value(palette.on_strong)).otherwise(alt.value(palette.on_weak)),
         )
     )
     return [cells, numbers]

@@ -50,6 +50,17 @@ def reach(values: Float[np.ndarray, "..."], resolution: float | None = None, mov
     return float(f"{end:.5g}") or 1.0
 
 
+def stepped(base: float, largest: float) -> float:
+    """`base`, the end of a scale that is kept while its values change, plus quarters where it is too low.
+
+    So many quarters are added that it is not below `largest`, but for rounding.
+
+    >>> stepped(2.0, 1.3), stepped(2.0, 2.1), stepped(2.0, 3.0)
+    (2.0, 2.5, 3.0)
+    """
+    return base * max(1.0, math.ceil(4 * largest / base - 1e-3) / 4) if base else largest
+
+
 def pale_note(
     values: Float[np.ndarray, "..."], resolution: float | None, movable: float, what: str = "effect"
 ) -> list[str]:

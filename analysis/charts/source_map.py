@@ -6,7 +6,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from analysis.charts.effects import end_of, note_of, title_of, with_tooltip, without_paths
+from analysis.charts.effects import end_of, kind_opacity, note_of, title_of, with_tooltip, without_paths
 from analysis.charts.grid import framed, layer_by_head, row_height
 from analysis.charts.scales import rounded, told_from_zero
 from analysis.charts.themes import PALETTES, Theme, drawn
@@ -37,6 +37,8 @@ def source_map_chart(
         rows, fields, shape, end_of(paths, rows, scale), titles, palette, scale == "recovery"
     )
     cells = with_tooltip(cells, paths, scale, "'L' + datum.sl + 'H' + datum.sh")
+    if not rows.empty and (rows["kind"] == "estimated").any():
+        cells = cells.encode(opacity=kind_opacity(palette, "estimated (paler)"))
     cells = cells.encode(tooltip=[*cells.encoding.tooltip, alt.Tooltip("component:N")]).add_params(
         alt.selection_point(name="head", fields=["sl", "sh"])
     )

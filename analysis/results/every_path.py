@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from analysis.nodes import causal_edges
 from analysis.requests import HEAD_INPUTS, HeadInput, LayerNormMode, MetricName, Request
-from analysis.results.patching import AllSourcesResult, PatchingResult
+from analysis.results.patching import AllSourcesResult, PatchingResult, edge_table
 from analysis.results.paths import PathsResult
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +62,17 @@ class PathMap(PatchingResult):
         """Whether every causal path is measured."""
         return bool((self.measured == causal_edges(*self.effect.shape[:2])).all())
 
+    def table(self, most: int | None = None) -> pd.DataFrame:
+        """One row per pair of heads, the largest absolute effect first; `most` limits the rows.
+
+        Columns: source, destination, component, sl, sh, dl, dh, effect, recovery, below_resolution, measured.
+        """
+        edges = np.argwhere(~np.isnan(self.effect))
+        table = edge_table(self, edges, self.effect[tuple(edges.T)], most)
+        at = tuple(table[["sl", "sh", "dl", "dh"]].to_numpy().T)
+        table.insert(2, "component", [HEAD_INPUTS[index] for index in self.component[at]])
+        return table.assign(measured=self.measured[at])
+
 
 @dataclass(frozen=True, eq=False)
 class KnownPaths:
@@ -75,7 +89,12 @@ class KnownPaths:
     @classmethod
     def of(cls, estimates: PathEstimatesResult, *results: PathsResult | AllSourcesResult) -> KnownPaths:
         """The estimates, and in their place what `results` on the same question have measured."""
-        effect, measured = estimates.estimate.copy(), np.zeros(estimates.estimate.shape, dtype=bool)
+        nothing = cls(estimates, estimates.estimate, np.zeros(estimates.estimate.shape, dtype=bool))
+        return nothing.with_measured(*results)
+
+    def with_measured(self, *results: PathsResult | AllSourcesResult) -> KnownPaths:
+        """The same, and in place of estimates what `results` on the same question have measured."""
+        effect, measured = self.effect.copy(), self.measured.copy()
         for result in results:
             if isinstance(result, PathsResult):
                 at = (result.components, *result.edges.T)
@@ -84,7 +103,14 @@ class KnownPaths:
                 index = HEAD_INPUTS.index(result.request.component)
                 measured[index] |= result.measured
                 effect[index][result.measured] = result.effect[result.measured]
-        return cls(estimates, effect, measured)
+        return replace(self, effect=effect, measured=measured)
+
+    def completing(self, sweep: AllSourcesResult) -> AllSourcesResult:
+        """`sweep` with what is measured here in place of what it has only estimated."""
+        index = HEAD_INPUTS.index(sweep.request.component)
+        more = self.measured[index] & ~sweep.measured
+        values = np.where(more, sweep.corrupted_metric + self.effect[index], sweep.values)
+        return replace(sweep, values=values) if more.any() else sweep
 
     @cached_property
     def largest(self) -> float:

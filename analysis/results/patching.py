@@ -136,6 +136,11 @@ class AllSourcesResult(PatchingResult, GrowingResult):
         """The measured effect, else the estimate; NaN where there is no causal path."""
         return np.where(self.measured, self.values - self.corrupted_metric, self.estimate)
 
+    @property
+    def missed(self) -> Float[np.ndarray, "layer head layer head"]:
+        """The measured effect minus its estimate, in the metric's unit; NaN where either is not there."""
+        return self.values - self.corrupted_metric - self.estimate
+
     def single_source(self, layer: int, head: int) -> PathResult:
         """The row of one source head, as the single-source request would measure it.
 

@@ -59,6 +59,11 @@ def _head_or_layer(word: str) -> int | None:
     return int(word) if re.fullmatch(r"\d{1,4}", word) else None
 
 
+def _map(word: str) -> str | None:
+    """What the map of all sources shows: "layers", "heads", or a block of paths such as "L3-L20"."""
+    return word if re.fullmatch(r"layers|heads|L\d{1,4}-L\d{1,4}", word) else None
+
+
 def _position(word: str) -> str | None:
     """A position by its number or by the title of its option, such as "Last: ' to'" or "3: ' John'"."""
     found = re.fullmatch(rf"({LAST}|{EVERY}|\d+)(:.*| positions)?", word, re.IGNORECASE | re.DOTALL)
@@ -76,6 +81,7 @@ def _fields() -> tuple[Field, ...]:
         ),
         Field(Key.POSITION, LAST, _position),
         *(Field(key, None, _head_or_layer) for key in SOURCE_KEYS),
+        Field(Key.MAP, None, _map),
         Field(Key.EDGES, circuit_state.DRAWN_AT_FIRST, circuit_state.read_count),
         Field(Key.PINS, (), circuit_state.read_edges, circuit_state.write_edges),
         Field(Key.GROUPS, (), circuit_state.read_groups, circuit_state.write_groups),
@@ -145,6 +151,8 @@ def _refused(field: Field, word: str) -> str:
     instead = "nothing" if field.default in (None, ()) else field.title(field.default)
     if field.key in (Key.COMPONENT, *SOURCE_KEYS):
         instead = "that of the strongest path"
+    elif field.key == Key.MAP:
+        instead = "all of it"
     elif field.key == Key.SET:
         instead = "that of the sidebar's pair"
     return (
@@ -194,7 +202,7 @@ def take_lead(values: Mapping[Key, Any]) -> None:
     unchosen = [key for key in values if state.get(key) is None or _is_lead(key)]
     for key in unchosen:
         state[key] = values[key]
-    state[Key.LEAD] = dict(values)
+    state[Key.LEAD] = {**state.get(Key.LEAD, {}), **values}
 
 
 def _is_lead(key: Key) -> bool:

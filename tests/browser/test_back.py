@@ -20,7 +20,7 @@ Act = Callable[[Page], None]
 #: Everything that a visitor can set, on whichever page it is.
 _CONTROLS = (
     Key.MODEL, Key.EXAMPLE, Key.CLEAN, Key.CORRUPTED, Key.ANSWER, Key.FOIL, Key.UNIT, Key.RUN, Key.POSITION,
-    Key.COMPONENT, Key.LAYER_NORM, Key.METRIC, Key.SCALE, Key.SOURCE,
+    Key.COMPONENT, Key.LAYER_NORM, Key.METRIC, Key.SCALE, Key.SOURCE, Key.INPUTS, Key.MAP_LIST,
     Key.EDGES, Key.LAYOUT,
 )  # fmt: skip
 _READ = """keys => Object.fromEntries(keys.map(key => [key, document.querySelector('.st-key-' + key)])
@@ -99,6 +99,12 @@ def on_the_map(page: Page, head: str) -> Locator:
     return page.locator(f"[class*=st-key-{Key.SOURCE_MAP}] path[aria-label*='source: {head};']").first
 
 
+def block(page: Page, source: str, destination: str) -> Locator:
+    """The cell of a block on the folded map."""
+    cells = page.locator(f".st-key-{Key.LAYER_MAP} path[aria-label*='source: {source}H']")
+    return cells.and_(page.locator(f"path[aria-label*='destination: {destination}H']")).first
+
+
 def moved(key: Key, steps: int) -> Act:
     def act(page: Page) -> None:
         page.locator(f".st-key-{key}").get_by_role("slider").focus()
@@ -142,7 +148,10 @@ ACTS: dict[str, dict[str, Act]] = {
     "all_sources": {
         "the patched input": PATCHING["the patched input"],
         "the example": ANYWHERE["the example"],
+        "the inputs in the map": pressed(Key.INPUTS, "Strongest of three"),
+        "the map": searched(Key.MAP_LIST, "L1 → L3"),
     },
+    "all_sources?map=layers": {"a block of the map": lambda page: block(page, "L0", "L2").click()},
     "circuit": {
         "the layout": pressed(Key.LAYOUT, "Tokens"),
         "the number of paths": moved(Key.EDGES, 1),
@@ -153,7 +162,8 @@ ACTS: dict[str, dict[str, Act]] = {
 
 def arrived(page: Page, path: str, shown: dict[str, str]) -> None:
     """The page at `path` stands still and shows `shown`, with no error."""
-    expect(page.get_by_role("heading", level=1)).to_have_text(PAGES[path], timeout=1000 * PATIENCE)
+    title = PAGES[path.partition("?")[0]]
+    expect(page.get_by_role("heading", level=1)).to_have_text(title, timeout=1000 * PATIENCE)
     assert until(page, lambda: seen(page) == shown), (seen(page), shown)
     assert steady(page) == shown
     expect(page.locator(".st-key-error_card")).to_have_count(0)

@@ -66,3 +66,16 @@ def test_a_model_of_one_layer_has_no_paths():
     estimates = the_estimates()
     known = KnownPaths.of(replace(estimates, estimate=np.full((3, 1, 4, 1, 4), np.nan)))
     assert known.largest == 0 and known.together.complete
+
+
+def test_a_sweep_that_runs_takes_over_what_was_measured_before_it_and_nothing_else():
+    sweep, one = a_sweep(component="k", measured="some"), the_strongest(0, 3, "k")
+    at = tuple(one.edges[0].tolist())
+    sweep.values[at] = np.nan
+    known = KnownPaths.of(the_estimates(), one)
+    whole = known.completing(sweep)
+    assert whole.effect[at] == one.effect[0] and whole.measured[at]
+    assert whole.measured.sum() == sweep.measured.sum() + 1
+    others = sweep.measured
+    np.testing.assert_array_equal(whole.values[others], sweep.values[others])
+    assert known.completing(a_sweep(component="q")).measured.sum() == a_sweep().measured.sum()

@@ -11,7 +11,7 @@ from streamlit.proto.Element_pb2 import Element
 
 from analysis.demo_model.examples import EXAMPLES
 from analysis.labels import head_label
-from pages.shared.choices import CHOICES, COMPONENT, LAYER_NORM, LAYOUT, METRIC, RUN, SCALE, UNIT
+from pages.shared.choices import CHOICES, COMPONENT, INPUTS, LAYER_NORM, LAYOUT, METRIC, RUN, SCALE, UNIT
 from pages.shared.keys import EVERY, LAST, PROMPT_KEYS, SOURCE_KEYS, Key
 
 _PATCHING = {choice.key for choice in (COMPONENT, LAYER_NORM, METRIC, SCALE)}
@@ -20,7 +20,7 @@ CONTROLS: dict[str, set[Key]] = {
     "": set(),
     "direct_logit_attribution": {UNIT.key, RUN.key, Key.POSITION},
     "path_patching": _PATCHING | {Key.SOURCE},
-    "all_sources": _PATCHING,
+    "all_sources": _PATCHING | {INPUTS.key},
     "circuit": {METRIC.key, LAYOUT.key},
     "sanity_checks": set(),
 }
