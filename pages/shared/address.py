@@ -180,8 +180,10 @@ def write() -> None:
     st.session_state[Key.WRITTEN] = own
 
 
-def correct(values: Mapping[Key, Any]) -> None:
+def correct(values: Mapping[Key, Any], said: str | None = None) -> None:
     """Hold `values` in place of what cannot be shown, and begin the run anew where that changes anything.
+
+    The new run says `said`.
 
     To be called before the widgets of these keys are drawn. The links in the sidebar have been drawn, and
     have to take along what the address says from now on.
@@ -189,8 +191,10 @@ def correct(values: Mapping[Key, Any]) -> None:
     if any(st.session_state[key] != value for key, value in values.items()):
         for key, value in values.items():
             st.session_state[key] = value
+        st.session_state[Key.CORRECTED] = said
         write()
         st.rerun()
+    note(st.session_state.pop(Key.CORRECTED, None))
 
 
 def take_lead(values: Mapping[Key, Any]) -> None:

@@ -77,6 +77,7 @@ class Key(StrEnum):
     PROVENANCE = "provenance"
     PAGE = "page"
     WRITTEN = "written"
+    CORRECTED = "corrected"
     GUIDE = "guide"
     NOTES = "notes"
 

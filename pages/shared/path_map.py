@@ -15,7 +15,6 @@ from analysis.results import AllSourcesResult, EffectScale, PathMap
 from pages.shared import address
 from pages.shared.keys import Key
 from pages.shared.listed import listed
-from pages.shared.notes import note
 from pages.shared.selection import path_label, take
 from pages.shared.theme import current_theme
 
@@ -63,10 +62,10 @@ def map_controls(n_layers: int, n_heads: int) -> MapShown:
         for source in range(n_layers)
         for destination in range(source + 1, n_layers)
     }
-    if st.session_state.get(Key.MAP) not in (None, *titles):
-        note(f"The model has no paths {st.session_state[Key.MAP]}; all of the map is shown.")
-        address.correct({Key.MAP: first})
     address.take_lead({Key.MAP: first})
+    held = st.session_state[Key.MAP]
+    there_is_not = f"The model has no paths {held}; all of the map is shown."
+    address.correct({Key.MAP: held if held in titles else first}, there_is_not)
     shown = MapShown(st.session_state[Key.MAP])
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         listed(Key.MAP_LIST, "Map", titles, shown.word, _take)

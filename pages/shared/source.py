@@ -23,7 +23,6 @@ from pages.shared import address
 from pages.shared.cards import answer_or_stop
 from pages.shared.keys import SOURCE_KEYS, Key
 from pages.shared.listed import listed
-from pages.shared.notes import note
 from pages.shared.patching import PatchingChoices
 from pages.shared.theme import current_theme
 
@@ -32,11 +31,14 @@ def source_list(overview: OverviewResult) -> tuple[int, int]:
     """Layer and head of the source, within what the model has, and the list to choose it from."""
     shape = overview.n_layers, overview.n_heads
     sizes = dict(zip(SOURCE_KEYS, shape, strict=True))
-    for key, size in sizes.items():
-        asked = st.session_state[key]
-        if asked >= size:
-            note(f"The model has no {key.replace('_', ' ')} {asked}; the last one, {size - 1}, is shown.")
-    address.correct({key: min(st.session_state[key], size - 1) for key, size in sizes.items()})
+    asked = {key: int(st.session_state[key]) for key in SOURCE_KEYS}
+    beyond = [
+        f"The model has no {key.replace('_', ' ')} {asked[key]}; the last one, {size - 1}, is shown."
+        for key, size in sizes.items()
+        if asked[key] >= size
+    ]
+    within = {key: min(asked[key], size - 1) for key, size in sizes.items()}
+    address.correct(within, " ".join(beyond) or None)
     layer, head = (int(st.session_state[key]) for key in SOURCE_KEYS)
     labels = [head_label(*place) for place in np.ndindex(*shape)]
     listed(

@@ -83,6 +83,8 @@ def test_a_link_chooses_a_source_within_the_model(visit: Visit, word: str, layer
     app = visit("path_patching", source_layer=word, source_head="1")
     assert not app.exception
     assert app.selectbox(key=Key.SOURCE).value == f"L{layer}H1"
+    told = "The model has no source layer 99; the last one, 3, is shown."
+    assert (told in "".join(one.value for one in app.text)) is (word == "99")
     assert app.query_params.get("source_layer", "0") == str(layer)
 
 

@@ -83,7 +83,6 @@ def test_a_large_model_shows_its_estimate_folded_before_anybody_asks_for_the_swe
     see: See, visit: Visit, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("pages.shared.path_map.MOST_HEADS_UNFOLDED", 4)
-    monkeypatch.setattr("pages.all_sources.is_small", lambda *_: False, raising=False)
     monkeypatch.setattr("pages.shared.sweeps.is_small", lambda *_: False)
     monkeypatch.setattr(jobs, "find", lambda request: None)
     keep(an_overview(), the_strongest(0, 3, "k"))
