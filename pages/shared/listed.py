@@ -20,8 +20,8 @@ def listed(
     What is held stands under keys of its own: a widget's may not be set by what is drawn after it. The list
     can be searched, and reached with the keyboard.
     """
-    if st.session_state.get(key) != held:
-        st.session_state[key] = held
+    # In every run: a browser that is told once, and anew before it has drawn that, begins with the first.
+    st.session_state[key] = held
     st.selectbox(
         label,
         [*titles],
