@@ -132,5 +132,6 @@ if result is not None:
 else:
     with near:
         selected_from_near(of_all, strongest)
-    if known is not None and jobs.find(request) is None:
+    job = jobs.find(request)
+    if known is not None and (job is None or job.snapshot().result is None):
         show_estimates(known)
