@@ -79,7 +79,7 @@ def metrics_of_both(table: pd.DataFrame) -> None:
 
 def show_graph(result: GraphResult) -> None:
     """The strongest paths as a small graph, and what they carry together."""
-    edges = tuple(result.graph.labels(result.ranking[:_DRAWN]))
+    edges = result.strongest(_DRAWN)
     finding_panel(result, own_scores(result, edges), len(edges))
     small_graph(result, edges)
     page_link(CIRCUIT, "Change, prove and take this circuit along")
@@ -129,7 +129,7 @@ with right:
     trust()
 with left:
     if strongest is not None:
-        st.subheader(f"The {_DRAWN} strongest paths")
+        st.subheader("The strongest paths")
         request = GraphRequest(experiment)
         graph = stored(request) or result_or_progress(
             request, "Estimating every path at once", follow_graph, stopped=show_graph

@@ -38,6 +38,7 @@ DEFINES_NOTHING = (
         "demo_model",
         "errors",
         "exports",
+        "induction_model",
         "jobs",
         "labels",
         "memory",

@@ -16,6 +16,7 @@ from analysis.charts.circuit_positions import positions_drawing
 from analysis.charts.export import chart_png, chart_svg, sentence_picture
 from analysis.charts.head_paths import HeadEnd, head_paths_chart
 from analysis.charts.layer_map import block_chart, layer_map_chart
+from analysis.charts.neurons import MOST_NEURONS, neurons_chart
 from analysis.charts.node_map import node_map_chart
 from analysis.charts.node_positions import node_positions_chart
 from analysis.charts.path import path_chart
@@ -29,6 +30,7 @@ from analysis.charts.themes import Theme
 
 __all__ = [
     "CALLED",
+    "MOST_NEURONS",
     "Drawing",
     "DrawnEdge",
     "DrawnNode",
@@ -52,6 +54,7 @@ __all__ = [
     "layer_map_chart",
     "lines_of",
     "metric_strip_chart",
+    "neurons_chart",
     "node_map_chart",
     "node_positions_chart",
     "path_chart",

@@ -22,6 +22,7 @@ from analysis.results.graph import (
     GraphRequest,
     GraphResult,
 )
+from analysis.results.neurons import RUNS_SHOWN, NeuronsRequest, NeuronsResult
 from analysis.results.node import (
     PATTERNS_SHOWN,
     WRITES_READ,
@@ -48,6 +49,7 @@ from analysis.results.paths import (
     PathsResult,
     StrongestPathsRequest,
 )
+from analysis.results.position import position_from_start
 from analysis.results.provenance import Provenance, Result
 from analysis.results.sanity import SanityRequest, SanityResult
 from analysis.results.sets import MOST_PAIRS, PromptSet, PromptSetRequest, PromptSetResult, TextPair
@@ -57,6 +59,7 @@ __all__ = [
     "DIRECTIONS",
     "MOST_PAIRS",
     "PATTERNS_SHOWN",
+    "RUNS_SHOWN",
     "WRITES_READ",
     "AllSourcesRequest",
     "AllSourcesResult",
@@ -86,6 +89,8 @@ __all__ = [
     "KnownPaths",
     "LongRequest",
     "LongWork",
+    "NeuronsRequest",
+    "NeuronsResult",
     "NodeAttributionRequest",
     "NodeAttributionResult",
     "NodeRequest",
@@ -116,6 +121,7 @@ __all__ = [
     "StrongestPathsRequest",
     "TextPair",
     "WriteRead",
+    "position_from_start",
     "request_from_json",
     "request_to_json",
 ]

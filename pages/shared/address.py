@@ -9,7 +9,7 @@ read where it leads (a first visit, Back, Forward), and written whole, at once, 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -17,9 +17,8 @@ from urllib.parse import urlencode
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from analysis.demo_model.examples import EXAMPLES
 from analysis.labels import printable
-from analysis.models import offered
+from analysis.models import offered, ready_examples
 from analysis.policy import policy
 from pages.shared import circuit_state, set_state
 from pages.shared.choices import CHOICES, COMPONENT
@@ -70,15 +69,15 @@ def _position(word: str) -> str | None:
     return found and found[1].lower()
 
 
-def _fields() -> tuple[Field, ...]:
-    return (
-        Field(Key.MODEL, offered()[0], _model),
-        *(Field(key, getattr(EXAMPLES[0], key)) for key in PROMPT_KEYS),
-        # Of these the strongest path's are taken where the address has none: `take_lead`.
-        *(
-            Field(choice.key, None if choice is COMPONENT else choice.default, choice.read)
-            for choice in CHOICES
-        ),
+def _fields() -> Iterator[Field]:
+    """Every parameter; what the session holds for the first, the model, decides the defaults of the next."""
+    yield Field(Key.MODEL, offered()[0], _model)
+    first, *_ = ready_examples(st.session_state.get(Key.MODEL) or "")
+    yield from (Field(key, getattr(first, key)) for key in PROMPT_KEYS)
+    # Of these the strongest path's are taken where the address has none: `take_lead`.
+    for choice in CHOICES:
+        yield Field(choice.key, None if choice is COMPONENT else choice.default, choice.read)
+    yield from (
         Field(Key.POSITION, LAST, _position),
         *(Field(key, None, _head_or_layer) for key in SOURCE_KEYS),
         Field(Key.MAP, None, _map),

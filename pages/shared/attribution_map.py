@@ -17,6 +17,7 @@ from pages.shared.findings import largest_nodes
 from pages.shared.keys import Key
 from pages.shared.navigation import CIRCUIT, page_link
 from pages.shared.near import near_panel
+from pages.shared.neurons import neurons_panel
 from pages.shared.position import chosen_position
 from pages.shared.resolution import resolution_caption
 from pages.shared.theme import current_theme
@@ -52,6 +53,9 @@ def attribution_map(experiment: Experiment, run: RunShown, row: DeltaGenerator) 
     with st.container(border=True, key="node_from_near"):
         st.subheader(node_name(selected))
         near_panel(experiment, "logit_difference", selected)
+        if selected.startswith("MLP"):
+            st.subheader("Its neurons")
+            neurons_panel(experiment, selected, run, at)
         page_link(CIRCUIT, f"{selected} in the circuit", selected=selected)
     downloads("attribution_node", result, table, chart)
     copy_as_python(result, f"{run!r}, {position!r}")
