@@ -63,6 +63,15 @@ def shown_token(token: str) -> str:
     return printable(token.replace(" ", "·"), LONGEST_TOKEN)
 
 
+def token_of_both(corrupted: str, clean: str) -> str:
+    """The token at a position of a pair of prompts; both, the corrupted one first, where they differ.
+
+    >>> token_of_both(" went", " went"), token_of_both(" John", " Mary")
+    ('·went', '·John|·Mary')
+    """
+    return shown_token(clean) if clean == corrupted else f"{shown_token(corrupted)}|{shown_token(clean)}"
+
+
 def number(value: float, form: str) -> str:
     """`value` in the format `form` as people read it: a true minus sign, and none on what rounds to zero.
 

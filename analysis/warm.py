@@ -39,6 +39,8 @@ from analysis.results import (
     NodeAttributionResult,
     NodeRequest,
     OverviewRequest,
+    PathEstimatesRequest,
+    PathPositionsRequest,
     PathsResult,
     Request,
     Result,
@@ -65,6 +67,7 @@ def requests_of(example: Example, model: str = DEMO) -> Iterator[Request[Any]]:
     yield from (AllSourcesRequest(experiment, component) for component in HEAD_INPUTS)
     yield NodeAttributionRequest(experiment)
     yield StrongestPathsRequest(experiment)
+    yield PathEstimatesRequest(experiment)
     yield GraphRequest(experiment)
     yield SanityRequest(experiment)
 
@@ -84,6 +87,7 @@ def asked_next(result: Result) -> Iterator[Request[Any]]:
         reader = f"{path['destination']}.{path['component']}"
         yield HeadPathsRequest(experiment, int(path["sl"]), int(path["sh"]))
         yield NodeRequest(experiment, path["destination"], (path["source"], reader))
+        yield PathPositionsRequest(experiment, (path["source"], reader))
     elif isinstance(result, NodeAttributionResult):
         table = result.table("clean", -1)
         strongest = table["attribution"].abs().sort_values(ascending=False, kind="stable").index

@@ -2,43 +2,25 @@
 
 from __future__ import annotations
 
-import numpy as np
 import streamlit as st
 
 from analysis.answers import answer
 from analysis.labels import head_label
-from analysis.results import EffectScale, HeadPathsRequest, OverviewResult, PathRequest, PathResult
-from pages.shared import address
+from analysis.results import EffectScale, HeadPathsRequest, PathRequest, PathResult
 from pages.shared.cards import answer_or_stop, identical_note, overview_or_stop, provenance_panel
 from pages.shared.experiment import experiment_sidebar
 from pages.shared.findings import strongest_path
 from pages.shared.head_paths import head_paths_panel
-from pages.shared.keys import KEPT, SOURCE_KEYS, Key
+from pages.shared.keys import Key
 from pages.shared.lead import begin_with_the_strongest
 from pages.shared.navigation import CIRCUIT, page_link
 from pages.shared.notes import note
 from pages.shared.patching import PatchingChoices, baselines, edge_columns, edge_formats, patching_controls
 from pages.shared.resolution import resolution_caption
-from pages.shared.shown_results import of_path
+from pages.shared.shown_paths import of_head_paths, of_path
+from pages.shared.source import source_list, source_map
 from pages.shared.take_along import take_along
 from pages.shared.theme import current_theme
-
-
-def source_controls(overview: OverviewResult) -> tuple[int, int]:
-    """Layer and head of the source, within what the model has."""
-    sizes = dict(zip(SOURCE_KEYS, (overview.n_layers, overview.n_heads), strict=True))
-    for key, size in sizes.items():
-        asked = st.session_state[key]
-        if asked >= size:
-            note(f"The model has no {key.replace('_', ' ')} {asked}; the last one, {size - 1}, is shown.")
-    address.correct({key: min(st.session_state[key], size - 1) for key, size in sizes.items()})
-    labels = dict(zip(SOURCE_KEYS, ("Source layer", "Source head"), strict=True))
-    with st.container(horizontal=True, gap="medium"):
-        layer, head = (
-            st.number_input(labels[key], 0, size - 1, key=key, persist_state=KEPT, width=150)
-            for key, size in sizes.items()
-        )
-    return int(layer), int(head)
 
 
 def paths(result: PathResult, scale: EffectScale) -> None:
@@ -48,14 +30,21 @@ def paths(result: PathResult, scale: EffectScale) -> None:
     st.altair_chart(path_chart(result, scale, current_theme()), width="stretch", key=Key.PATH_CHART)
 
 
-def every_path(result: PathResult, choices: PatchingChoices, scale: EffectScale) -> None:
-    """The head's other paths, too, where they are quick: else each takes forward passes of its own."""
+def every_path(result: PathResult, choices: PatchingChoices) -> None:
+    """All paths of the source on one scale, and one from near."""
     asked = result.request
-    if result.provenance.engine == "replay":
-        place = asked.source_layer, asked.source_head
-        head_paths_panel(
-            HeadPathsRequest(asked.experiment, *place, choices["layer_norm"], choices["metric"]), scale
-        )
+    request = HeadPathsRequest(
+        asked.experiment, asked.source_layer, asked.source_head, choices["layer_norm"], choices["metric"]
+    )
+    take_along(of_head_paths(head_paths_panel(request, scale), scale))
+
+
+def chosen_paths(result: PathResult) -> None:
+    """The paths into the chosen input alone, where each path takes forward passes of its own."""
+    st.subheader(f"Whom {label} tells")
+    paths(result, scale)
+    st.caption("Grey cells have no causal path from the source: they are no measurement, not zero.")
+    take_along(of_path(result, scale))
 
 
 experiment = experiment_sidebar()
@@ -66,39 +55,41 @@ st.caption(
 )
 overview = overview_or_stop(experiment).result
 identical_note(overview)
-begin_with_the_strongest(experiment)
-sources = st.container()
+said = st.container()
+estimated = begin_with_the_strongest(experiment) is not None
+left, right = st.columns([3, 2], gap="large")
+with left:
+    layer, head = source_list(overview)
+label = head_label(layer, head)
 choices = patching_controls()
-with sources:
-    layer, head = source_controls(overview)
+scale = st.session_state[Key.SCALE]
+with left:
+    if estimated:
+        source_map(experiment, choices, scale, label)
 found = answer_or_stop(lambda: answer(PathRequest(experiment, layer, head, **choices)), "Patching every path")
 result = found.result
-scale = st.session_state[Key.SCALE]
 baselines(result)
 
 table = result.table()
 if table.empty:
-    note(f"{head_label(layer, head)} is in the last layer, so there is no later head to tell anything.")
-    every_path(result, choices, scale)
-    provenance_panel(result, found.from_store)
-    st.stop()
-st.text(strongest_path(result))
-if scale == "recovery" and np.isnan(table["recovery"]).all():
+    note(f"{label} is in the last layer, so there is no later head to tell anything.")
+else:
+    said.text(strongest_path(result))
+    with right:
+        st.subheader(f"Strongest destinations of {label}")
+        st.dataframe(
+            edge_columns(table.head(15), "destination"),
+            hide_index=True,
+            width="stretch",
+            column_config=edge_formats(choices["metric"]),
+        )
+        resolution_caption(result, table["below_resolution"], "paths")
+if scale == "recovery" and result.clean_metric == result.corrupted_metric:
     note("The metric is the same on both runs, so recovery is not defined; the effect is.")
-left, right = st.columns([3, 2], gap="large")
-with left:
-    paths(result, scale)
-    st.caption("Grey cells have no causal path from the source: they are no measurement, not zero.")
-with right:
-    st.subheader(f"Strongest destinations of {head_label(layer, head)}")
-    st.dataframe(
-        edge_columns(table.head(15), "destination"),
-        hide_index=True,
-        width="stretch",
-        column_config=edge_formats(choices["metric"]),
-    )
-resolution_caption(result, table["below_resolution"], "paths")
-every_path(result, choices, scale)
-page_link(CIRCUIT, f"{head_label(layer, head)} in the circuit", selected=head_label(layer, head))
-take_along(of_path(result, scale))
+# Where the engine replays, every path of the head is quick; else each takes forward passes of its own.
+if result.provenance.engine == "replay":
+    every_path(result, choices)
+elif not table.empty:
+    chosen_paths(result)
+page_link(CIRCUIT, f"{label} in the circuit", selected=label)
 provenance_panel(result, found.from_store)

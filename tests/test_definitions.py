@@ -16,6 +16,8 @@ PATCHING = {
     "AllSourcesRequest",
     "ChosenPathsRequest",
     "HeadPathsRequest",
+    "PathEstimatesRequest",
+    "PathPositionsRequest",
     "PathRequest",
     "SanityRequest",
     "StrongestPathsRequest",

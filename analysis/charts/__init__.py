@@ -15,14 +15,18 @@ from analysis.charts.circuit_picture import circuit_chart
 from analysis.charts.circuit_positions import positions_drawing
 from analysis.charts.export import chart_pdf, chart_picture, chart_png, chart_svg, sentence_picture
 from analysis.charts.head_paths import HeadEnd, head_paths_chart
+from analysis.charts.layer_map import block_chart, layer_map_chart
 from analysis.charts.layout import INCHES, Layout, PictureWidth
 from analysis.charts.neurons import MOST_NEURONS, neurons_chart
 from analysis.charts.node_map import node_map_chart
 from analysis.charts.node_positions import node_positions_chart
 from analysis.charts.path import path_chart
+from analysis.charts.path_positions import path_positions_chart
 from analysis.charts.pictures import Form
 from analysis.charts.predictions import predictions_chart
 from analysis.charts.prompt_set import agreement_chart, metric_strip_chart
+from analysis.charts.scales import stepped
+from analysis.charts.source_map import source_map_chart
 from analysis.charts.themes import Theme
 
 __all__ = [
@@ -42,6 +46,7 @@ __all__ = [
     "all_sources_chart",
     "attention_chart",
     "attribution_chart",
+    "block_chart",
     "chart_pdf",
     "chart_picture",
     "chart_png",
@@ -52,14 +57,18 @@ __all__ = [
     "drawing_of",
     "graph_height",
     "head_paths_chart",
+    "layer_map_chart",
     "lines_of",
     "metric_strip_chart",
     "neurons_chart",
     "node_map_chart",
     "node_positions_chart",
     "path_chart",
+    "path_positions_chart",
     "positions_drawing",
     "predictions_chart",
     "read_from_chart",
     "sentence_picture",
+    "source_map_chart",
+    "stepped",
 ]

@@ -9,6 +9,7 @@ import pandas as pd
 from analysis.charts.effects import (
     effect_rows,
     end_of,
+    kind_opacity,
     note_of,
     summary,
     title_of,
@@ -18,7 +19,8 @@ from analysis.charts.effects import (
 from analysis.charts.grid import across, down
 from analysis.charts.scales import PERCENT, PLAIN, diverging, round_number_above
 from analysis.charts.themes import PALETTES, Palette, Theme, drawn
-from analysis.results import AllSourcesResult, EffectScale
+from analysis.requests import HEAD_INPUTS
+from analysis.results import AllSourcesResult, EffectScale, PathMap
 
 #: Cells that a browser still draws and hovers with ease; of more, the strongest are shown.
 MOST_CELLS = 21_000
@@ -27,30 +29,40 @@ INSET = 0.2
 
 
 def all_sources_chart(
-    result: AllSourcesResult, scale: EffectScale = "effect", theme: Theme = "light", most: int = MOST_CELLS
+    result: AllSourcesResult | PathMap,
+    scale: EffectScale = "effect",
+    theme: Theme = "light",
+    most: int = MOST_CELLS,
+    largest: float | None = None,
 ) -> alt.LayerChart:
     """Source head (down) by destination head (across), coloured by the effect of the path.
 
     The last layer, which is nobody's source, and the first, which is nobody's destination, are
     left out. Estimated cells are smaller and paler than measured ones. Of more than `most` cells
-    the strongest are drawn. Selection parameter `edge` with the fields sl, sh, dl and dh; parameter
-    `zoom` moves and zooms in the browser alone.
+    the strongest are drawn. The colours reach as far as is drawn, or, on one scale for several maps, to
+    `largest` (in the metric's unit), and by quarters of it farther where something drawn is larger.
+
+    Selection parameter `edge` with the fields sl, sh, dl and dh; parameter `zoom` moves and zooms in the
+    browser alone.
     """
     palette = PALETTES[theme]
-    n_layers, n_heads = result.values.shape[:2]
+    n_layers, n_heads = result.effect.shape[:2]
     rows = effect_rows(result, result.effect, scale, ["sl", "sh", "dl", "dh"])
-    paths, note = len(rows), note_of(result, scale)
+    paths, note = len(rows), note_of(result, rows, scale, largest)
     if paths > most:
         rows = rows.iloc[np.argsort(-rows["value"].abs().to_numpy(), kind="stable")[:most]]
         note = [f"the {most:,} strongest of {paths:,} paths;", "weaker ones are left blank"]
     cells = _edge_cells(_with_kind(rows, result), (n_layers, n_heads), ["destination head", *note])
     cells = with_tooltip(cells, result, scale, "'L' + datum.sl + 'H' + datum.sh")
-    end = end_of(result, rows, scale)
+    if isinstance(result, PathMap):
+        cells = cells.encode(tooltip=[*cells.encoding.tooltip, alt.Tooltip("component:N")])
+    end = end_of(result, rows, scale, largest)
     description = f"Every direct path. {summary(result, rows, scale)}"
     if not result.complete:
-        cells = cells.encode(opacity=_kind_opacity(palette))
+        cells = cells.encode(opacity=kind_opacity(palette, "estimated (smaller)"))
         # What changes with every drawing would make the browser begin anew and lose its zoom.
-        end, description = round_number_above(end), "Every direct path, while they are measured."
+        description = "Every direct path, while they are measured."
+        end = end if largest is not None else round_number_above(end)
     form = PERCENT if scale == "recovery" else PLAIN
     colour = diverging("value", title_of(result, scale), end, palette, form)
     cells = cells.encode(color=colour).add_params(
@@ -112,23 +124,10 @@ def _borders(n_layers: int, n_heads: int, palette: Palette) -> list[alt.Chart]:
     return [columns.encode(x="at:Q"), lines.encode(y="at:Q")]
 
 
-def _with_kind(rows: pd.DataFrame, result: AllSourcesResult) -> pd.DataFrame:
+def _with_kind(rows: pd.DataFrame, result: AllSourcesResult | PathMap) -> pd.DataFrame:
+    at = tuple(rows[["sl", "sh", "dl", "dh"]].to_numpy().T)
+    if isinstance(result, PathMap):
+        rows = rows.assign(component=np.array(HEAD_INPUTS)[result.component[at]])
     if result.complete:
         return rows
-    measured = result.measured[tuple(rows[["sl", "sh", "dl", "dh"]].to_numpy().T)]
-    return rows.assign(kind=np.where(measured, "measured", "estimated"))
-
-
-def _kind_opacity(palette: Palette) -> alt.Opacity:
-    return alt.Opacity(
-        "kind:O",
-        scale=alt.Scale(domain=["measured", "estimated"], range=[1, 0.6]),
-        legend=alt.Legend(
-            title=None,
-            orient="bottom",
-            columns=1,
-            symbolFillColor=palette.positive,
-            symbolStrokeWidth=0,
-            labelExpr="datum.label == 'estimated' ? 'estimated (smaller)' : datum.label",
-        ),
-    )
+    return rows.assign(kind=np.where(result.measured[at], "measured", "estimated"))

@@ -12,6 +12,7 @@ from analysis.charts.scales import (
     BELOW_RESOLUTION,
     by_sign,
     diverging,
+    pale_note,
     reach,
     rounded,
     told_from_zero,
@@ -96,9 +97,11 @@ def _heads(result: AttributionResult, position: int, palette: Palette) -> Drawin
         component=[head_label(*cell) for cell in cells], attribution=rounded(values[tuple(cells.T)])
     )
     amount = BELOW_RESOLUTION if result.below_resolution(remainder) else f"{signed(remainder, '+.3f')} logits"
-    titles = ("layer", ["head", "remainder (embedding, MLPs and biases):", amount], "logits")
+    bounds = result.provenance.resolution, float(result.logit_difference[-1])
+    pale = pale_note(values, *bounds, "attribution")
+    titles = ("layer", ["head", "remainder (embedding, MLPs and biases):", amount, *pale], "logits")
     fields = ("layer", "head", "attribution")
-    end = reach(values, result.provenance.resolution)
+    end = reach(values, *bounds)
     marks, *numbers = layer_by_head(rows, fields, (n_layers, n_heads), end, titles, palette)
     return [_with_tooltip(marks, result, "component"), *numbers], max(160, 30 * n_layers)
 
@@ -110,12 +113,14 @@ def _positions(result: AttributionResult, palette: Palette) -> Drawing:
     step = int(np.clip(640 // len(result.labels), 3, 22))
     gap = 1 if step > 8 else 0
     across = alt.Axis(labelAngle=-45, labelOverlap=True, labelLimit=110)
-    end = reach(result.attribution, result.provenance.resolution)
+    bounds = result.provenance.resolution, float(result.logit_difference[-1])
+    title = ["position and token", *pale_note(result.attribution, *bounds, "attribution")]
+    end = reach(result.attribution, *bounds)
     cells = (
         alt.Chart(rows[["component", "at", "attribution"]])
         .mark_rect(stroke=palette.background, strokeWidth=gap)
         .encode(
-            x=alt.X("at:N", sort=places, title="position and token", axis=across),
+            x=alt.X("at:N", sort=places, title=title, axis=across),
             y=alt.Y("component:N", sort=list(result.labels), title=None, axis=alt.Axis(labelOverlap=True)),
             color=diverging("attribution", "logits", end, palette),
         )

@@ -20,7 +20,7 @@ from analysis.charts.circuit_layout import (
     kinds_of,
     node_of,
 )
-from analysis.labels import shown_token
+from analysis.labels import token_of_both
 from analysis.nodes import Graph
 from analysis.results import EdgePositionsResult
 
@@ -63,8 +63,7 @@ def positions_drawing(
 
 def _token(places: EdgePositionsResult, position: int) -> str:
     """The token at a position; both where the prompts differ."""
-    corrupted, clean = places.corrupted_tokens[position], places.clean_tokens[position]
-    return shown_token(clean) if clean == corrupted else f"{shown_token(corrupted)}|{shown_token(clean)}"
+    return token_of_both(places.corrupted_tokens[position], places.clean_tokens[position])
 
 
 def _read_for(reader: str, position: int, writes_at: dict[str, set[int]], n_positions: int) -> list[int]:

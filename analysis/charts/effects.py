@@ -7,12 +7,20 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from analysis.charts.scales import BELOW_RESOLUTION, number, reach, rounded, told_from_zero
+from analysis.charts.scales import (
+    BELOW_RESOLUTION,
+    number,
+    pale_note,
+    reach,
+    rounded,
+    stepped,
+    told_from_zero,
+)
 from analysis.charts.themes import Palette
 from analysis.labels import head_label
 from analysis.labels import number as signed
-from analysis.requests import METRIC_UNITS
-from analysis.results import AllSourcesResult, EffectScale, PatchingResult, PathResult
+from analysis.requests import HEAD_INPUTS, METRIC_UNITS
+from analysis.results import AllSourcesResult, EffectScale, PatchingResult, PathMap, PathResult
 
 
 def title_of(result: PatchingResult, scale: EffectScale) -> str:
@@ -20,10 +28,13 @@ def title_of(result: PatchingResult, scale: EffectScale) -> str:
     return "recovery" if scale == "recovery" else f"effect ({METRIC_UNITS[result.request.metric]})"
 
 
-def note_of(result: PatchingResult, scale: EffectScale) -> list[str]:
-    """A sentence on why nothing is drawn, where `scale` is not defined."""
-    undefined = scale == "recovery" and result.clean_metric == result.corrupted_metric
-    return ["recovery is not defined: the metric is the same on both runs"] if undefined else []
+def note_of(
+    result: PatchingResult, rows: pd.DataFrame, scale: EffectScale, largest: float | None = None
+) -> list[str]:
+    """Why nothing is drawn where `scale` is not defined, or why `rows` are pale; `largest` as of `end_of`."""
+    if scale == "recovery" and result.clean_metric == result.corrupted_metric:
+        return ["recovery is not defined: the metric is the same on both runs"]
+    return pale_note(_told(result, rows, scale, largest), *_bounds(result, scale))
 
 
 def effect_rows(
@@ -37,12 +48,36 @@ def effect_rows(
     return rows.assign(value=rounded(shown[tuple(edges.T)]))
 
 
-def end_of(result: PatchingResult, rows: pd.DataFrame, scale: EffectScale) -> float:
-    """The end of the colour scale, in the unit of `scale`."""
-    resolution = result.provenance.resolution
-    if resolution is not None and scale == "recovery":
+def end_of(
+    result: PatchingResult, rows: pd.DataFrame, scale: EffectScale, largest: float | None = None
+) -> float:
+    """The end of the colour scale, in the unit of `scale`.
+
+    By what `rows` hold, or by `largest`, an effect in the metric's unit that is the end of several pictures'
+    scale: grown by quarters of it where `rows` go beyond it.
+    """
+    return reach(_told(result, rows, scale, largest), *_bounds(result, scale))
+
+
+def _told(
+    result: PatchingResult, rows: pd.DataFrame, scale: EffectScale, largest: float | None
+) -> Float[np.ndarray, " value"]:
+    """What the scale has to tell."""
+    values = rows["value"].to_numpy()
+    if largest is None:
+        return values
+    base = largest if scale == "effect" else float(np.abs(result.recovery(np.array(largest))))
+    return np.array([stepped(base, reach(values))]) if values.any() else np.array([base])
+
+
+def _bounds(result: PatchingResult, scale: EffectScale) -> tuple[float | None, float]:
+    """The resolution, and all that could be moved: clean minus corrupted metric, in the unit of `scale`."""
+    resolution, movable = result.provenance.resolution, result.clean_metric - result.corrupted_metric
+    if scale == "effect":
+        return resolution, movable
+    if resolution is not None:
         resolution = float(np.nan_to_num(np.abs(result.recovery(np.array(resolution)))))
-    return reach(rows["value"].to_numpy(), resolution)
+    return resolution, 1.0 if movable else 0.0
 
 
 def with_tooltip(cells: alt.Chart, result: PatchingResult, scale: EffectScale, source: str) -> alt.Chart:
@@ -88,7 +123,7 @@ def without_paths(areas: list[dict[str, int]], palette: Palette) -> alt.Chart:
     )
 
 
-def summary(result: PathResult | AllSourcesResult, rows: pd.DataFrame, scale: EffectScale) -> str:
+def summary(result: PathResult | AllSourcesResult | PathMap, rows: pd.DataFrame, scale: EffectScale) -> str:
     """How many paths are drawn, and where the strongest leads, for a screen reader."""
     if rows.empty:
         return "No path has a value."
@@ -96,7 +131,30 @@ def summary(result: PathResult | AllSourcesResult, rows: pd.DataFrame, scale: Ef
     if result.provenance.resolution and strongest["value"] == 0:
         return f"All {len(rows):,} effects are {BELOW_RESOLUTION}."
     return (
-        f"{len(rows):,} paths into the {result.request.component} input of later heads. "
+        f"{len(rows):,} paths into {_inputs(result)} of later heads. "
         f"Strongest destination: {head_label(int(strongest['dl']), int(strongest['dh']))} "
         f"with {signed(float(strongest['value']), '+.3g' if scale == 'effect' else '+.3%')}."
+    )
+
+
+def _inputs(result: PathResult | AllSourcesResult | PathMap) -> str:
+    if not isinstance(result, PathMap):
+        return f"the {result.request.component} input"
+    found = np.unique(result.component).tolist()
+    return f"the {HEAD_INPUTS[found[0]]} input" if len(found) == 1 else "query, key and value, the strongest"
+
+
+def kind_opacity(palette: Palette, estimated: str) -> alt.Opacity:
+    """Cells whose `kind` is "estimated" paler than those that are "measured"; the legend calls them so."""
+    return alt.Opacity(
+        "kind:O",
+        scale=alt.Scale(domain=["measured", "estimated"], range=[1, 0.6]),
+        legend=alt.Legend(
+            title=None,
+            orient="bottom",
+            columns=1,
+            symbolFillColor=palette.positive,
+            symbolStrokeWidth=0,
+            labelExpr=f"datum.label == 'estimated' ? '{estimated}' : datum.label",
+        ),
     )

@@ -28,6 +28,8 @@ LAYER_NAME_WIDTH = 26
 DIGIT_WIDTH = 7
 #: Share of the scale below which a cell's number is left to its tooltip.
 LEAST_NUMBERED = 0.05
+#: Bounds of the height of a row in pixels.
+LEAST_ROW, MOST_ROW = 13, 30
 
 Title = str | list[str]
 
@@ -46,6 +48,7 @@ def layer_by_head(
 
     `fields` names the columns of layer, head and value, `titles` says what they are. The cells come
     first; the numbers of the strong ones follow, drawn where there is room; in percent, if they are `shares`.
+    Rows with a `kind` are drawn paler where it is "estimated", by whoever encodes that.
     `names` are those of the cells down and across, where they are not simply counted from 0.
     """
     layer, head, value = fields
@@ -63,6 +66,9 @@ def layer_by_head(
         )
     )
     size = f"abs(datum.{value}) / {end!r}"
+    strong = f"{size} > (datum.{value} < 0 ? {palette.strong[0]} : {palette.strong[1]})"
+    if "kind" in rows:  # what is estimated is drawn paler
+        strong = f"datum.kind != 'estimated' && {strong}"
     written = two_digits(100 * end)[:-1] + "%" if shares else two_digits(end)
     narrowest = DIGIT_WIDTH * len(format(end, written))
     numbers = (
@@ -73,12 +79,30 @@ def layer_by_head(
             x="x:Q",
             y="y:Q",
             text=alt.Text(f"{value}:Q", format=written),
-            color=alt.when(f"{size} > (datum.{value} < 0 ? {palette.strong[0]} : {palette.strong[1]})")
-            .then(alt.value(palette.on_strong))
-            .otherwise(alt.value(palette.on_weak)),
+            color=alt.when(strong).then(alt.value(palette.on_strong)).otherwise(alt.value(palette.on_weak)),
         )
     )
     return [cells, numbers]
+
+
+def row_height(n_rows: int, height: int) -> int:
+    """The height of each of `n_rows` that should stand in `height` pixels together.
+
+    >>> row_height(4, 560), row_height(31, 560), row_height(96, 560)
+    (30, 18, 13)
+    """
+    return int(np.clip(height // n_rows, LEAST_ROW, MOST_ROW))
+
+
+def framed(rows: pd.DataFrame, fields: tuple[str, str], palette: Palette) -> alt.Chart:
+    """A frame around the cell of each row, whose place the columns `fields` hold, down and across."""
+    layer, head = fields
+    return (
+        alt.Chart(rows)
+        .mark_rect(filled=False, stroke=palette.text, strokeWidth=2.5, tooltip=None)
+        .transform_calculate(x2=f"datum.{head} + 1", y2=f"datum.{layer} + 1")
+        .encode(x=f"{head}:Q", x2="x2:Q", y=f"{layer}:Q", y2="y2:Q")
+    )
 
 
 def across(field: str, title: Title, first: int, stop: int, n_heads: int) -> alt.X:

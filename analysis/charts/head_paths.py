@@ -36,7 +36,7 @@ def head_paths_chart(
     assert isinstance(result.request, HeadPathsRequest)
     palette, request = PALETTES[theme], result.request
     layers = _layers(result, end)
-    rows = _rows(result, end, scale, layers.start)
+    rows, every = _rows(result, end, scale, layers.start), _rows(result, None, scale, 0)
     width = len(HEAD_INPUTS) * (result.n_heads + 1) - 1
     columns = [name for _ in HEAD_INPUTS for name in [*map(str, range(result.n_heads)), ""]][:width]
     other = "destination" if end == "source" else "source"
@@ -44,8 +44,8 @@ def head_paths_chart(
         rows,
         ("down", "across", "value"),
         (max(1, len(layers)), width),
-        end_of(result, _rows(result, None, scale, 0), scale),
-        (f"{other} layer", [f"{other} head", *note_of(result, scale)], title_of(result, scale)),
+        end_of(result, every, scale),
+        (f"{other} layer", [f"{other} head", *note_of(result, every, scale)], title_of(result, scale)),
         palette,
         scale == "recovery",
         ([str(layer) for layer in layers], columns),

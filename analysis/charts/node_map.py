@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import altair as alt
-import numpy as np
 import pandas as pd
 
 from analysis.charts.attention import CALLED
-from analysis.charts.grid import layer_by_head
-from analysis.charts.scales import number, reach, rounded, told_from_zero
+from analysis.charts.grid import framed, layer_by_head, row_height
+from analysis.charts.scales import number, pale_note, reach, rounded, told_from_zero
 from analysis.charts.themes import PALETTES, Theme, drawn
 from analysis.labels import head_label, node_name, shown_token
 from analysis.labels import number as signed
@@ -16,7 +15,6 @@ from analysis.results import NodeAttributionResult, RunShown
 
 #: Height of the rows in pixels, all together; thirty layers fit a screen.
 _HEIGHT = 560
-_LEAST_ROW, _MOST_ROW = 13, 30
 
 
 def node_map_chart(
@@ -33,14 +31,19 @@ def node_map_chart(
     palette = PALETTES[theme]
     rows, columns = _rows(result, shown, position)
     layers = ["embedding", *map(str, range(result.n_layers))]
-    end = reach(rows["attribution"].to_numpy(), result.provenance.resolution)
+    bounds = result.provenance.resolution, float(result.whole(shown)[-1])
+    values = rows["attribution"].to_numpy()
     token = shown_token(result.tokens(shown)[result.position(position)])
     cells, *numbers = layer_by_head(
         rows,
         ("down", "across", "attribution"),
         (len(layers), len(columns)),
-        end,
-        ("layer", ["head", f"{CALLED[shown]}, at {token}"], "logits"),
+        reach(values, *bounds),
+        (
+            "layer",
+            ["head", f"{CALLED[shown]}, at {token}", *pale_note(values, *bounds, "attribution")],
+            "logits",
+        ),
         palette,
         names=(layers, columns),
     )
@@ -49,14 +52,9 @@ def node_map_chart(
         .encode(tooltip=[alt.Tooltip("name:N", title="node"), alt.Tooltip("logits:N")])
         .add_params(alt.selection_point(name="node", fields=["node"]))
     )
-    frame = (
-        alt.Chart(rows[rows["node"] == selected])
-        .mark_rect(filled=False, stroke=palette.text, strokeWidth=2.5, tooltip=None)
-        .transform_calculate(x2="datum.across + 1", y2="datum.down + 1")
-        .encode(x="across:Q", x2="x2:Q", y="down:Q", y2="y2:Q")
-    )
-    row = int(np.clip(_HEIGHT // len(layers), _LEAST_ROW, _MOST_ROW))
-    return drawn([cells, *numbers, frame], theme, row * len(layers), _description(rows, shown, token))
+    frame = framed(rows[rows["node"] == selected], ("down", "across"), palette)
+    height = len(layers) * row_height(len(layers), _HEIGHT)
+    return drawn([cells, *numbers, frame], theme, height, _description(rows, shown, token))
 
 
 def _rows(result: NodeAttributionResult, shown: RunShown, position: int) -> tuple[pd.DataFrame, list[str]]:

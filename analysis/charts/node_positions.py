@@ -8,7 +8,7 @@ import pandas as pd
 
 from analysis.charts.attention import CALLED
 from analysis.charts.grid import layer_by_head
-from analysis.charts.scales import number, reach, rounded, told_from_zero
+from analysis.charts.scales import number, pale_note, reach, rounded, told_from_zero
 from analysis.charts.themes import PALETTES, Theme, drawn
 from analysis.labels import counted, node_name, shown_token
 from analysis.results import NodeAttributionResult, RunShown
@@ -39,12 +39,13 @@ def node_positions_chart(
     ).assign(attribution=rounded(values[nodes].ravel()))
     left_out = int(values.any(axis=1).sum()) - len(nodes)
     note = [f"{counted(left_out, 'node')} that write less are left out"] if left_out else []
+    bounds = result.provenance.resolution, float(result.whole(shown)[-1])
     cells, *numbers = layer_by_head(
         rows,
         ("down", "across", "attribution"),
         (max(1, len(nodes)), len(tokens)),
-        reach(values, result.provenance.resolution),
-        ("", [f"token, {CALLED[shown]}", *note], "logits"),
+        reach(values, *bounds),
+        ("", [f"token, {CALLED[shown]}", *note, *pale_note(values, *bounds, "attribution")], "logits"),
         palette,
         names=([node_name(result.labels[node]) for node in nodes], tokens),
     )

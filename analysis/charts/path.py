@@ -32,7 +32,11 @@ def path_chart(result: PathResult, scale: EffectScale = "effect", theme: Theme =
     rows = effect_rows(result, result.effect, scale, ["dl", "dh"])
     rows["down"] = rows["dl"] - source_layer
     layers = [str(layer) for layer in range(source_layer, n_layers)]
-    titles = ("destination layer", ["destination head", *note_of(result, scale)], title_of(result, scale))
+    titles = (
+        "destination layer",
+        ["destination head", *note_of(result, rows, scale)],
+        title_of(result, scale),
+    )
     fields, shape, end = ("down", "dh", "value"), (len(layers), n_heads), end_of(result, rows, scale)
     shares, names = scale == "recovery", (layers, None)
     cells, *numbers = layer_by_head(rows, fields, shape, end, titles, palette, shares, names)

@@ -17,6 +17,9 @@ from analysis.results import Result
 BELOW_RESOLUTION = "below resolution"
 
 
+#: Share of all that could be moved below which no scale ends: smaller effects look as small as they are.
+FLOOR = 0.01
+PALE = "where the scale ends: colours are pale"
 #: Formats of numbers in a legend: of an effect, and of a share.
 PLAIN, PERCENT = "+.3~g", "+.3~p"
 
@@ -37,14 +40,43 @@ def number(value: str, resolution: float | None, form: str = "+.4f") -> str:
     return f"{value} == 0 ? '{BELOW_RESOLUTION}' : {text}" if resolution else text
 
 
-def reach(values: Float[np.ndarray, "..."], resolution: float | None = None) -> float:
+def reach(values: Float[np.ndarray, "..."], resolution: float | None = None, movable: float = 0.0) -> float:
     """The largest absolute finite value, the end of a symmetric scale.
 
-    Never below `resolution`, so that no scale is stretched over rounding; 1 where all are zero and
-    there is no resolution.
+    Never below `resolution`, so that no scale is stretched over rounding, nor below `FLOOR` of `movable`, all
+    that could be moved, so that what moves hardly any of it looks pale; 1 where all of these are zero.
     """
-    finite = np.abs(values[np.isfinite(values)])
-    return float(f"{max(finite.max(initial=0.0), resolution or 0.0):.5g}") or 1.0
+    end = max(_largest(values), resolution or 0.0, FLOOR * abs(movable))
+    return float(f"{end:.5g}") or 1.0
+
+
+def stepped(base: float, largest: float) -> float:
+    """`base`, the end of a scale that is kept while its values change, plus quarters where it is too low.
+
+    So many quarters are added that it is not below `largest`, but for rounding.
+
+    >>> stepped(2.0, 1.3), stepped(2.0, 2.1), stepped(2.0, 3.0)
+    (2.0, 2.5, 3.0)
+    """
+    return base * max(1.0, math.ceil(4 * largest / base - 1e-3) / 4) if base else largest
+
+
+def pale_note(
+    values: Float[np.ndarray, "..."], resolution: float | None, movable: float, what: str = "effect"
+) -> list[str]:
+    """Lines that say so where a scale ends at `FLOOR` of `movable` because no value is as large.
+
+    >>> pale_note(np.array([0.01]), None, 10.0)
+    ['no effect reaches 1 % of the difference,', 'where the scale ends: colours are pale']
+    """
+    least = FLOOR * abs(movable)
+    if not values.size or least <= max(_largest(values), resolution or 0.0):
+        return []
+    return [f"no {what} reaches {FLOOR:.0%} of the difference,".replace("%", " %"), PALE]
+
+
+def _largest(values: Float[np.ndarray, "..."]) -> float:
+    return float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
 
 
 def round_number_above(value: float) -> float:

@@ -71,6 +71,13 @@ def path_estimates(
         exchange = Exchange.of(model, tokens, other_tokens, metric, layer_norm=layer_norm)
         graph = exchange.graph
         effects = estimated_effects(exchange, wanted=graph.heads_into(component))
+    return between_heads(graph, effects, component)
+
+
+def between_heads(
+    graph: Graph, effects: Float[np.ndarray, "writer reader"], component: HeadInput
+) -> Float[np.ndarray, "layer head layer head"]:
+    """Of all `effects` those of the paths between two heads into `component`, NaN where there is no path."""
     shape = (graph.n_layers, graph.n_heads)
     paths, found = np.argwhere(causal_edges(*shape)), np.full((*shape, *shape), np.nan)
     found[tuple(paths.T)] = effects[tuple(graph.between_heads(paths, component).T)]

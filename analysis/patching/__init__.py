@@ -14,7 +14,13 @@ from analysis.patching.direct_path import get_act_patch_direct_path, get_act_pat
 if TYPE_CHECKING:
     from analysis.patching.all_sources import AllSourcesWork
     from analysis.patching.of_runs import path_result
-    from analysis.patching.paths import chosen_paths_result, head_paths_result, strongest_paths_result
+    from analysis.patching.paths import (
+        chosen_paths_result,
+        head_paths_result,
+        path_estimates_result,
+        path_positions_result,
+        strongest_paths_result,
+    )
 
 #: Loaded on first use: the public functions need neither a store nor an experiment's runs.
 __getattr__, __dir__, _ = lazy_loader.attach(
@@ -22,7 +28,13 @@ __getattr__, __dir__, _ = lazy_loader.attach(
     submod_attrs={
         "all_sources": ["AllSourcesWork"],
         "of_runs": ["path_result"],
-        "paths": ["chosen_paths_result", "head_paths_result", "strongest_paths_result"],
+        "paths": [
+            "chosen_paths_result",
+            "head_paths_result",
+            "path_estimates_result",
+            "path_positions_result",
+            "strongest_paths_result",
+        ],
     },
 )
 
@@ -32,6 +44,8 @@ __all__ = [
     "get_act_patch_direct_path",
     "get_act_patch_direct_path_all_sources",
     "head_paths_result",
+    "path_estimates_result",
+    "path_positions_result",
     "path_result",
     "strongest_paths_result",
 ]

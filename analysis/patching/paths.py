@@ -1,4 +1,4 @@
-"""Paths between heads into q, k and v together: the strongest, all of one head's, and given ones."""
+"""Paths between heads into q, k and v together: the strongest, one head's, given ones, all of them."""
 
 from __future__ import annotations
 
@@ -8,14 +8,24 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Int
 
-from analysis.edges import Exchange, estimated_effects, measured_effects
+from analysis.edges import Exchange, between_heads, effects_by_position, estimated_effects, measured_effects
 from analysis.errors import PathscopeError
 from analysis.experiment import Origin, alone_with
 from analysis.labels import head_label
 from analysis.metrics import metric_resolution, named_metric
 from analysis.nodes import INPUTS, Graph, GraphEdges
 from analysis.requests import HEAD_INPUTS
-from analysis.results import ChosenPathsRequest, HeadPathsRequest, PathsResult, StrongestPathsRequest
+from analysis.results import (
+    ChosenPathsRequest,
+    EdgeLabels,
+    HeadPathsRequest,
+    PathEstimatesRequest,
+    PathEstimatesResult,
+    PathPositionsRequest,
+    PathPositionsResult,
+    PathsResult,
+    StrongestPathsRequest,
+)
 from analysis.sweep import layer_norm_notes
 
 
@@ -26,7 +36,13 @@ class HeadsOnly:
     """
 
     def __init__(
-        self, request: StrongestPathsRequest | HeadPathsRequest | ChosenPathsRequest, origin: Origin
+        self,
+        request: StrongestPathsRequest
+        | HeadPathsRequest
+        | ChosenPathsRequest
+        | PathEstimatesRequest
+        | PathPositionsRequest,
+        origin: Origin,
     ) -> None:
         runs = origin.runs
         self._request, self._origin = request, origin
@@ -44,30 +60,50 @@ class HeadsOnly:
         """The writers, readers and edges of the model."""
         return self.exchange.graph
 
-    def result(self, edges: GraphEdges) -> PathsResult:
-        """`edges`, from heads into q, k or v of heads, measured."""
-        graph, runs, gate = self.graph, self._origin.runs, self.exchange.gate
-        effect = measured_effects(self.exchange, edges)
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The fields that every result about direct paths has."""
+        runs, gate = self._origin.runs, self.exchange.gate
         corrupted, clean = (float(self._metric(run.logits)) for run in (runs.corrupted, runs.clean))
-        reader = graph.reader_places[edges[:, 1]]
-        return PathsResult(
-            request=self._request,
-            edges=np.column_stack([graph.writer_places[edges[:, 0]], reader[:, [0, 2]]]),
-            components=reader[:, 1],
-            effect=effect,
-            n_layers=graph.n_layers,
-            n_heads=graph.n_heads,
-            corrupted_metric=corrupted,
-            clean_metric=corrupted if runs.pair.identical else clean,
-            clean_tokens=runs.pair.clean_tokens,
-            corrupted_tokens=runs.pair.corrupted_tokens,
-            provenance=self._origin.provenance(
+        return {
+            "request": self._request,
+            "corrupted_metric": corrupted,
+            "clean_metric": corrupted if runs.pair.identical else clean,
+            "clean_tokens": runs.pair.clean_tokens,
+            "corrupted_tokens": runs.pair.corrupted_tokens,
+            "provenance": self._origin.provenance(
                 gate.engine,
                 gate.gap,
                 metric_resolution(self._metric, runs.corrupted.logits),
                 layer_norm_notes(runs.model.bridge, self._request.layer_norm),
             ),
+        }
+
+    def result(self, edges: GraphEdges) -> PathsResult:
+        """`edges`, from heads into q, k or v of heads, measured."""
+        graph = self.graph
+        effect = measured_effects(self.exchange, edges)
+        reader = graph.reader_places[edges[:, 1]]
+        return PathsResult(
+            edges=np.column_stack([graph.writer_places[edges[:, 0]], reader[:, [0, 2]]]),
+            components=reader[:, 1],
+            effect=effect,
+            n_layers=graph.n_layers,
+            n_heads=graph.n_heads,
+            **self.fields,
         )
+
+    def index(self, paths: EdgeLabels) -> GraphEdges:
+        """`paths` by their indices. Raises `PathscopeError` for what is no path between heads."""
+        edges = self.graph.index(paths)
+        others = ~_between_heads(self.graph)[tuple(edges.T)]
+        if others.any():
+            writer, reader = self.graph.labels(edges[others])[0]
+            raise PathscopeError(
+                f"The path from {writer} to {reader} is not one between heads. Choose a head that writes and "
+                "q, k or v of a later one, such as ('L0H0', 'L1H0.v')."
+            )
+        return edges
 
 
 def strongest_paths_result(request: StrongestPathsRequest, origin: Origin) -> PathsResult:
@@ -92,15 +128,29 @@ def chosen_paths_result(request: ChosenPathsRequest, origin: Origin) -> PathsRes
     """The paths that are asked for. Raises `PathscopeError` for what is no path between heads."""
     with torch.inference_mode(False), torch.no_grad(), alone_with(origin.runs.model):
         heads = HeadsOnly(request, origin)
-        edges = heads.graph.index(request.paths)
-        others = ~_between_heads(heads.graph)[tuple(edges.T)]
-        if others.any():
-            writer, reader = heads.graph.labels(edges[others])[0]
-            raise PathscopeError(
-                f"The path from {writer} to {reader} is not one between heads. Choose a head that writes and "
-                "q, k or v of a later one, such as ('L0H0', 'L1H0.v')."
-            )
-        return heads.result(edges)
+        return heads.result(heads.index(request.paths))
+
+
+def path_estimates_result(request: PathEstimatesRequest, origin: Origin) -> PathEstimatesResult:
+    """Every path into q, k and v, estimated. Raises what `PathEstimatesRequest` says."""
+    with torch.inference_mode(False), torch.no_grad(), alone_with(origin.runs.model):
+        heads = HeadsOnly(request, origin)
+        graph = heads.graph
+        effects = estimated_effects(heads.exchange, wanted=_between_heads(graph))
+        estimate = np.stack([between_heads(graph, effects, component) for component in HEAD_INPUTS])
+        return PathEstimatesResult(estimate=estimate, **heads.fields)
+
+
+def path_positions_result(request: PathPositionsRequest, origin: Origin) -> PathPositionsResult:
+    """One path at one position at a time. Raises what `PathPositionsRequest` says."""
+    with torch.inference_mode(False), torch.no_grad(), alone_with(origin.runs.model):
+        heads = HeadsOnly(request, origin)
+        edges = heads.index((request.path,))
+        [effect], [whole] = (
+            effects_by_position(heads.exchange, edges),
+            measured_effects(heads.exchange, edges),
+        )
+        return PathPositionsResult(effect=effect, whole=float(whole), **heads.fields)
 
 
 def _between_heads(graph: Graph) -> Bool[np.ndarray, "writer reader"]:

@@ -13,6 +13,7 @@ from analysis.results.circuit import (
     EdgeSetsResult,
 )
 from analysis.results.draft import AlternativeName, DraftRequest, DraftResult, Standing
+from analysis.results.every_path import KnownPaths, PathEstimatesRequest, PathEstimatesResult, PathMap
 from analysis.results.graph import (
     DIRECTIONS,
     Direction,
@@ -40,7 +41,14 @@ from analysis.results.patching import (
     PathRequest,
     PathResult,
 )
-from analysis.results.paths import ChosenPathsRequest, HeadPathsRequest, PathsResult, StrongestPathsRequest
+from analysis.results.paths import (
+    ChosenPathsRequest,
+    HeadPathsRequest,
+    PathPositionsRequest,
+    PathPositionsResult,
+    PathsResult,
+    StrongestPathsRequest,
+)
 from analysis.results.position import position_from_start
 from analysis.results.provenance import Provenance, Result
 from analysis.results.sanity import SanityRequest, SanityResult
@@ -78,6 +86,7 @@ __all__ = [
     "GraphResult",
     "GrowingResult",
     "HeadPathsRequest",
+    "KnownPaths",
     "LongRequest",
     "LongWork",
     "NeuronsRequest",
@@ -89,6 +98,11 @@ __all__ = [
     "OverviewRequest",
     "OverviewResult",
     "PatchingResult",
+    "PathEstimatesRequest",
+    "PathEstimatesResult",
+    "PathMap",
+    "PathPositionsRequest",
+    "PathPositionsResult",
     "PathRequest",
     "PathResult",
     "PathsResult",

@@ -18,7 +18,13 @@ from analysis.results.work import GrowingResult
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.results.paths import ChosenPathsRequest, HeadPathsRequest, StrongestPathsRequest
+    from analysis.results.every_path import PathEstimatesRequest
+    from analysis.results.paths import (
+        ChosenPathsRequest,
+        HeadPathsRequest,
+        PathPositionsRequest,
+        StrongestPathsRequest,
+    )
 
 #: How the change that a path makes is told: in the metric's unit, or as a share of clean minus corrupted.
 EffectScale = Literal["effect", "recovery"]
@@ -32,7 +38,15 @@ class PatchingResult(Result):
     reads with nothing patched. `clean_metric` is what it reads on the clean run.
     """
 
-    request: PathRequest | AllSourcesRequest | StrongestPathsRequest | HeadPathsRequest | ChosenPathsRequest
+    request: (
+        PathRequest
+        | AllSourcesRequest
+        | StrongestPathsRequest
+        | HeadPathsRequest
+        | ChosenPathsRequest
+        | PathEstimatesRequest
+        | PathPositionsRequest
+    )
     corrupted_metric: float
     clean_metric: float
     clean_tokens: tuple[str, ...]
@@ -121,6 +135,11 @@ class AllSourcesResult(PatchingResult, GrowingResult):
     def effect(self) -> Float[np.ndarray, "layer head layer head"]:
         """The measured effect, else the estimate; NaN where there is no causal path."""
         return np.where(self.measured, self.values - self.corrupted_metric, self.estimate)
+
+    @property
+    def missed(self) -> Float[np.ndarray, "layer head layer head"]:
+        """The measured effect minus its estimate, in the metric's unit; NaN where either is not there."""
+        return self.values - self.corrupted_metric - self.estimate
 
     def single_source(self, layer: int, head: int) -> PathResult:
         """The row of one source head, as the single-source request would measure it.

@@ -126,3 +126,63 @@ class ChosenPathsRequest(Request[PathsResult]):
     def measured_paths(self, n_layers: int, n_heads: int, n_tokens: int) -> int:
         """Those that are asked for."""
         return len(self.paths)
+
+
+@dataclass(frozen=True, eq=False)
+class PathPositionsResult(PatchingResult):
+    """One direct path between heads, patched at one position at a time.
+
+    `effect[p]` is the metric with what the source wrote at position p alone patched, minus the corrupted
+    baseline, and `whole` the same with every position patched at once; both in the metric's unit.
+
+    The positions need not add up to the whole. What the destination's own output changes by does add up
+    where the path leads into its query or value: each query acts at its own position, and the output is
+    linear in the values. Keys of all positions meet in one softmax. What later layers and the final norm make
+    of the output is linear in no case.
+    """
+
+    arrays: ClassVar[tuple[str, ...]] = ("effect",)
+
+    request: PathPositionsRequest
+    effect: Float[np.ndarray, " pos"]
+    whole: float
+
+    @property
+    def rest(self) -> float:
+        """The whole minus the sum over positions: what only several positions bring about together."""
+        return self.whole - float(self.effect.sum())
+
+    def table(self) -> pd.DataFrame:
+        """One row per position. Columns: position, clean, corrupted, effect, recovery, below_resolution."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            {
+                "position": range(len(self.effect)),
+                "clean": list(self.clean_tokens),
+                "corrupted": list(self.corrupted_tokens),
+                "effect": self.effect,
+                "recovery": self.recovery(self.effect),
+                "below_resolution": self.below_resolution(self.effect),
+            }
+        )
+
+
+@dataclass(frozen=True)
+class PathPositionsRequest(Request[PathPositionsResult]):
+    """Which position of the prompt a path between two heads matters at; `path` is named as by `PathsResult`.
+
+    Raises `PathscopeError` for what is no such path, `UnsupportedModelError` where the replay does not know
+    the model.
+    """
+
+    computed_by = "analysis.patching:path_positions_result"
+    version = 1
+
+    path: tuple[str, str]
+    layer_norm: LayerNormMode = "frozen"
+    metric: MetricName = "logit_difference"
+
+    def measured_paths(self, n_layers: int, n_heads: int, n_tokens: int) -> int:
+        """The path at each position."""
+        return n_tokens

@@ -33,7 +33,7 @@ LONGEST = 60_000
 TOO_LONG = "address_length"
 
 #: Controls whose options follow from the prompts and the model.
-_UNDER_OTHER_TITLES = (Key.POSITION, *SOURCE_KEYS)
+_UNDER_OTHER_TITLES = (Key.POSITION,)
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,11 @@ def _head_or_layer(word: str) -> int | None:
     return int(word) if re.fullmatch(r"\d{1,4}", word) else None
 
 
+def _map(word: str) -> str | None:
+    """What the map of all sources shows: "layers", "heads", or a block of paths such as "L3-L20"."""
+    return word if re.fullmatch(r"layers|heads|L\d{1,4}-L\d{1,4}", word) else None
+
+
 def _position(word: str) -> str | None:
     """A position by its number or by the title of its option, such as "Last: ' to'" or "3: ' John'"."""
     found = re.fullmatch(rf"({LAST}|{EVERY}|\d+)(:.*| positions)?", word, re.IGNORECASE | re.DOTALL)
@@ -76,6 +81,7 @@ def _fields() -> Iterator[Field]:
     yield from (
         Field(Key.POSITION, LAST, _position),
         *(Field(key, None, _head_or_layer) for key in SOURCE_KEYS),
+        Field(Key.MAP, None, _map),
         Field(Key.EDGES, circuit_state.DRAWN_AT_FIRST, circuit_state.read_count),
         Field(Key.PINS, (), circuit_state.read_edges, circuit_state.write_edges),
         Field(Key.GROUPS, (), circuit_state.read_groups, circuit_state.write_groups),
@@ -145,6 +151,8 @@ def _refused(field: Field, word: str) -> str:
     instead = "nothing" if field.default in (None, ()) else field.title(field.default)
     if field.key in (Key.COMPONENT, *SOURCE_KEYS):
         instead = "that of the strongest path"
+    elif field.key == Key.MAP:
+        instead = "all of it"
     elif field.key == Key.SET:
         instead = "that of the sidebar's pair"
     return (
@@ -172,8 +180,10 @@ def write() -> None:
     st.session_state[Key.WRITTEN] = own
 
 
-def correct(values: Mapping[Key, Any]) -> None:
+def correct(values: Mapping[Key, Any], said: str | None = None) -> None:
     """Hold `values` in place of what cannot be shown, and begin the run anew where that changes anything.
+
+    The new run says `said`.
 
     To be called before the widgets of these keys are drawn. The links in the sidebar have been drawn, and
     have to take along what the address says from now on.
@@ -181,8 +191,10 @@ def correct(values: Mapping[Key, Any]) -> None:
     if any(st.session_state[key] != value for key, value in values.items()):
         for key, value in values.items():
             st.session_state[key] = value
+        st.session_state[Key.CORRECTED] = said
         write()
         st.rerun()
+    note(st.session_state.pop(Key.CORRECTED, None))
 
 
 def take_lead(values: Mapping[Key, Any]) -> None:
@@ -191,16 +203,20 @@ def take_lead(values: Mapping[Key, Any]) -> None:
     To be called before the widgets of these keys are drawn.
     """
     state = st.session_state
-    for key, value in values.items():
-        if state.get(key) is None or _is_lead(key):
-            state[key] = value
-    state[Key.LEAD] = dict(values)
+    unchosen = [key for key in values if state.get(key) is None or _is_lead(key)]
+    for key in unchosen:
+        state[key] = values[key]
+    state[Key.LEAD] = {**state.get(Key.LEAD, {}), **values}
 
 
 def _is_lead(key: Key) -> bool:
-    """Whether what is held under `key` is what was taken for want of a choice."""
-    lead = st.session_state.get(Key.LEAD, {})
-    return key in lead and key not in st.query_params and st.session_state.get(key) == lead[key]
+    """Whether what is held under `key` is what was taken for want of a choice. A source is chosen whole."""
+    lead, state = st.session_state.get(Key.LEAD, {}), st.session_state
+    together = SOURCE_KEYS if key in SOURCE_KEYS else (key,)
+    return all(
+        other in lead and other not in st.query_params and state.get(other) == lead[other]
+        for other in together
+    )
 
 
 def hold(words: Mapping[str, str]) -> None:

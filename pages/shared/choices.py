@@ -17,6 +17,8 @@ V = TypeVar("V", bound=str)
 
 #: Over what the nodes of a circuit stand.
 CircuitLayout = Literal["layers", "tokens"]
+#: Of which paths between two heads the map of all sources is: into one input, or the strongest of all three.
+InputsShown = Literal["apart", "together"]
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,13 @@ SCALE: Choice[EffectScale] = Choice(
     {"effect": "Effect", "recovery": "Recovery"},
     help=meaning_of("effect", "recovery"),
 )
+INPUTS: Choice[InputsShown] = Choice(
+    Key.INPUTS,
+    "In the map",
+    {"apart": "Patched input", "together": "Strongest of three"},
+    help="The paths into the patched input that is chosen, or, of the three paths between each pair of "
+    "heads, the strongest.",
+)
 LAYOUT: Choice[CircuitLayout] = Choice(
     Key.LAYOUT,
     "Laid out by",
@@ -130,4 +139,4 @@ LAYOUT: Choice[CircuitLayout] = Choice(
     help="By layers, every node has one place. By tokens, each write stands over the token where it matters "
     "most.",
 )
-CHOICES = (UNIT, RUN, COMPONENT, LAYER_NORM, METRIC, SCALE, LAYOUT)
+CHOICES = (UNIT, RUN, COMPONENT, LAYER_NORM, METRIC, SCALE, INPUTS, LAYOUT)

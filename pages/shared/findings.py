@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from analysis.labels import number, percent
+from analysis.labels import counted, head_label, number, percent
 from analysis.requests import METRIC_UNITS
 from analysis.results import (
     AllSourcesResult,
@@ -18,6 +18,8 @@ from pages.shared.choices import COMPONENT
 
 #: Shares of the change between the runs: below the first no path stands out.
 _FAINT = 0.01
+#: Share of the larger by which an estimate is far from what is measured.
+_MUCH = 0.25
 _ONE_PAIR = "This is one prompt pair."
 
 
@@ -43,6 +45,57 @@ def strongest_path(result: PathResult | AllSourcesResult | PathsResult) -> str:
     return (
         f"{path['source']} tells {path['destination']}'s {read}: {effect}{recovery}, "
         f"through this one path{how}. {_ONE_PAIR}"
+    )
+
+
+def estimates_missed(result: AllSourcesResult) -> str | None:
+    """Whether what is measured of a sweep is what was estimated, and where it is not by much.
+
+    By much is by more than a quarter of the larger of the two, if that is 1 % of the difference or more.
+    """
+    missed = result.missed
+    known = ~np.isnan(missed)
+    if not known.any():
+        return None
+    larger = np.fmax(np.abs(result.values - result.corrupted_metric), np.abs(result.estimate))
+    least = max(
+        _FAINT * abs(result.clean_metric - result.corrupted_metric), result.provenance.resolution or 0
+    )
+    with np.errstate(invalid="ignore"):
+        off = (np.abs(missed) > _MUCH * larger) & (larger >= least)
+    measured = counted(int(known.sum()), "path")
+    if not off.any():
+        return (
+            f"What was estimated holds: of the {measured} measured, none misses its estimate by more than a "
+            "quarter and is 1 % of the difference or more."
+        )
+    worst = np.unravel_index(np.where(off, np.abs(missed), -1.0).argmax(), missed.shape)
+    sl, sh, dl, dh = map(int, worst)
+    estimated, true = (
+        number(float(value), "+.2f")
+        for value in (result.estimate[worst], result.values[worst] - result.corrupted_metric)
+    )
+    return (
+        f"Measured and estimated differ by more than a quarter at {int(off.sum()):,} of the {measured} "
+        f"measured (of those that are 1 % of the difference or more). Most at {head_label(sl, sh)} to "
+        f"{head_label(dl, dh)}: estimated {estimated}, measured {true} {METRIC_UNITS[result.request.metric]}."
+    )
+
+
+def scale_grown(largest: float | None, drawn: float, end: float, unit: str, running: bool) -> str | None:
+    """Whether a map's scale, which is kept while a sweep runs, has had to grow from `largest` to `end`.
+
+    `drawn` is the largest absolute effect on the map; without an estimate there is no `largest`.
+    """
+    if largest is None:
+        return (
+            "While paths are measured, the colours' scale grows in steps of 1, 2 and 5." if running else None
+        )
+    if not largest or end <= largest * 1.001:
+        return None
+    return (
+        f"A path was measured at {number(drawn, '.2f')} {unit}, beyond what was estimated: the colours' "
+        f"scale has grown by quarters, from {number(largest, '.2f')} to {number(end, '.2f')}."
     )
 
 

@@ -15,6 +15,8 @@ from pages.shared.selection import path_label, selected_path
 from pages.shared.theme import current_theme
 
 if TYPE_CHECKING:
+    import altair as alt
+
     from analysis.charts import HeadEnd
 
 _TITLES: dict[HeadEnd, str] = {"source": "Whom {} tells", "destination": "Who tells {}"}
@@ -24,15 +26,17 @@ _NOBODY: dict[HeadEnd, str] = {
 }
 
 
-def head_paths_panel(request: HeadPathsRequest, scale: EffectScale) -> None:
+def head_paths_panel(request: HeadPathsRequest, scale: EffectScale) -> PathsResult:
     """Both maps of the head's paths, and the path that is selected, else the strongest, from near."""
+    from analysis.charts import head_paths_chart
+
     result = answer_or_stop(lambda: answer(request), f"Patching every path of {request.label}").result
     table = result.table()
-    ends: tuple[HeadEnd, ...] = ("source", "destination")
-    for end in ends:
-        st.subheader(_TITLES[end].format(request.label))
-        if (table[end] == request.label).any():
-            _map(result, end, scale)
+    ends: list[HeadEnd] = [end for end in _TITLES if (table[end] == request.label).any()]
+    for end, title in _TITLES.items():
+        st.subheader(title.format(request.label))
+        if end in ends:
+            _map(head_paths_chart(result, end, scale, current_theme()), end)
         else:
             st.caption(_NOBODY[end].format(request.label))
     if len(table):
@@ -40,14 +44,13 @@ def head_paths_panel(request: HeadPathsRequest, scale: EffectScale) -> None:
         path = table.iloc[0] if path is None else path
         rank = rank_of(path, table, f"paths of {request.label}")
         path_from_near(request, path, rank, elsewhere=False)
+    return result
 
 
-def _map(result: PathsResult, end: HeadEnd, scale: EffectScale) -> None:
+def _map(chart: alt.LayerChart, end: HeadEnd) -> None:
     """Draw the paths of which the head is the `end`; a click selects one."""
-    from analysis.charts import head_paths_chart
-
     st.altair_chart(
-        head_paths_chart(result, end, scale, current_theme()),
+        chart,
         width="stretch",
         key=f"{Key.HEAD_PATHS}_{end}",
         on_select=lambda: _take_click(end),

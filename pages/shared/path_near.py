@@ -12,6 +12,7 @@ from analysis.results import HeadPathsRequest, StrongestPathsRequest
 from pages.shared.keys import Key
 from pages.shared.navigation import CIRCUIT, page_link, source_button
 from pages.shared.near import near_panel
+from pages.shared.path_positions import by_position
 from pages.shared.selection import path_label
 
 if TYPE_CHECKING:
@@ -36,7 +37,9 @@ def path_from_near(
         share = "" if path.isna()["recovery"] else f", {percent(path['recovery'], 1)} of the difference"
         effect = f"{number(path['effect'], '+.4f')} {METRIC_UNITS[asked.metric]}"
         st.text(f"{effect}{share}, LayerNorm {asked.layer_norm}. {rank}")
-        near_panel(asked.experiment, asked.metric, destination, (source, label.partition(" → ")[2]))
+        reader = label.partition(" → ")[2]
+        by_position(asked, (source, reader))
+        near_panel(asked.experiment, asked.metric, destination, (source, reader))
         with st.container(horizontal=True):
             for end, place in _ENDS.items():
                 layer, head = (int(path[name]) for name in place)

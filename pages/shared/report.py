@@ -17,7 +17,8 @@ from analysis.results import (
 )
 from pages.shared.disclosure import without_places as without_paths
 from pages.shared.shown import Shown
-from pages.shared.shown_results import of_nodes, of_overview, of_sanity, of_strongest_paths
+from pages.shared.shown_paths import of_strongest_paths
+from pages.shared.shown_results import of_nodes, of_overview, of_sanity
 
 if TYPE_CHECKING:
     import pandas as pd

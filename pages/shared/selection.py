@@ -18,8 +18,10 @@ def path_label(path: Mapping[str, str] | pd.Series) -> str:
     return f"{path['source']} → {path['destination']}.{path['component']}"
 
 
-def take(key: Key, pick: object, label: str | None) -> None:
+def take(key: Key, pick: object, label: str | None, into: Key = Key.SELECTED) -> None:
     """Select `label`, if it is not None, for a `pick` in the chart or table `key`: once for each pick.
+
+    It is held under the key `into`, which is no widget's.
 
     A chart or a table tells its pick in every run until there is another; what was selected elsewhere, or
     by Back, since then stays.
@@ -27,7 +29,7 @@ def take(key: Key, pick: object, label: str | None) -> None:
     seen = st.session_state.setdefault(Key.PICKED, {})
     before, seen[key] = seen.get(key), pick
     if label is not None and pick != before:
-        st.session_state[Key.SELECTED] = label
+        st.session_state[into] = label
         st.rerun()
 
 

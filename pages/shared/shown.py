@@ -99,3 +99,9 @@ def codes_of(
     alone = library_code(replace(result, request=request), run, position)
     ours = None if asked is None else request_code(request, asked)
     return tuple(code for code in (alone, ours) if code is not None)
+
+
+def rounding(result: Result) -> str:
+    """The end of a sentence that says how `result` is known: what is rounding in it."""
+    finest = result.provenance.resolution
+    return "" if finest is None else f"; what is smaller than {finest:.1e} is rounding"

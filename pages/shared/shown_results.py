@@ -4,26 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analysis.labels import counted, head_label, number
+from analysis.labels import number
 from analysis.requests import METRIC_UNITS
 from analysis.results import (
-    AllSourcesResult,
     AttributionResult,
-    EffectScale,
     NeuronsResult,
     NodeAttributionResult,
     NodeResult,
     OverviewResult,
-    PathResult,
-    PathsResult,
-    Result,
     RunShown,
     SanityResult,
 )
 from pages.shared.attribution_parts import largest_first
-from pages.shared.choices import COMPONENT, METRIC, UNIT
-from pages.shared.findings import largest_nodes, largest_part, strongest_path
-from pages.shared.shown import Shown
+from pages.shared.choices import METRIC, UNIT
+from pages.shared.findings import largest_nodes, largest_part
+from pages.shared.shown import Shown, rounding
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,7 +71,7 @@ def of_nodes(result: NodeAttributionResult, run: RunShown, position: int | None)
         title=f"What each node writes to answer minus foil, on {_OF_RUNS[run]}",
         sentence=largest_nodes(result, run, at),
         measured="Taken from the model's own run of each prompt, whose logit difference the parts add up to"
-        f"{_rounding(result)}.",
+        f"{rounding(result)}.",
         table=largest_first(result.table(run, position)),
         draw=lambda theme, _: (
             node_positions_chart(result, run, theme)
@@ -99,67 +94,11 @@ def of_unit(result: AttributionResult, position: int | None) -> Shown:
         name=f"attribution_{unit}",
         title=f"Direct logit attribution by {UNIT.options[unit].lower()}, on {_OF_RUNS[run]}",
         sentence=largest_part(result, len(result.tokens) - 1 if position is None else position),
-        measured=f"Taken from the model's own run of the prompt{_rounding(result)}.",
+        measured=f"Taken from the model's own run of the prompt{rounding(result)}.",
         table=largest_first(result.table(position)),
         draw=lambda theme, _: attribution_chart(result, position, theme),
         asked=f"table({position!r})",
         position=position,
-    )
-
-
-def of_path(result: PathResult, scale: EffectScale) -> Shown:
-    """Every path from one head into one input of later heads."""
-    from analysis.charts import path_chart
-
-    asked = result.request
-    source = head_label(asked.source_layer, asked.source_head)
-    read = COMPONENT.options[asked.component].lower()
-    return Shown.of(
-        result,
-        name=f"paths_from_{source}_{asked.component}",
-        title=f"Direct paths from {source} into each later head's {read}",
-        sentence=strongest_path(result),
-        measured=f"Every path is measured, patched alone, LayerNorm {asked.layer_norm}{_rounding(result)}.",
-        table=result.table(),
-        draw=lambda theme, _: path_chart(result, scale, theme),
-    )
-
-
-def of_all_sources(result: AllSourcesResult, scale: EffectScale) -> Shown:
-    """Every path between heads into one of query, key and value."""
-    from analysis.charts import all_sources_chart
-
-    asked = result.request
-    known = f"All {counted(result.n_total, 'path')} are measured"
-    if not result.complete:
-        known = (
-            f"{result.n_done:,} of {result.n_total:,} paths are measured; the others are estimates, exact at "
-            "the destination and linear after it"
-        )
-    return Shown.of(
-        result,
-        name=f"all_sources_{asked.component}",
-        title=f"Every direct path between heads into the {COMPONENT.options[asked.component].lower()}",
-        sentence=strongest_path(result),
-        measured=f"{known}, LayerNorm {asked.layer_norm}{_rounding(result)}.",
-        table=result.table(),
-        draw=lambda theme, _: all_sources_chart(result, scale, theme),
-    )
-
-
-def of_strongest_paths(result: PathsResult) -> Shown:
-    """The strongest paths between heads over query, key and value."""
-    table = result.table()
-    return Shown.of(
-        result,
-        name="strongest_paths",
-        title="The strongest direct paths between heads",
-        sentence=strongest_path(result),
-        measured=f"Each of these {len(table):,} paths is measured, patched alone, LayerNorm "
-        f"{result.request.layer_norm}. They have the largest estimates of all {result.n_paths:,}; that no "
-        f"other is stronger is not proved{_rounding(result)}.",
-        table=table,
-        draw=None,
     )
 
 
@@ -192,7 +131,7 @@ def of_neurons(result: NeuronsResult, run: RunShown, sentence: str) -> Shown:
         name=f"neurons_{node}",
         title=f"What the neurons of {node} write to answer minus foil, on {_OF_RUNS[run]}",
         sentence=sentence,
-        measured=f"Taken from the model's own run of each prompt{_rounding(result)}.",
+        measured=f"Taken from the model's own run of each prompt{rounding(result)}.",
         table=result.table(run),
         draw=lambda theme, _: neurons_chart(result, run, theme),
         asked=f"table({run!r})",
@@ -229,8 +168,3 @@ def checks_table(result: SanityResult) -> pd.DataFrame:
             for name, statement, measured, limit in result.checks
         ]
     )
-
-
-def _rounding(result: Result) -> str:
-    finest = result.provenance.resolution
-    return "" if finest is None else f"; what is smaller than {finest:.1e} is rounding"

@@ -16,7 +16,7 @@ from pages.shared.keys import Key
 from pages.shared.patching import edge_columns, edge_formats
 from pages.shared.path_near import path_from_near, rank_of
 from pages.shared.selection import path_label, selected_path, take
-from pages.shared.shown_results import of_strongest_paths
+from pages.shared.shown_paths import of_strongest_paths
 from pages.shared.take_along import take_along
 
 if TYPE_CHECKING:

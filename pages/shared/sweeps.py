@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
 
-from analysis.labels import head_label
-from analysis.requests import HeadInput, MetricName
-from analysis.results import AllSourcesRequest, AllSourcesResult, EffectScale
-from pages.shared.choices import COMPONENT
+from analysis.requests import METRIC_UNITS, MetricName
+from analysis.results import AllSourcesRequest, AllSourcesResult, EffectScale, KnownPaths, PathMap
+from pages.shared.choices import COMPONENT, InputsShown
+from pages.shared.findings import estimates_missed, scale_grown
 from pages.shared.keys import Key
 from pages.shared.patching import edge_columns, edge_formats
+from pages.shared.path_map import MapShown, map_chart, path_map
 from pages.shared.resolution import resolution_caption
 from pages.shared.selection import path_label, take
-from pages.shared.shown_results import of_all_sources
+from pages.shared.shown import Draw
+from pages.shared.shown_paths import of_all_sources
 from pages.shared.take_along import take_along
-from pages.shared.theme import current_theme
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,40 +32,64 @@ MOST_EDGES = 100
 PATHS_DRAWN_PER_SECOND = 1_500
 
 
+@dataclass(frozen=True)
+class Map:
+    """How a sweep's map is drawn: what of it, on which scale, and what is known beside the sweep itself."""
+
+    shown: MapShown
+    scale: EffectScale
+    inputs: InputsShown
+    known: KnownPaths | None
+
+    def completed(self, result: AllSourcesResult) -> AllSourcesResult:
+        """A sweep that runs, with what was measured before it."""
+        return result if result.complete or self.known is None else self.known.completing(result)
+
+    def paths(self, result: AllSourcesResult) -> AllSourcesResult | PathMap:
+        """What is drawn: the sweep, or of the three paths between each pair of heads the strongest."""
+        if self.known is None or self.inputs == "apart":
+            return result
+        return self.known.with_measured(result).together
+
+    def drawn(self, paths: AllSourcesResult | PathMap) -> Draw:
+        """What draws the map of `paths` for a file."""
+        return lambda theme, _: map_chart(paths, self.shown, self.scale, self.largest, theme)
+
+    @property
+    def largest(self) -> float | None:
+        """What the colours reach: it follows from the estimate and what was measured before the sweep."""
+        return None if self.known is None else self.known.largest
+
+
 def sweep_view(
     result: AllSourcesResult,
-    scale: EffectScale,
+    view: Map,
     strongest: Callable[[AllSourcesResult], None] | None = None,
 ) -> None:
     """Heat map and strongest edges; a click on either selects the path.
 
     `strongest` draws the latter, `strongest_paths` if None.
     """
-    from analysis.charts import all_sources_chart
-
+    result = view.completed(result)
     left, right = st.columns([6, 5], gap="medium")
     # First the table: server and browser are busy with a large map for seconds.
     with right:
         (strongest or strongest_paths)(result)
+    paths = view.paths(result)
     with left:
-        chart = all_sources_chart(result, scale, current_theme())
-        # Streamlit 1.67 forgets a zoom that it does not watch whenever new data come.
-        event = st.altair_chart(
-            chart, width="stretch", key=Key.EDGE_CHART, on_select="rerun", selection_mode=("edge", "zoom")
-        )
-        st.caption(
-            "Rows are sources, columns destinations; grey has no causal path and is no measurement. "
-            "Click a cell to see its path from near. Zoom with Ctrl and the wheel or a pinch, move with "
-            "Shift and the pointer; a double click shows all again."
-        )
-    take_along(of_all_sources(result, scale))
-    picked = event.selection.get("edge") or []
-    take(Key.EDGE_CHART, picked, _label(picked[0], result.request.component) if picked else None)
+        path_map(paths, view.shown, view.scale, view.largest)
+        for said in (estimates_missed(result), _scale_grown(result, paths, view)):
+            if said is not None:
+                st.text(said)
+    take_along(of_all_sources(result, view.scale, paths, view.drawn(paths)))
 
 
-def _label(edge: Mapping[str, int], component: HeadInput) -> str:
-    source, destination = head_label(edge["sl"], edge["sh"]), head_label(edge["dl"], edge["dh"])
-    return path_label({"source": source, "destination": destination, "component": component})
+def _scale_grown(result: AllSourcesResult, paths: AllSourcesResult | PathMap, view: Map) -> str | None:
+    from analysis.charts import stepped
+
+    drawn = float(np.nanmax(np.abs(paths.effect), initial=0.0))
+    end = stepped(view.largest or drawn, drawn)
+    return scale_grown(view.largest, drawn, end, METRIC_UNITS[result.request.metric], not result.complete)
 
 
 def strongest_paths(result: AllSourcesResult) -> None:
@@ -96,9 +122,9 @@ def _edge_table(table: pd.DataFrame, metric: MetricName) -> int | None:
     return int(rows[0]) if rows else None
 
 
-def seconds_between_drawings(result: AllSourcesResult) -> float:
-    """How often to draw a running sweep's map: half a second for the bundled model, longer for more paths."""
-    return max(0.5, int(result.causal.sum()) / PATHS_DRAWN_PER_SECOND)
+def seconds_between_drawings(n_drawn: int) -> float:
+    """How often to draw a running sweep's map: half a second for the bundled model, longer for more cells."""
+    return max(0.5, n_drawn / PATHS_DRAWN_PER_SECOND)
 
 
 def is_small(request: AllSourcesRequest, n_layers: int, n_heads: int) -> bool:

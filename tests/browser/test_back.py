@@ -7,7 +7,7 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from analysis.demo_model.examples import EXAMPLES
 from pages.shared.keys import Key
@@ -20,7 +20,7 @@ Act = Callable[[Page], None]
 #: Everything that a visitor can set, on whichever page it is.
 _CONTROLS = (
     Key.MODEL, Key.EXAMPLE, Key.CLEAN, Key.CORRUPTED, Key.ANSWER, Key.FOIL, Key.UNIT, Key.RUN, Key.POSITION,
-    Key.COMPONENT, Key.LAYER_NORM, Key.METRIC, Key.SCALE, Key.SOURCE_LAYER, Key.SOURCE_HEAD,
+    Key.COMPONENT, Key.LAYER_NORM, Key.METRIC, Key.SCALE, Key.SOURCE, Key.INPUTS, Key.MAP_LIST,
     Key.EDGES, Key.LAYOUT,
 )  # fmt: skip
 _READ = """keys => Object.fromEntries(keys.map(key => [key, document.querySelector('.st-key-' + key)])
@@ -82,6 +82,29 @@ def typed(key: Key, text: str) -> Act:
     return act
 
 
+def searched(key: Key, title: str) -> Act:
+    """Found in a long list by the keyboard alone."""
+
+    def act(page: Page) -> None:
+        page.locator(f".st-key-{key} input").focus()
+        page.keyboard.type(title)
+        expect(page.get_by_role("option")).to_have_text([title])
+        page.keyboard.press("Enter")
+
+    return act
+
+
+def on_the_map(page: Page, head: str) -> Locator:
+    """The cell of a head on the map of sources."""
+    return page.locator(f"[class*=st-key-{Key.SOURCE_MAP}] path[aria-label*='source: {head};']").first
+
+
+def block(page: Page, source: str, destination: str) -> Locator:
+    """The cell of a block on the folded map."""
+    cells = page.locator(f".st-key-{Key.LAYER_MAP} path[aria-label*='source: {source}H']")
+    return cells.and_(page.locator(f"path[aria-label*='destination: {destination}H']")).first
+
+
 def moved(key: Key, steps: int) -> Act:
     def act(page: Page) -> None:
         page.locator(f".st-key-{key}").get_by_role("slider").focus()
@@ -117,11 +140,18 @@ ACTS: dict[str, dict[str, Act]] = {
         "the position": chosen(Key.POSITION, "All positions"),
     },
     "path_patching": PATCHING
-    | {"the source": typed(Key.SOURCE_LAYER, "1"), "the foil": ANYWHERE["the foil"]},
+    | {
+        "the source": searched(Key.SOURCE, "L1H4"),
+        "the source on the map": lambda page: on_the_map(page, "L2H3").click(),
+        "the foil": ANYWHERE["the foil"],
+    },
     "all_sources": {
         "the patched input": PATCHING["the patched input"],
         "the example": ANYWHERE["the example"],
+        "the inputs in the map": pressed(Key.INPUTS, "Strongest of three"),
+        "the map": searched(Key.MAP_LIST, "L1 → L3"),
     },
+    "all_sources?map=layers": {"a block of the map": lambda page: block(page, "L0", "L2").click()},
     "circuit": {
         "the layout": pressed(Key.LAYOUT, "Tokens"),
         "the number of paths": moved(Key.EDGES, 1),
@@ -132,7 +162,8 @@ ACTS: dict[str, dict[str, Act]] = {
 
 def arrived(page: Page, path: str, shown: dict[str, str]) -> None:
     """The page at `path` stands still and shows `shown`, with no error."""
-    expect(page.get_by_role("heading", level=1)).to_have_text(PAGES[path], timeout=1000 * PATIENCE)
+    title = PAGES[path.partition("?")[0]]
+    expect(page.get_by_role("heading", level=1)).to_have_text(title, timeout=1000 * PATIENCE)
     assert until(page, lambda: seen(page) == shown), (seen(page), shown)
     assert steady(page) == shown
     expect(page.locator(".st-key-error_card")).to_have_count(0)
@@ -180,3 +211,15 @@ def test_back_goes_through_pages_and_changes_alike(open_page: Open):
         page.go_forward()
         arrived(page, path, shown)
     assert page.url == there
+
+
+def test_a_click_on_the_map_that_back_undid_can_be_done_again(open_page: Open):
+    page = open_page("path_patching")
+    before, steps = steady(page), page.evaluate("history.length")
+    for _ in range(2):
+        on_the_map(page, "L1H4").click()
+        page.wait_for_function("location.search.includes('source_layer=1&source_head=4')")
+        assert steady(page)[Key.SOURCE].startswith("L1H4|")
+        assert page.evaluate("history.length") == steps + 1
+        page.go_back()
+        arrived(page, "path_patching", before)

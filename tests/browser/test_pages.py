@@ -151,7 +151,7 @@ def test_a_click_on_an_edge_shows_it_from_near_and_leads_on_with_the_same_experi
     near.get_by_role("button", name="All paths of L1H2").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Path patching", timeout=1000 * PATIENCE)
     settle(page)
-    assert (value(page, Key.SOURCE_LAYER), value(page, Key.SOURCE_HEAD)) == ("1", "2")
+    assert value(page, Key.SOURCE) == "L1H2"
     expect(page.get_by_role("heading", name="Strongest destinations of L1H2")).to_be_visible()
     expect(page.get_by_role("heading", name="L1H2 → L3H4.k")).to_be_visible()
     page.wait_for_function("location.search.includes('source_layer=1')")

@@ -32,7 +32,7 @@ MOST_BYTES = 700_000
 def test_identical_prompts_give_a_neutral_chart_and_no_error():
     result = path()
     flat = PathResult(
-        result.request, PROVENANCE, CORRUPTED, CLEAN, TOKENS, TOKENS, result.values * 0 + CORRUPTED
+        result.request, PROVENANCE, CORRUPTED, CORRUPTED, TOKENS, TOKENS, result.values * 0 + CORRUPTED
     )
     view = cells(path_chart(flat))
     assert {row["value"] for row in view["rows"]} == {0.0}

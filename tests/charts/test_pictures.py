@@ -19,7 +19,7 @@ from analysis.charts import Layout, chart_png, chart_svg, path_chart, pictures, 
 from analysis.charts.pictures import AT_ONCE, draw
 from analysis.errors import PictureError
 from analysis.release import __version__
-from pages.shared.shown_results import of_path
+from pages.shared.shown_paths import of_path
 from pages.shared.take_along import figure
 from tests.chart_samples import PROVENANCE, overview, path
 

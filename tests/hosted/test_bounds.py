@@ -20,6 +20,7 @@ from analysis.results import (
     EdgePositionsRequest,
     EdgeSetsRequest,
     OverviewRequest,
+    PathPositionsRequest,
     Request,
     SanityRequest,
 )
@@ -103,6 +104,7 @@ def test_the_two_commands_are_those_of_the_readme():
         (AllSourcesRequest(ON_DEMO), 384),
         (EdgeSetsRequest(ON_DEMO, (EDGES, EDGES[:1])), 4),
         (EdgePositionsRequest(ON_DEMO, EDGES), 3 * 15),
+        (PathPositionsRequest(ON_DEMO, ("L0H1", "L1H0.v")), 15),
         (CircuitScoresRequest(ON_DEMO, EDGES, 5), 8),
         (SanityRequest(ON_DEMO, EDGES), 3),
     ],

@@ -28,6 +28,7 @@ from analysis.results import (
     TextPair,
 )
 from analysis.sets import node_agreement, path_agreement, paths_left, paths_to_compare
+from pages.shared import shown_paths as paths
 from pages.shared import shown_results as of
 from pages.shared.circuit_leave import of_circuit
 from pages.shared.set_results import SetResults
@@ -98,9 +99,9 @@ SHOWN: dict[str, Callable[[], Shown]] = {
     "component": partial(_unit, "component", 3),
     "layer": partial(_unit, "layer", 14),
     "head everywhere": partial(_unit, "head", None),
-    "path": lambda: of.of_path(ask(PathRequest(EXPERIMENT, 0, 7, "v")), "recovery"),
-    "all sources": lambda: of.of_all_sources(ask(AllSourcesRequest(EXPERIMENT, "v")), "effect"),
-    "strongest paths": lambda: of.of_strongest_paths(ask(StrongestPathsRequest(EXPERIMENT))),
+    "path": lambda: paths.of_path(ask(PathRequest(EXPERIMENT, 0, 7, "v")), "recovery"),
+    "all sources": lambda: paths.of_all_sources(ask(AllSourcesRequest(EXPERIMENT, "v")), "effect"),
+    "strongest paths": lambda: paths.of_strongest_paths(ask(StrongestPathsRequest(EXPERIMENT))),
     "attention": _attention,
     "neurons": lambda: of.of_neurons(
         ask(NeuronsRequest(EXPERIMENT, "MLP3", 14)), "clean_minus_corrupted", "These neurons write most."

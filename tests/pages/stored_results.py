@@ -22,7 +22,10 @@ from analysis.results import (
     AttributionResult,
     DraftRequest,
     DraftResult,
+    HeadPathsRequest,
     OverviewResult,
+    PathEstimatesRequest,
+    PathEstimatesResult,
     PathResult,
     PathsResult,
     Result,
@@ -57,7 +60,7 @@ def keep(*results: Result) -> None:
 def keep_defaults() -> None:
     """Leave in the store what every page shows to a visitor who has chosen nothing but the source L0H3."""
     keep(a_draft(), an_overview(), an_attribution(), a_path(), a_sweep(), a_sanity())
-    keep(the_strongest(0, 3, "q"))
+    keep(the_strongest(0, 3, "q"), the_estimates())
 
 
 def an_overview(n_layers: int = N_LAYERS, n_heads: int = N_HEADS) -> OverviewResult:
@@ -129,7 +132,8 @@ def a_sweep(**asked: str) -> AllSourcesResult:
     )
 
 
-def a_path(layer: int = 0, head: int = 3, **asked: str) -> PathResult:
+def a_path(layer: int = 0, head: int = 3, engine: str = "hooks", **asked: str) -> PathResult:
+    """The paths into one input, of a model whose other paths are not quick: no page asks for them."""
     sample = path()
     request = replace(sample.request, experiment=EXPERIMENT, source_layer=layer, source_head=head, **asked)
     _, corrupted = METRICS[request.metric]
@@ -138,8 +142,40 @@ def a_path(layer: int = 0, head: int = 3, **asked: str) -> PathResult:
     return replace(
         sample,
         request=request,
+        provenance=replace(PROVENANCE, engine=engine),
         **_of_both_runs(request.metric),
         values=values,
+    )
+
+
+def the_estimates() -> PathEstimatesResult:
+    """Every path estimated: what the map of sources is made of."""
+    causal = causal_edges(N_LAYERS, N_HEADS)
+    request = PathEstimatesRequest(EXPERIMENT)
+    return PathEstimatesResult(
+        request,
+        PROVENANCE,
+        **_of_both_runs("logit_difference"),
+        estimate=np.where(causal, _numbers(request, (3, *causal.shape)), np.nan),
+    )
+
+
+def all_of_a_head(layer: int, head: int) -> PathsResult:
+    """Every path out of one head and into it."""
+    request = HeadPathsRequest(EXPERIMENT, layer, head)
+    causal = np.argwhere(causal_edges(N_LAYERS, N_HEADS))
+    place = np.array([layer, head])
+    own = causal[(causal[:, :2] == place).all(axis=1) | (causal[:, 2:] == place).all(axis=1)]
+    edges = np.concatenate([own] * len(HEAD_INPUTS))
+    return PathsResult(
+        request,
+        PROVENANCE,
+        **_of_both_runs("logit_difference"),
+        edges=edges,
+        components=np.repeat(np.arange(len(HEAD_INPUTS)), len(own)),
+        effect=_numbers(request, (len(edges),)),
+        n_layers=N_LAYERS,
+        n_heads=N_HEADS,
     )
 
 

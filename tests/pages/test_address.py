@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from analysis.demo_model.examples import EXAMPLES
 from analysis.requests import HEAD_INPUTS, LAYER_NORM_MODES, METRIC_NAMES, UNITS
 from analysis.results import EffectScale, RunShown
-from pages.shared.choices import CHOICES, Choice, CircuitLayout
+from pages.shared.choices import CHOICES, Choice, CircuitLayout, InputsShown
 from pages.shared.keys import Key
 
 Visit = Callable[..., AppTest]
@@ -19,6 +19,7 @@ PAGE_OF = {
     Key.UNIT: "direct_logit_attribution",
     Key.RUN: "direct_logit_attribution",
     Key.LAYOUT: "circuit",
+    Key.INPUTS: "all_sources",
 }
 
 
@@ -36,6 +37,7 @@ def test_the_choices_offer_what_a_request_may_hold_its_default_first():
         Key.LAYER_NORM: LAYER_NORM_MODES,
         Key.METRIC: METRIC_NAMES,
         Key.SCALE: get_args(EffectScale),
+        Key.INPUTS: get_args(InputsShown),
         Key.LAYOUT: get_args(CircuitLayout),
     }
 
@@ -80,7 +82,9 @@ def test_a_link_chooses_the_position_by_number_or_by_title(visit: Visit, word: s
 def test_a_link_chooses_a_source_within_the_model(visit: Visit, word: str, layer: int):
     app = visit("path_patching", source_layer=word, source_head="1")
     assert not app.exception
-    assert app.number_input(key=Key.SOURCE_LAYER).value == layer
+    assert app.selectbox(key=Key.SOURCE).value == f"L{layer}H1"
+    told = "The model has no source layer 99; the last one, 3, is shown."
+    assert (told in "".join(one.value for one in app.text)) is (word == "99")
     assert app.query_params.get("source_layer", "0") == str(layer)
 
 

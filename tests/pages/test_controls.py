@@ -71,7 +71,7 @@ def test_source_layer_and_source_head_are_asked_for_as_such(see: See, layer: int
     keep(a_path(layer, head))
     app = see("path_patching", source_layer=layer, source_head=head)
     assert sorted(table(app)["effect"]) == pytest.approx(effects(a_path(layer, head)))
-    assert {mark.told["source"] for mark in chart(app).of("rect", "source", "effect (logits)")} == {
+    assert {mark.told["source"] for mark in chart(app, "edge").of("rect", "source", "effect (logits)")} == {
         f"L{layer}H{head}"
     }
 
@@ -121,14 +121,10 @@ def clicked(monkeypatch: pytest.MonkeyPatch, edge: dict[str, int] | None, row: i
     monkeypatch.setattr(st, "dataframe", dataframe)
 
 
-def opened(app: AppTest) -> tuple[str, Any, Any]:
-    """Title of the page that is open, and the source that its controls name."""
+def opened(app: AppTest) -> tuple[str, str]:
+    """Title of the page that is open, and the source that its list names."""
     assert not app.exception
-    return (
-        app.title[0].value,
-        app.number_input(key=Key.SOURCE_LAYER).value,
-        app.number_input(key=Key.SOURCE_HEAD).value,
-    )
+    return app.title[0].value, str(app.selectbox(key=Key.SOURCE).value)
 
 
 def from_near(app: AppTest) -> str:
@@ -177,7 +173,7 @@ def test_a_click_on_a_row_that_has_moved_since_selects_what_stood_there(
 def test_without_a_choice_component_and_source_are_those_of_the_strongest_path(see: See, visit: Visit):
     keep(a_path(1, 2, component="v"), the_strongest(1, 2, "v"))
     app = visit("path_patching")
-    assert opened(app) == ("Path patching", 1, 2)
+    assert opened(app) == ("Path patching", "L1H2")
     assert app.session_state[Key.COMPONENT] == "v"
     assert not app.query_params, "what follows from the experiment alone stays out of the address"
 
@@ -185,7 +181,7 @@ def test_without_a_choice_component_and_source_are_those_of_the_strongest_path(s
 def test_what_was_chosen_stays_where_the_strongest_path_is_another(see: See, visit: Visit):
     keep(a_path(0, 1, component="k"), the_strongest(1, 2, "v"))
     app = visit("path_patching", component="k", source_layer="0", source_head="1")
-    assert (opened(app), app.session_state[Key.COMPONENT]) == (("Path patching", 0, 1), "k")
+    assert (opened(app), app.session_state[Key.COMPONENT]) == (("Path patching", "L0H1"), "k")
     assert app.query_params == {"component": "k", "source_layer": "0", "source_head": "1"}
 
 
@@ -198,10 +194,12 @@ def test_the_source_follows_the_experiment_until_somebody_chooses(see: See, visi
         *(replace(one, request=replace(one.request, experiment=other)) for one in (path, lead, an_overview()))
     )
     app.session_state[Key.FOIL] = other.foil
-    assert opened(app.run()) == ("Path patching", 0, 1)
-    app.number_input(key=Key.SOURCE_LAYER).set_value(1).run()
+    assert opened(app.run()) == ("Path patching", "L0H1")
+    app.selectbox(key=Key.SOURCE).set_value("L1H1").run()
     app.session_state[Key.FOIL] = EXPERIMENT.foil
-    assert opened(app.run()) == ("Path patching", 1, 2)
+    keep(a_path(1, 1, component="v"))
+    assert opened(app.run()) == ("Path patching", "L1H1"), "a source is chosen whole"
+    assert app.query_params == {"source_layer": "1", "source_head": "1"}
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pages.shared.findings import largest_part, strongest_path
+from analysis.results import KnownPaths
+from pages.shared.findings import estimates_missed, largest_part, scale_grown, strongest_path
 from tests.chart_samples import PROVENANCE
 from tests.pages.looking import See, texts
-from tests.pages.stored_results import a_path, a_sweep, an_attribution, the_strongest
+from tests.pages.stored_results import a_path, a_sweep, an_attribution, keep, the_estimates, the_strongest
 
 CLEAN, CORRUPTED = 3.25, -2.5
 
@@ -64,3 +65,54 @@ def test_the_part_that_writes_most_is_named(unit: str) -> None:
 )
 def test_every_page_says_what_it_found(see: See, page: str, said) -> None:
     assert said() in texts(see(page))
+
+
+def a_sweep_with(estimate: float, true: float, **provenance: float):
+    """A finished sweep, each path estimated as it is measured, but for L0H1 to L2H3."""
+    result = a_sweep()
+    values, effect = result.values.copy(), result.values - CORRUPTED
+    effect[0, 1, 2, 3], values[0, 1, 2, 3] = estimate, CORRUPTED + true
+    return replace(result, values=values, estimate=effect, provenance=replace(PROVENANCE, **provenance))
+
+
+def test_where_measured_and_estimated_differ_by_much_is_said_with_both() -> None:
+    said = estimates_missed(a_sweep_with(0.77, 2.23))
+    assert said is not None and "at 1 of the 48 paths measured" in said
+    assert said.endswith("Most at L0H1 to L2H3: estimated +0.77, measured +2.23 logits.")
+    turned = estimates_missed(a_sweep_with(0.77, -0.5))
+    assert turned is not None and "estimated +0.77, measured \N{MINUS SIGN}0.50" in turned
+
+
+@pytest.mark.parametrize(("estimate", "true"), [(0.77, 0.8), (0.77, 0.6), (0.001, 0.05), (0.0, 0.0)])
+def test_an_estimate_that_holds_or_is_of_hardly_anything_is_no_miss(estimate: float, true: float) -> None:
+    said = estimates_missed(a_sweep_with(estimate, true))
+    assert said is not None and said.startswith("What was estimated holds: of the 48 paths measured")
+
+
+def test_rounding_is_no_miss() -> None:
+    said = estimates_missed(a_sweep_with(0.2, 0.5, resolution=0.6))
+    assert said is not None and "holds" in said
+
+
+def test_without_an_estimate_or_a_measurement_nothing_is_said_of_them() -> None:
+    whole = a_sweep_with(0.77, 2.23)
+    assert estimates_missed(replace(whole, estimate=np.full_like(whole.values, np.nan))) is None
+    assert estimates_missed(replace(whole, values=np.full_like(whole.values, np.nan))) is None
+
+
+def test_a_scale_that_grows_says_from_where_to_where() -> None:
+    said = scale_grown(2.0, 2.1, 2.5, "logits", running=True)
+    assert said is not None and "measured at 2.10 logits" in said and "from 2.00 to 2.50" in said
+    assert scale_grown(2.0, 1.9, 2.0, "logits", running=True) is None
+    assert scale_grown(None, 1.9, 2.0, "logits", running=False) is None
+    assert "steps of 1, 2 and 5" in str(scale_grown(None, 1.9, 2.0, "logits", running=True))
+
+
+@pytest.mark.parametrize("measured", ["some", "all"])
+def test_the_page_of_all_sources_says_how_the_estimate_does(see: See, measured: str) -> None:
+    result = a_sweep(measured=measured)
+    result = replace(result, estimate=np.where(result.causal, 5.0, np.nan))
+    keep(result)
+    known = KnownPaths.of(the_estimates(), the_strongest(0, 3, "q"))
+    shown = result if result.complete else known.completing(result)
+    assert str(estimates_missed(shown)) in texts(see("all_sources"))

@@ -195,8 +195,7 @@ def test_all_sources_starts_by_itself_and_ends_with_measured_edges(visit: Visit)
 def test_the_first_visit_to_path_patching_shows_the_strongest_path_of_all(visit: Visit):
     strongest = answers.answer(StrongestPathsRequest(EXPERIMENT)).result.table().iloc[0]
     app = visit("path_patching")
-    assert app.number_input(key=Key.SOURCE_LAYER).value == strongest["sl"]
-    assert app.number_input(key=Key.SOURCE_HEAD).value == strongest["sh"]
+    assert app.selectbox(key=Key.SOURCE).value == strongest["source"]
     assert app.session_state[Key.COMPONENT] == strongest["component"] == "v"
 
 

@@ -163,7 +163,7 @@ def test_path_patching_lists_and_draws_every_destination_with_its_own_numbers(se
         for label in strongest
     ]
     assert "Strongest destinations of L0H3" in [heading.value for heading in app.subheader]
-    marks = chart(app).of("rect", "source", "destination")
+    marks = chart(app, "edge").of("rect", "source", "destination")
     assert {mark.told["source"] for mark in marks} == {"L0H3"}
     drawn = {mark.told["destination"]: as_number(mark.told["recovery"]) for mark in marks}
     expected = {label: effect / (clean - corrupted) for label, effect in effects.items()}

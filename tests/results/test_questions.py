@@ -23,6 +23,8 @@ from analysis.results import (
     NodeAttributionRequest,
     NodeRequest,
     OverviewRequest,
+    PathEstimatesRequest,
+    PathPositionsRequest,
     PathRequest,
     PathsResult,
     PromptSetRequest,
@@ -53,6 +55,8 @@ ASKED = (
     StrongestPathsRequest(EXPERIMENT, "exact", "kl_from_clean", 7),
     HeadPathsRequest(EXPERIMENT, 1, 2, "exact"),
     ChosenPathsRequest(EXPERIMENT, (("L0H1", "L1H0.q"), ("L0H0", "L2H0.v"))),
+    PathEstimatesRequest(EXPERIMENT, "exact", "kl_from_clean"),
+    PathPositionsRequest(EXPERIMENT, ("L0H1", "L1H0.q"), "exact"),
     PromptSetRequest(EXPERIMENT, "{A} and {B}: {S} to", 7),
 )
 #: Kinds whose answers are of one type.

@@ -10,7 +10,8 @@ from urllib.parse import urlencode
 from streamlit.proto.Element_pb2 import Element
 
 from analysis.demo_model.examples import EXAMPLES
-from pages.shared.choices import CHOICES, COMPONENT, LAYER_NORM, LAYOUT, METRIC, RUN, SCALE, UNIT
+from analysis.labels import head_label
+from pages.shared.choices import CHOICES, COMPONENT, INPUTS, LAYER_NORM, LAYOUT, METRIC, RUN, SCALE, UNIT
 from pages.shared.keys import EVERY, LAST, PROMPT_KEYS, SOURCE_KEYS, Key
 
 _PATCHING = {choice.key for choice in (COMPONENT, LAYER_NORM, METRIC, SCALE)}
@@ -18,8 +19,8 @@ _PATCHING = {choice.key for choice in (COMPONENT, LAYER_NORM, METRIC, SCALE)}
 CONTROLS: dict[str, set[Key]] = {
     "": set(),
     "direct_logit_attribution": {UNIT.key, RUN.key, Key.POSITION},
-    "path_patching": _PATCHING | set(SOURCE_KEYS),
-    "all_sources": _PATCHING,
+    "path_patching": _PATCHING | {Key.SOURCE},
+    "all_sources": _PATCHING | {INPUTS.key},
     "circuit": {METRIC.key, LAYOUT.key},
     "sanity_checks": set(),
 }
@@ -92,8 +93,8 @@ def something(chance: random.Random) -> Asked:
     position = chance.choice((LAST, EVERY, "0", "2", "4"))
     words[Key.POSITION] = position
     shown[Key.POSITION] = {LAST: "Last: ", EVERY: "All positions"}.get(position, f"{position}: ")
-    for key, size in zip(SOURCE_KEYS, (4, 8), strict=True):
-        words[key] = shown[key] = str(chance.randrange(size))
+    words |= {key: str(chance.randrange(size)) for key, size in zip(SOURCE_KEYS, (4, 8), strict=True)}
+    words[Key.SOURCE] = shown[Key.SOURCE] = head_label(*(int(words[key]) for key in SOURCE_KEYS))
     return Asked(words, shown, values, mistake < 0.1)
 
 
