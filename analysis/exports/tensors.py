@@ -24,6 +24,7 @@ _ALONG: dict[str, Callable[[Any, int], Sequence[str]]] = {
     "component": lambda result, length: result.labels,
     "stage": lambda result, length: result.labels,
     "node": lambda result, length: result.labels,
+    "neuron": lambda result, length: result.labels,
     "run": lambda result, length: getattr(result, "runs", RUN_NAMES)[:length],
     # Of results on both runs the tokens of each stand among the values.
     "pos": lambda result, length: result.tokens if isinstance(result, AttributionResult) else (),
