@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.charts.grid import layer_by_head
+from analysis.charts.once import drawn_once
 from analysis.charts.scales import (
     BELOW_RESOLUTION,
     by_sign,
@@ -30,6 +31,7 @@ _NUMBER_WIDTH = 40
 Drawing = tuple[list[alt.Chart], int]
 
 
+@drawn_once
 def attribution_chart(
     result: AttributionResult, position: int | None, theme: Theme = "light"
 ) -> alt.LayerChart:
@@ -79,7 +81,7 @@ def _bars(result: AttributionResult, position: int, palette: Palette) -> Drawing
         )
         .encode(text=alt.Text("attribution:Q", format="+.2f"))
     )
-    return [bars, _zero(palette).encode(x="zero:Q"), numbers], max(160, 22 * len(rows))
+    return [bars, _zero(palette).encode(x=alt.X("zero:Q")), numbers], max(160, 22 * len(rows))
 
 
 def _trajectory(result: AttributionResult, position: int, palette: Palette) -> Drawing:
@@ -97,19 +99,19 @@ def _trajectory(result: AttributionResult, position: int, palette: Palette) -> D
         .mark_text(align="left", dx=9, fontWeight=600)
         .encode(text=alt.Text("attribution:Q", format="+.2f"))
     )
-    marks = [_zero(palette).encode(y="zero:Q"), line, points, final]
+    marks = [_zero(palette).encode(y=alt.Y("zero:Q")), line, points, final]
     return [*marks, *(_lens(rows, x, palette) if result.lens.size else [])], 340
 
 
 def _lens(rows: pd.DataFrame, x: alt.X, palette: Palette) -> list[alt.Chart]:
     """The logit lens, which recomputes the norm at each stage, as a dashed line that bears its name."""
     seen = rows[["component"]].assign(lens=rounded(rows["lens"]), name="logit lens, norm recomputed")
-    base = alt.Chart(seen).encode(x=x, y="lens:Q")
+    base = alt.Chart(seen).encode(x=x, y=alt.Y("lens:Q"))
     line = base.mark_line(color=palette.clean, strokeDash=[5, 4], strokeWidth=2, tooltip=None)
     name = (
         base.transform_filter(alt.datum.component == rows["component"].iloc[0])
         .mark_text(align="left", dy=-10, color=palette.clean, tooltip=None)
-        .encode(text="name:N")
+        .encode(text=alt.Text("name:N"))
     )
     return [line, name]
 

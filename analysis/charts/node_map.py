@@ -8,6 +8,7 @@ import pandas as pd
 
 from analysis.charts.attention import CALLED
 from analysis.charts.grid import layer_by_head
+from analysis.charts.once import drawn_once
 from analysis.charts.scales import number, reach, rounded, told_from_zero
 from analysis.charts.themes import PALETTES, Theme, drawn
 from analysis.labels import head_label, node_name, shown_token
@@ -19,6 +20,7 @@ _HEIGHT = 560
 _LEAST_ROW, _MOST_ROW = 13, 30
 
 
+@drawn_once
 def node_map_chart(
     result: NodeAttributionResult,
     shown: RunShown = "clean",
@@ -53,7 +55,7 @@ def node_map_chart(
         alt.Chart(rows[rows["node"] == selected])
         .mark_rect(filled=False, stroke=palette.text, strokeWidth=2.5, tooltip=None)
         .transform_calculate(x2="datum.across + 1", y2="datum.down + 1")
-        .encode(x="across:Q", x2="x2:Q", y="down:Q", y2="y2:Q")
+        .encode(x=alt.X("across:Q"), x2=alt.X2("x2:Q"), y=alt.Y("down:Q"), y2=alt.Y2("y2:Q"))
     )
     row = int(np.clip(_HEIGHT // len(layers), _LEAST_ROW, _MOST_ROW))
     return drawn([cells, *numbers, frame], theme, row * len(layers), _description(rows, shown, token))

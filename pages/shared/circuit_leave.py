@@ -21,7 +21,7 @@ from analysis.policy import policy
 from analysis.results import CircuitScoresRequest, EdgeLabels, EdgeSetsResult, GraphResult
 from pages.shared import circuit_state
 from pages.shared.circuit_words import finding
-from pages.shared.downloads import download, picture_or_sentence
+from pages.shared.downloads import download, picture_or_sentence, python_panel
 from pages.shared.keys import PROMPT_KEYS, Key
 from pages.shared.theme import current_theme
 from pages.shared.uploads import expect_files
@@ -55,9 +55,8 @@ def leave_panel(graph: GraphResult, own: EdgeSetsResult, edges: EdgeLabels, draw
             "image/svg+xml",
             picture_or_sentence(lambda: chart_svg(circuit_chart(drawing, theme), theme, told), "svg", theme),
         )
-    with st.expander("Copy as Python", icon=":material/code:"):
-        script = circuit_python(graph.request.experiment, edges, graph.request.metric, groups)
-        st.code(script, language="python", height=300)
+    asked = graph.request
+    python_panel("circuit", lambda: circuit_python(asked.experiment, edges, asked.metric, groups))
 
 
 def _saved(graph: GraphResult, edges: EdgeLabels, groups: Groups) -> SavedCircuit:

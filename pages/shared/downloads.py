@@ -11,6 +11,7 @@ import streamlit as st
 from analysis.errors import PictureError
 from analysis.exports import inert_csv, request_python
 from analysis.results import Result
+from pages.shared.keys import Key
 from pages.shared.theme import current_theme
 
 if TYPE_CHECKING:
@@ -43,8 +44,16 @@ def downloads(name: str, result: Told, table: pd.DataFrame, chart: alt.Chart | a
 
 def copy_as_python(result: Result, table: str = "") -> None:
     """The script that asks the question of `result` anew; its table is asked for `table`."""
-    with st.expander("Copy as Python", icon=":material/code:"):
-        st.code(request_python(result.request, table), language="python", height=300)
+    python_panel(type(result.request).__name__, lambda: request_python(result.request, table))
+
+
+def python_panel(called: str, script: Callable[[], str]) -> None:
+    """A panel with the `script` of the question `called` so, which is made when the panel is opened."""
+    key = f"{Key.SCRIPT}_{called}"
+    panel = st.expander("Copy as Python", icon=":material/code:", key=key, on_change="rerun")
+    # What colours the code is one and a half megabytes, which a closed panel would load for nobody.
+    if panel.open:
+        panel.code(script(), language="python", height=300)
 
 
 def picture_or_sentence(

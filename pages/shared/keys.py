@@ -68,6 +68,7 @@ class Key(StrEnum):
     LEAD = "lead"
     WITHOUT_LEAD = "without_lead"
     PROVENANCE = "provenance"
+    SCRIPT = "script"
     PAGE = "page"
     WRITTEN = "written"
     GUIDE = "guide"

@@ -106,10 +106,8 @@ def test_an_upgrade_never_serves_an_old_number(monkeypatch, experiment, library)
     computing = Computing(monkeypatch)
     request = OverviewRequest(experiment)
     answers.answer(request)
-    version = keys.importlib.metadata.version
-    monkeypatch.setattr(
-        keys.importlib.metadata, "version", lambda name: "99" if name == library else version(name)
-    )
+    version = keys.release_of
+    monkeypatch.setattr(keys, "release_of", lambda name: "99" if name == library else version(name))
     assert answers.stored(request) is None
     assert not answers.answer(request).from_store
     assert len(computing.requests) == 2
@@ -158,10 +156,8 @@ def test_an_upgrade_never_serves_old_activations(monkeypatch, library):
     content = {"fingerprint": "f", "dtype": "float32", "token_ids": [1, 2, 3]}
     before = keys.run_content(**content)
     assert keys.run_content(**content) == before
-    version = keys.importlib.metadata.version
-    monkeypatch.setattr(
-        keys.importlib.metadata, "version", lambda name: "99" if name == library else version(name)
-    )
+    version = keys.release_of
+    monkeypatch.setattr(keys, "release_of", lambda name: "99" if name == library else version(name))
     assert keys.run_content(**content) != before
 
 
@@ -186,7 +182,7 @@ def test_runs_are_made_anew_after_an_upgrade_and_for_other_activations(monkeypat
     if change == "names":
         names = {"blocks.1.attn.hook_z"}
     else:
-        monkeypatch.setattr(keys.importlib.metadata, "version", lambda name: "99")
+        monkeypatch.setattr(keys, "release_of", lambda name: "99")
     runs = run_experiment(experiment, open_store(), lambda bridge: names)
     assert len(made) == 4
     assert names < set(runs.clean.activations)
@@ -198,7 +194,7 @@ def test_runs_of_another_definition_or_release_have_other_keys(monkeypatch):
         raised.setattr(keys, "RUNS_VERSION", 99)
         assert keys.run_content("f", "float32", [1]) != before
     for library in keys.LIBRARIES:
-        assert before["versions"][library] == keys.importlib.metadata.version(library)
+        assert before["versions"][library] == keys.release_of(library)
     monkeypatch.setattr("analysis.experiment.keys.__version__", "99")
     assert keys.run_content("f", "float32", [1]) != before
 

@@ -124,7 +124,9 @@ def test_identical_prompts_have_no_circuit(visit: Visit) -> None:
 
 
 def test_the_script_is_that_of_the_drawn_paths(visit: Visit, graph) -> None:
-    (script,) = [code.value for code in circuit(visit).code]
+    app = circuit(visit)
+    app.session_state[f"{Key.SCRIPT}_circuit"] = True
+    (script,) = [code.value for code in app.run().code]
     for edge in graph.graph.labels(graph.ranking[:2]):
         assert repr(edge) in script
 

@@ -85,15 +85,20 @@ def test_a_head_at_either_end_of_the_model_says_that_nobody_is_there(visit: Visi
 
 
 @pytest.mark.parametrize(
-    ("page", "asked"),
+    ("page", "kind", "asked"),
     [
-        ("direct_logit_attribution", "NodeAttributionRequest("),
-        ("path_patching", "component='v',"),
-        ("all_sources", "StrongestPathsRequest("),
+        ("direct_logit_attribution", "NodeAttributionRequest", "NodeAttributionRequest("),
+        ("path_patching", "PathRequest", "component='v',"),
+        ("all_sources", "StrongestPathsRequest", "StrongestPathsRequest("),
     ],
 )
-def test_a_page_is_copied_as_the_python_that_asks_its_question(visit: Visit, page: str, asked: str):
+def test_a_page_is_copied_as_the_python_that_asks_its_question(
+    visit: Visit, page: str, kind: str, asked: str
+):
     app = visit(page)
     assert not app.exception
+    assert not app.code, "a closed panel loads what colours it"
+    app.session_state[f"{Key.SCRIPT}_{kind}"] = True
+    app.run()
     [code] = app.code
     assert asked in code.value and repr(EXPERIMENT.clean) in code.value
