@@ -60,7 +60,7 @@ def show(result: GraphResult) -> None:
 def paths_table(result: GraphResult, edges: EdgeLabels) -> None:
     """The drawn paths, strongest first."""
     if edges:
-        st.subheader("Paths drawn")
+        st.header("Paths drawn")
         table = result.table(result.graph.index(edges)).sort_values("rank")
         st.dataframe(edges_as_written(table), hide_index=True, width="stretch")
 

@@ -96,7 +96,7 @@ with left:
     chart = paths(result, scale)
     st.caption("Grey cells have no causal path from the source: they are no measurement, not zero.")
 with right:
-    st.subheader(f"Strongest destinations of {head_label(layer, head)}")
+    st.header(f"Strongest destinations of {head_label(layer, head)}")
     st.dataframe(
         edge_columns(table.head(15), "destination"),
         hide_index=True,

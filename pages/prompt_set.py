@@ -26,7 +26,7 @@ def prompts_section(found: SetResults, metric: MetricName) -> None:
     """Which pairs there are, and the metric of each on both runs."""
     from analysis.charts import metric_strip_chart
 
-    st.subheader("The prompts")
+    st.header("The prompts")
     table = pairs_table(found, metric)
     pairs_view(table, found.prompts)
     chart = metric_strip_chart(found.metrics(metric), found.numbers, metric, current_theme())
@@ -71,10 +71,10 @@ paths = path_agreement(found.strongest, found.left) if found.strongest else None
 st.text(finding(found.metrics(metric), metric, paths))
 prompts_section(found, metric)
 
-st.subheader("Paths between heads")
+st.header("Paths between heads")
 if paths is not None:
     effects_section(found, paths, "path", METRIC_UNITS[metric])
-st.subheader("What each node writes to the answer")
+st.header("What each node writes to the answer")
 run = RUN.draw()
 if found.nodes:
     effects_section(found, node_agreement(found.nodes, run), "node", "logits")

@@ -121,22 +121,22 @@ if strongest is not None and len(strongest.effect):
     st.text(strongest_path(strongest))
 left, right = st.columns([6, 5], gap="large")
 with right:
-    st.subheader("Most probable next tokens")
+    st.header("Most probable next tokens")
     chart = predictions(result)
-    st.subheader("The metrics on both runs")
+    st.header("The metrics on both runs")
     table = metrics_table(result)
     metrics_of_both(table)
     trust()
 with left:
     if strongest is not None:
-        st.subheader(f"The {_DRAWN} strongest paths")
+        st.header(f"The {_DRAWN} strongest paths")
         request = GraphRequest(experiment)
         graph = stored(request) or result_or_progress(
             request, "Estimating every path at once", follow_graph, stopped=show_graph
         )
         if graph is not None:
             show_graph(graph.result)
-    st.subheader("Where to look next")
+    st.header("Where to look next")
     page_link(ATTRIBUTION, "Which component wrote the answer")
     page_link(PATH_PATCHING, "What one head tells each later head")
     page_link(ALL_SOURCES, "Which head told which later head")

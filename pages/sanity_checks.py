@@ -14,6 +14,7 @@ from analysis.results import SanityRequest, SanityResult
 from pages.shared import circuit_state
 from pages.shared.cards import answer_or_stop, provenance_panel
 from pages.shared.experiment import experiment_sidebar
+from pages.shared.notes import escaped
 from pages.shared.terms import TERMS
 
 if TYPE_CHECKING:
@@ -38,6 +39,20 @@ def checks_table(result: SanityResult) -> pd.DataFrame:
     )
 
 
+def narrow(table: pd.DataFrame) -> pd.DataFrame:
+    """`table` in three columns, which a phone shows whole: what scrolls sideways no key would reach."""
+    below = table["passed"].str.startswith("✓").map({True: "≤", False: "not ≤"})
+    return table.assign(
+        **{
+            "what must hold": "**"
+            + table["check"].map(escaped)
+            + "**: "
+            + table["what must hold"].map(escaped),
+            "measured, limit": table["measured"] + " " + below + " " + table["limit"],
+        }
+    ).set_index("passed")[["what must hold", "measured, limit"]]
+
+
 def checked(experiment: Experiment) -> Answer[SanityResult]:
     """The checks; those of circuits on "my circuit", unless it is of another model."""
     try:
@@ -58,7 +73,7 @@ table = checks_table(result)
 failed = int(table["passed"].str.startswith("✗").sum())
 held = f"{len(table) - failed} of {len(table)}"
 st.metric("Checks that hold", held, width="content", help=TERMS["identity"])
-st.table(table.set_index("check"), border="horizontal")
+st.table(narrow(table), border="horizontal")
 st.download_button(
     "CSV",
     data=lambda: inert_csv(table),

@@ -81,7 +81,7 @@ def aligned_prompts(result: OverviewResult) -> None:
             [shown_token(token) for token in result.corrupted_tokens],
             ["≠" if position in differences else "" for position in range(len(result.clean_tokens))],
         ],
-        index=["clean", "corrupted", "differs"],
+        index=pd.Index(["clean", "corrupted", "differs"], name="prompt"),
         columns=[str(position) for position in range(len(result.clean_tokens))],
     )
     mark = "background-color: rgba(224, 123, 57, 0.25); font-weight: 600"

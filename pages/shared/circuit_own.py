@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def search_panel(graph: GraphResult) -> None:
     """Search for the smallest set of paths that is as faithful as asked, in the background."""
-    st.subheader("Find a circuit")
+    st.header("Find a circuit")
     st.slider(
         "Faithfulness",
         0.5,
@@ -71,7 +71,7 @@ def show_found(result: CircuitResult) -> None:
 
 def my_circuit(graph: GraphResult, drawing: Drawing, edges: EdgeLabels) -> None:
     """What is kept, whatever the sliders say, and the groups."""
-    st.subheader("My circuit")
+    st.header("My circuit")
     kept = circuit_state.pins()
     st.caption(
         f"{counted(len(kept), 'path')} kept, whatever the sliders say."

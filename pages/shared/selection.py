@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -29,6 +29,22 @@ def take(key: Key, pick: object, label: str | None) -> None:
     if label is not None and pick != before:
         st.session_state[Key.SELECTED] = label
         st.rerun()
+
+
+def selection_box(
+    key: Key, told: str, labels: Sequence[str], selected: str | None, name: Callable[[str], str] = str
+) -> None:
+    """A list of what can be selected in the picture above it, for keys and screen readers.
+
+    `told` stands above it, `selected` of `labels` is shown in it; `name` gives the words for a label.
+    """
+
+    def choose() -> None:
+        st.session_state[Key.SELECTED] = st.session_state[key]
+
+    # As it is selected, however it was: by a click, on another page, by Back.
+    st.session_state[key] = selected if selected in labels else None
+    st.selectbox(told, labels, index=None, format_func=name, key=key, on_change=choose, placeholder="Nothing")
 
 
 def selected_path(table: pd.DataFrame) -> pd.Series | None:

@@ -67,7 +67,7 @@ def _label(edge: Mapping[str, int], component: HeadInput) -> str:
 
 def strongest_paths(result: AllSourcesResult) -> None:
     """The strongest edges as a table; a click on a row selects the path."""
-    st.subheader(f"Strongest into the {COMPONENT.options[result.request.component].lower()}")
+    st.header(f"Strongest into the {COMPONENT.options[result.request.component].lower()}")
     table = result.table(MOST_EDGES).assign(component=result.request.component)
     chosen = _edge_table(table, result.request.metric)
     effect = result.effect[~np.isnan(result.effect)]

@@ -162,7 +162,7 @@ def test_path_patching_lists_and_draws_every_destination_with_its_own_numbers(se
         )
         for label in strongest
     ]
-    assert "Strongest destinations of L0H3" in [heading.value for heading in app.subheader]
+    assert "Strongest destinations of L0H3" in [heading.value for heading in app.header]
     marks = chart(app).of("rect", "source", "destination")
     assert {mark.told["source"] for mark in marks} == {"L0H3"}
     drawn = {mark.told["destination"]: as_number(mark.told["recovery"]) for mark in marks}
@@ -235,15 +235,20 @@ def test_a_check_that_fails_is_counted_and_named(see: See):
     app = see("sanity_checks")
     assert metrics(app) == {"Checks that hold": "2 of 4"}
     shown = app.table[0].value
-    assert [(name, "FAIL" in verdict) for name, verdict in shown["passed"].items()] == [
+    said = [text.split("**")[1] for text in shown["what must hold"]]
+    assert list(zip(said, ["FAIL" in verdict for verdict in shown.index], strict=True)) == [
         ("Sum", False),
         ("Edge", False),
         ("Frozen", True),
         ("Finite", True),
     ]
-    assert ["pass" in verdict for verdict in shown["passed"]] == [True, True, False, False]
-    assert shown["measured"].tolist() == ["1.00e-07", "2.50e-01", "5.00e-01", "nan"]
-    assert shown["limit"].tolist() == ["1.00e-05", "2.50e-01", "2.50e-01", "1.00e-05"]
+    assert ["pass" in verdict for verdict in shown.index] == [True, True, False, False]
+    assert shown["measured, limit"].tolist() == [
+        "1.00e-07 ≤ 1.00e-05",
+        "2.50e-01 ≤ 2.50e-01",
+        "5.00e-01 not ≤ 2.50e-01",
+        "nan not ≤ 1.00e-05",
+    ]
 
 
 @pytest.mark.parametrize(
