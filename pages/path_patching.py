@@ -16,12 +16,14 @@ from pages.shared.downloads import copy_as_python, downloads
 from pages.shared.experiment import experiment_sidebar
 from pages.shared.findings import strongest_path
 from pages.shared.head_paths import head_paths_panel
+from pages.shared.heights import grid_height
 from pages.shared.keys import KEPT, SOURCE_KEYS, Key
 from pages.shared.lead import begin_with_the_strongest
 from pages.shared.navigation import CIRCUIT, page_link
 from pages.shared.notes import note
 from pages.shared.patching import PatchingChoices, baselines, edge_columns, edge_formats, patching_controls
 from pages.shared.resolution import resolution_caption
+from pages.shared.terms import meaning_of
 from pages.shared.theme import current_theme
 
 if TYPE_CHECKING:
@@ -39,7 +41,15 @@ def source_controls(overview: OverviewResult) -> tuple[int, int]:
     labels = dict(zip(SOURCE_KEYS, ("Source layer", "Source head"), strict=True))
     with st.container(horizontal=True, gap="medium"):
         layer, head = (
-            st.number_input(labels[key], 0, size - 1, key=key, persist_state=KEPT, width=150)
+            st.number_input(
+                labels[key],
+                0,
+                size - 1,
+                key=key,
+                persist_state=KEPT,
+                width=150,
+                help=meaning_of("source and destination"),
+            )
             for key, size in sizes.items()
         )
     return int(layer), int(head)
@@ -101,6 +111,7 @@ with right:
         edge_columns(table.head(15), "destination"),
         hide_index=True,
         width="stretch",
+        height=grid_height(min(15, len(table))),
         column_config=edge_formats(choices["metric"]),
     )
 resolution_caption(result, table["below_resolution"], "paths")

@@ -17,6 +17,7 @@ from pages.shared.circuit_scores import finding_panel, own_scores
 from pages.shared.downloads import downloads
 from pages.shared.experiment import experiment_sidebar
 from pages.shared.findings import strongest_path
+from pages.shared.heights import grid_height
 from pages.shared.lead import begin_with_the_strongest
 from pages.shared.navigation import (
     ALL_SOURCES,
@@ -72,6 +73,7 @@ def metrics_of_both(table: pd.DataFrame) -> None:
         table.assign(**{run: table[run].round(3) + 0.0 for run in RUN_NAMES}),
         hide_index=True,
         width="stretch",
+        height=grid_height(len(table)),
         column_config=dict.fromkeys(RUN_NAMES, numbers),
     )
     st.caption("The logit difference is answer minus foil: positive where the model prefers the answer.")

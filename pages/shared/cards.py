@@ -14,6 +14,7 @@ from analysis.requests import Experiment
 from analysis.results import OverviewRequest, OverviewResult, Result
 from pages.shared.disclosure import without_places
 from pages.shared.draft import refuse_what_is_known_to_fail
+from pages.shared.heights import grid_height
 from pages.shared.keys import Key
 from pages.shared.notes import escaped, note, result_notes
 from pages.shared.visitor import visitor
@@ -87,7 +88,9 @@ def aligned_prompts(result: OverviewResult) -> None:
     mark = "background-color: rgba(224, 123, 57, 0.25); font-weight: 600"
     styles = pd.DataFrame("", index=table.index, columns=table.columns)
     styles.iloc[:, sorted(differences)] = mark
-    st.dataframe(table.style.apply(lambda _: styles, axis=None), width="stretch")
+    st.dataframe(
+        table.style.apply(lambda _: styles, axis=None), width="stretch", height=grid_height(len(table))
+    )
 
 
 def provenance_panel(result: Result, from_store: bool) -> None:

@@ -13,7 +13,9 @@ from analysis.labels import number, percent, shown_token
 from analysis.requests import Experiment, MetricName
 from analysis.results import WRITES_READ, NodeRequest, NodeResult, PatternShown
 from pages.shared.cards import answer_or_stop
+from pages.shared.heights import grid_height
 from pages.shared.resolution import written
+from pages.shared.terms import meaning_of
 from pages.shared.theme import current_theme
 
 if TYPE_CHECKING:
@@ -70,6 +72,7 @@ def attention(result: NodeResult) -> None:
         views,
         index=result.patterns.index(first),
         key=f"pattern_{node}_{first}",
+        help=meaning_of("attention pattern", "attribution"),
     )
     st.altair_chart(views[chosen](), width="stretch")
 
@@ -98,4 +101,4 @@ def _tokens(rows: pd.DataFrame) -> None:
     style = written(
         shown[["token", "logits"]], {"logits": lambda x: number(x, "+.3f")}, rows["below_resolution"]
     )
-    st.dataframe(style, hide_index=True, width="stretch")
+    st.dataframe(style, hide_index=True, width="stretch", height=grid_height(len(shown)))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from pages.shared.keys import Key
+from pages.shared.terms import meaning_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,7 +45,16 @@ def selection_box(
 
     # As it is selected, however it was: by a click, on another page, by Back.
     st.session_state[key] = selected if selected in labels else None
-    st.selectbox(told, labels, index=None, format_func=name, key=key, on_change=choose, placeholder="Nothing")
+    st.selectbox(
+        told,
+        labels,
+        index=None,
+        format_func=name,
+        key=key,
+        on_change=choose,
+        placeholder="Nothing",
+        help=meaning_of("node", "path"),
+    )
 
 
 def selected_path(table: pd.DataFrame) -> pd.Series | None:

@@ -13,6 +13,7 @@ from analysis.requests import HeadInput, MetricName
 from analysis.results import AllSourcesRequest, AllSourcesResult, EffectScale
 from pages.shared.choices import COMPONENT
 from pages.shared.downloads import downloads
+from pages.shared.heights import grid_height
 from pages.shared.keys import Key
 from pages.shared.patching import edge_columns, edge_formats
 from pages.shared.resolution import resolution_caption
@@ -86,6 +87,7 @@ def _edge_table(table: pd.DataFrame, metric: MetricName) -> int | None:
         edge_columns(shown, "source", "destination", "how"),
         hide_index=True,
         width="stretch",
+        height=grid_height(len(shown)),
         key=Key.EDGE_TABLE,
         on_select="rerun",
         selection_mode="single-row",

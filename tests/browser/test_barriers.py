@@ -1,4 +1,4 @@
-"""Everyone can use every page: axe finds nothing, keys do what a pointer does, pictures say what they show."""
+"""Everyone can use every page: axe finds nothing, keys do what a pointer does, pictures say what they are."""
 
 from __future__ import annotations
 
