@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from html import unescape
 from types import SimpleNamespace
 
 import numpy as np
@@ -49,12 +50,20 @@ PATHS: dict[str, int | str] = {"path_patching": 0, "all_sources": "how"}
 
 def test_the_overview_marks_the_tokens_that_differ_and_no_others(see: See):
     app = see("result")
-    shown = table(app)
-    assert shown.loc["clean"].tolist() == [token.replace(" ", "·") for token in CLEAN_TOKENS]
-    assert shown.loc["corrupted"].tolist() == [token.replace(" ", "·") for token in CORRUPTED_TOKENS]
-    assert [i for i, mark in enumerate(shown.loc["differs"]) if mark] == [*DIFFER]
-    styles = app.dataframe[0].proto.arrow_data.styler.styles
-    assert {int(column) for column in re.findall(r"_col(\d+)", styles)} == {*DIFFER}
+    chips = re.findall(
+        r'<div role="listitem" style="([^"]*)" [^>]*><span [^>]*>(\d+)</span>((?:<span>[^<]*</span>)+)</div>',
+        app.main.get("html")[0].proto.body,
+    )
+    texts_at = [
+        [unescape(text) for text in re.findall(r"<span>([^<]*)</span>", each)] for _, _, each in chips
+    ]
+    pairs = zip(CLEAN_TOKENS, CORRUPTED_TOKENS, strict=True)
+    assert texts_at == [
+        [token.replace(" ", "·") for token in (pair if position in DIFFER else pair[:1])]
+        for position, pair in enumerate(pairs)
+    ]
+    assert [int(number) for _, number, _ in chips] == [*range(len(CLEAN_TOKENS))]
+    assert [position for position, (style, *_) in enumerate(chips) if "background" in style] == [*DIFFER]
 
 
 @pytest.mark.parametrize("page", ["result", "path_patching"])
@@ -65,7 +74,7 @@ def test_identical_prompts_are_called_identical_and_others_are_not(see: See, pag
 
 
 def test_the_overview_lists_every_metric_of_both_runs_in_its_unit(see: See):
-    shown = table(see("result"), 1)
+    shown = table(see("result"))
     both = zip(shown["clean"], shown["corrupted"], strict=True)
     assert dict(zip(shown["metric"], both, strict=True)) == {
         TITLES[metric]: values for metric, values in METRICS.items()
