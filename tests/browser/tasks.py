@@ -12,7 +12,7 @@ from tests.browser.app import PATIENCE, settle
 from tests.charts.drawn import as_number
 
 _SLOW = 1000 * PATIENCE
-_NODE = re.compile(r"node: (\S.*?); logits: (\S+)")
+_NODE = re.compile(r"node: (\S.*?); logits: ([+\N{MINUS SIGN}]\S+)")  # others are below rounding
 _READS_MOST = re.compile(r"^Attention of (\S+), .*\. The last token reads most from (\d+): (\S+)\.$")
 
 
@@ -70,8 +70,9 @@ def strongest_head(page: Page) -> str:
 def why_it_attends(page: Page, head: str) -> Attends:
     """On the panel of the head: the pattern on the clean run, and what it reads at the last position."""
     near = page.locator(".st-key-node_from_near")
-    near.get_by_role("combobox", name=f"What {head} attends to").click()
-    page.get_by_role("option", name="attention, clean run", exact=True).click()
+    # Typed, since an open list closes when the page draws it anew.
+    near.get_by_role("combobox", name=f"What {head} attends to").fill("attention, clean run")
+    page.keyboard.press("Enter")
     pattern = near.locator(f"[aria-label^='Attention of {head}, clean run']")
     expect(pattern).to_be_visible(timeout=_SLOW)
     settle(page)
