@@ -70,9 +70,11 @@ def strongest_head(page: Page) -> str:
 def why_it_attends(page: Page, head: str) -> Attends:
     """On the panel of the head: the pattern on the clean run, and what it reads at the last position."""
     near = page.locator(".st-key-node_from_near")
-    # Typed, since an open list closes when the page draws it anew.
-    near.get_by_role("combobox", name=f"What {head} attends to").fill("attention, clean run")
-    page.keyboard.press("Enter")
+    # An open list closes when the page draws it anew.
+    expect(near.locator(f"[aria-label^='Attention of {head}']")).to_be_visible(timeout=_SLOW)
+    settle(page)
+    near.get_by_role("combobox", name=f"What {head} attends to").click()
+    page.get_by_role("option", name="attention, clean run", exact=True).click()
     pattern = near.locator(f"[aria-label^='Attention of {head}, clean run']")
     expect(pattern).to_be_visible(timeout=_SLOW)
     settle(page)
