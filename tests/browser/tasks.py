@@ -70,11 +70,15 @@ def strongest_head(page: Page) -> str:
 def why_it_attends(page: Page, head: str) -> Attends:
     """On the panel of the head: the pattern on the clean run, and what it reads at the last position."""
     near = page.locator(".st-key-node_from_near")
-    # An open list closes when the page draws it anew.
     expect(near.locator(f"[aria-label^='Attention of {head}']")).to_be_visible(timeout=_SLOW)
     settle(page)
-    near.get_by_role("combobox", name=f"What {head} attends to").click()
-    page.get_by_role("option", name="attention, clean run", exact=True).click()
+    view = page.get_by_role("option", name="attention, clean run", exact=True)
+    for _ in range(10):  # an open list closes when the page draws it anew
+        near.get_by_role("combobox", name=f"What {head} attends to").click()
+        page.wait_for_timeout(1000)
+        if view.is_visible():
+            break
+    view.click()
     pattern = near.locator(f"[aria-label^='Attention of {head}, clean run']")
     expect(pattern).to_be_visible(timeout=_SLOW)
     settle(page)
