@@ -18,7 +18,7 @@ from tests.real_model.conftest import RealModel
 def test_who_writes_the_answer_whom_it_is_told_by_and_what_a_link_shows(
     real_model: RealModel, browser: Browser, tmp_path: Path
 ):
-    """The head that writes most for the answer reads who gives; L20H0 tells its layer where to look."""
+    """The head that writes most for the answer reads who gives, and tells a head of the last layer most."""
     asked = urlencode(asdict(real_model.experiment))
     with served(tmp_path) as address:
         page = browser.new_context(viewport={"width": 1280, "height": 1000}).new_page()
@@ -31,7 +31,7 @@ def test_who_writes_the_answer_whom_it_is_told_by_and_what_a_link_shows(
         assert (head, attends.position, attends.token) == ("L23H3", int(pattern.argmax()), "·John")
         tasks.go_to(page, "All sources")
         path, effect = tasks.strongest_path(page)
-        assert path.startswith("L20H0 → L23") and path.endswith(".q")
+        assert path == "L23H3 → L29H1.v"
         assert effect > 1.0
 
         fresh = browser.new_context(viewport={"width": 1280, "height": 1000}).new_page()
