@@ -16,6 +16,7 @@ from pages.shared.circuit_own import my_circuit, search_panel
 from pages.shared.circuit_roles import known_of, roles_panel
 from pages.shared.circuit_scores import finding_panel, own_scores, scores_panel
 from pages.shared.experiment import experiment_sidebar
+from pages.shared.heights import grid_height
 from pages.shared.keys import Key
 from pages.shared.notes import note
 from pages.shared.work import result_or_progress
@@ -60,9 +61,11 @@ def show(result: GraphResult) -> None:
 def paths_table(result: GraphResult, edges: EdgeLabels) -> None:
     """The drawn paths, strongest first."""
     if edges:
-        st.subheader("Paths drawn")
+        st.header("Paths drawn")
         table = result.table(result.graph.index(edges)).sort_values("rank")
-        st.dataframe(edges_as_written(table), hide_index=True, width="stretch")
+        st.dataframe(
+            edges_as_written(table), hide_index=True, width="stretch", height=grid_height(len(table))
+        )
 
 
 def follow(job: jobs.Job[GraphResult], result: GraphResult) -> None:

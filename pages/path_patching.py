@@ -11,6 +11,7 @@ from pages.shared.cards import answer_or_stop, identical_note, overview_or_stop,
 from pages.shared.experiment import experiment_sidebar
 from pages.shared.findings import strongest_path
 from pages.shared.head_paths import head_paths_panel
+from pages.shared.heights import grid_height
 from pages.shared.keys import Key
 from pages.shared.lead import begin_with_the_strongest
 from pages.shared.navigation import CIRCUIT, page_link
@@ -41,7 +42,7 @@ def every_path(result: PathResult, choices: PatchingChoices) -> None:
 
 def chosen_paths(result: PathResult) -> None:
     """The paths into the chosen input alone, where each path takes forward passes of its own."""
-    st.subheader(f"Whom {label} tells")
+    st.header(f"Whom {label} tells")
     paths(result, scale)
     st.caption("Grey cells have no causal path from the source: they are no measurement, not zero.")
     take_along(of_path(result, scale))
@@ -76,11 +77,12 @@ if table.empty:
 else:
     said.text(strongest_path(result))
     with right:
-        st.subheader(f"Strongest destinations of {label}")
+        st.header(f"Strongest destinations of {label}")
         st.dataframe(
             edge_columns(table.head(15), "destination"),
             hide_index=True,
             width="stretch",
+            height=grid_height(min(15, len(table))),
             column_config=edge_formats(choices["metric"]),
         )
         resolution_caption(result, table["below_resolution"], "paths")

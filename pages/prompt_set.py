@@ -22,7 +22,7 @@ def prompts_section(found: SetResults, asked: Asked) -> None:
     """Which pairs there are, and the metric of each on both runs."""
     from analysis.charts import metric_strip_chart
 
-    st.subheader("The prompts")
+    st.header("The prompts")
     pairs_view(pairs_table(found, asked.metric), found.prompts)
     metrics = found.metrics(asked.metric)
     chart = metric_strip_chart(metrics, found.numbers, asked.metric, current_theme())
@@ -65,10 +65,10 @@ paths = path_agreement(found.strongest, found.left) if found.strongest else None
 st.text(finding(found.metrics(metric), metric, paths))
 prompts_section(found, asked)
 
-st.subheader("Paths between heads")
+st.header("Paths between heads")
 if paths is not None:
     effects_section(found, paths, "path", METRIC_UNITS[metric], asked)
-st.subheader("What each node writes to the answer")
+st.header("What each node writes to the answer")
 run = RUN.draw()
 if found.nodes:
     effects_section(found, node_agreement(found.nodes, run), "node", "logits", asked._replace(run=run))

@@ -15,6 +15,7 @@ from pages.shared.circuit_graph import small_graph
 from pages.shared.circuit_scores import finding_panel, own_scores
 from pages.shared.experiment import experiment_sidebar
 from pages.shared.findings import strongest_path
+from pages.shared.heights import grid_height
 from pages.shared.lead import begin_with_the_strongest
 from pages.shared.navigation import (
     ALL_SOURCES,
@@ -53,6 +54,7 @@ def metrics_of_both(table: pd.DataFrame) -> None:
         table.assign(**{run: table[run].round(3) + 0.0 for run in RUN_NAMES}),
         hide_index=True,
         width="stretch",
+        height=grid_height(len(table)),
         column_config=dict.fromkeys(RUN_NAMES, numbers),
     )
     st.caption("The logit difference is answer minus foil: positive where the model prefers the answer.")
@@ -102,21 +104,21 @@ if strongest is not None and len(strongest.effect):
     st.text(strongest_path(strongest))
 left, right = st.columns([6, 5], gap="large")
 with right:
-    st.subheader("Most probable next tokens")
+    st.header("Most probable next tokens")
     predictions(result)
-    st.subheader("The metrics on both runs")
+    st.header("The metrics on both runs")
     metrics_of_both(metrics_table(result))
     trust()
 with left:
     if strongest is not None:
-        st.subheader("The strongest paths")
+        st.header("The strongest paths")
         request = GraphRequest(experiment)
         graph = stored(request) or result_or_progress(
             request, "Estimating every path at once", follow_graph, stopped=show_graph
         )
         if graph is not None:
             show_graph(graph.result)
-    st.subheader("Where to look next")
+    st.header("Where to look next")
     page_link(ATTRIBUTION, "Which component wrote the answer")
     page_link(PATH_PATCHING, "What one head tells each later head")
     page_link(ALL_SOURCES, "Which head told which later head")

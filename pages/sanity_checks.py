@@ -13,6 +13,7 @@ from analysis.results import SanityRequest, SanityResult
 from pages.shared import circuit_state
 from pages.shared.cards import answer_or_stop, provenance_panel
 from pages.shared.experiment import experiment_sidebar
+from pages.shared.notes import escaped
 from pages.shared.shown_results import checks_table, of_sanity
 from pages.shared.take_along import take_along
 from pages.shared.terms import TERMS
@@ -27,6 +28,20 @@ def as_read(table: pd.DataFrame) -> pd.DataFrame:
         name: [f"{value:.2e}" if value else "0" for value in table[name]] for name in ("measured", "limit")
     }
     return table.assign(passed=table["passed"].map({True: "✓ pass", False: "✗ FAIL"}), **small)
+
+
+def narrow(table: pd.DataFrame) -> pd.DataFrame:
+    """`table` in three columns, which a phone shows whole: what scrolls sideways no key would reach."""
+    below = table["passed"].str.startswith("✓").map({True: "≤", False: "not ≤"})
+    return table.assign(
+        **{
+            "what must hold": "**"
+            + table["check"].map(escaped)
+            + "**: "
+            + table["what must hold"].map(escaped),
+            "measured, limit": table["measured"] + " " + below + " " + table["limit"],
+        }
+    ).set_index("passed")[["what must hold", "measured, limit"]]
 
 
 def checked(experiment: Experiment) -> Answer[SanityResult]:
@@ -48,6 +63,6 @@ result = found.result
 table = checks_table(result)
 held = f"{table['passed'].sum()} of {len(table)}"
 st.metric("Checks that hold", held, width="content", help=TERMS["identity"])
-st.table(as_read(table).set_index("check"), border="horizontal")
+st.table(narrow(as_read(table)), border="horizontal")
 take_along(of_sanity(result))
 provenance_panel(result, found.from_store)

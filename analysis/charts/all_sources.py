@@ -17,6 +17,7 @@ from analysis.charts.effects import (
     without_paths,
 )
 from analysis.charts.grid import across, down
+from analysis.charts.once import drawn_once
 from analysis.charts.scales import PERCENT, PLAIN, diverging, round_number_above
 from analysis.charts.themes import PALETTES, Palette, Theme, drawn
 from analysis.requests import HEAD_INPUTS
@@ -28,6 +29,7 @@ MOST_CELLS = 21_000
 INSET = 0.2
 
 
+@drawn_once
 def all_sources_chart(
     result: AllSourcesResult | PathMap,
     scale: EffectScale = "effect",
@@ -97,9 +99,9 @@ def _edge_cells(rows: pd.DataFrame, shape: tuple[int, int], title: list[str]) ->
         )
         .encode(
             x=across("x", title, first, n_layers * n_heads, n_heads),
-            x2="x2:Q",
+            x2=alt.X2("x2:Q"),
             y=down("y", "source head", 0, stop, n_heads),
-            y2="y2:Q",
+            y2=alt.Y2("y2:Q"),
         )
     )
 
@@ -121,7 +123,7 @@ def _borders(n_layers: int, n_heads: int, palette: Palette) -> list[alt.Chart]:
         )
         for layers in (range(2, n_layers), range(1, n_layers - 1))
     )
-    return [columns.encode(x="at:Q"), lines.encode(y="at:Q")]
+    return [columns.encode(x=alt.X("at:Q")), lines.encode(y=alt.Y("at:Q"))]
 
 
 def _with_kind(rows: pd.DataFrame, result: AllSourcesResult | PathMap) -> pd.DataFrame:

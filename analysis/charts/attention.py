@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from analysis.charts.once import drawn_once
 from analysis.charts.scales import PERCENT, diverging, reach, rounded
 from analysis.charts.themes import PALETTES, Palette, Theme, drawn
 from analysis.labels import shown_token
@@ -26,6 +27,7 @@ _ROW = 20
 _LEAST_END = 0.01
 
 
+@drawn_once
 def attention_chart(result: NodeResult, shown: PatternShown, theme: Theme = "light") -> alt.LayerChart:
     """Rows are the tokens that read, columns those that are read; later tokens, in grey, cannot be read.
 
@@ -45,6 +47,7 @@ def attention_chart(result: NodeResult, shown: PatternShown, theme: Theme = "lig
     return _by_token(pattern, names, colour, ("attention", form), theme, description)
 
 
+@drawn_once
 def read_from_chart(result: NodeResult, shown: WriteRead, theme: Theme = "light") -> alt.LayerChart:
     """What a head writes straight to answer minus foil at each token, by the token that it reads; in logits.
 

@@ -8,6 +8,7 @@ import pandas as pd
 
 from analysis.charts.bars import Drawing, attribution_bars, with_tooltip, zero
 from analysis.charts.grid import layer_by_head
+from analysis.charts.once import drawn_once
 from analysis.charts.scales import (
     BELOW_RESOLUTION,
     by_sign,
@@ -23,6 +24,7 @@ from analysis.labels import number as signed
 from analysis.results import AttributionResult
 
 
+@drawn_once
 def attribution_chart(
     result: AttributionResult, position: int | None, theme: Theme = "light"
 ) -> alt.LayerChart:
@@ -77,12 +79,12 @@ def _trajectory(result: AttributionResult, position: int, palette: Palette) -> D
 def _lens(rows: pd.DataFrame, x: alt.X, palette: Palette) -> list[alt.Chart]:
     """The logit lens, which recomputes the norm at each stage, as a dashed line that bears its name."""
     seen = rows[["component"]].assign(lens=rounded(rows["lens"]), name="logit lens, norm recomputed")
-    base = alt.Chart(seen).encode(x=x, y="lens:Q")
+    base = alt.Chart(seen).encode(x=x, y=alt.Y("lens:Q"))
     line = base.mark_line(color=palette.clean, strokeDash=[5, 4], strokeWidth=2, tooltip=None)
     name = (
         base.transform_filter(alt.datum.component == rows["component"].iloc[0])
         .mark_text(align="left", dy=-10, color=palette.clean, tooltip=None)
-        .encode(text="name:N")
+        .encode(text=alt.Text("name:N"))
     )
     return [line, name]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
+from analysis.charts.once import drawn_once
 from analysis.charts.scales import rounded
 from analysis.charts.themes import PALETTES, Theme, drawn
 from analysis.results import EdgeSetsResult, GraphResult
@@ -15,6 +16,7 @@ BRINGS_BACK, FAITHFUL = "brings back", "faithful"
 _LEAST, _MOST = -0.25, 1.25
 
 
+@drawn_once
 def circuit_curve_chart(
     result: GraphResult, own: EdgeSetsResult | None, n_edges: int, theme: Theme = "light"
 ) -> alt.LayerChart:

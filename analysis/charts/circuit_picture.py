@@ -59,8 +59,8 @@ def _lines(drawing: Drawing, palette: Palette, x: alt.X, y: alt.Y) -> alt.Chart:
         .encode(
             x=x,
             y=y,
-            order="step:Q",
-            detail="line:N",
+            order=alt.Order("step:Q"),
+            detail=alt.Detail("line:N"),
             strokeWidth=alt.StrokeWidth("width:Q", scale=None, legend=None),
             color=_colour(palette, legend=True),
             strokeDash=alt.StrokeDash(
@@ -110,7 +110,7 @@ def _boxes(drawing: Drawing, palette: Palette, x: alt.X, y: alt.Y) -> list[alt.C
             opacity=1,
             cornerRadius=0 if is_mlp else 5,
         )
-        .encode(x=x, x2="x2:Q", y=y, y2="y2:Q")
+        .encode(x=x, x2=alt.X2("x2:Q"), y=y, y2=alt.Y2("y2:Q"))
         for is_mlp in (True, False)
     ]
 
@@ -136,7 +136,7 @@ def _names(drawing: Drawing, palette: Palette, x: alt.X, y: alt.Y) -> alt.Chart:
     return (
         alt.Chart(pd.DataFrame(rows, columns=["x", "y", "name"]))
         .mark_text(fontSize=10, color=palette.text)
-        .encode(x=x, y=y, text="name:N")
+        .encode(x=x, y=y, text=alt.Text("name:N"))
     )
 
 

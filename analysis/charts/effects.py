@@ -109,10 +109,10 @@ def without_paths(areas: list[dict[str, int]], palette: Palette) -> alt.Chart:
         alt.Chart(pd.DataFrame(areas, columns=["x", "x2", "y", "y2"]).assign(area="no causal path"))
         .mark_rect(clip=True)
         .encode(
-            x="x:Q",
-            x2="x2:Q",
-            y="y:Q",
-            y2="y2:Q",
+            x=alt.X("x:Q"),
+            x2=alt.X2("x2:Q"),
+            y=alt.Y("y:Q"),
+            y2=alt.Y2("y2:Q"),
             fill=alt.Fill(
                 "area:N",
                 scale=alt.Scale(range=[palette.masked]),

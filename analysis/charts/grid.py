@@ -59,9 +59,9 @@ def layer_by_head(
         .transform_calculate(x2=f"datum.{head} + 1", y2=f"datum.{layer} + 1")
         .encode(
             x=alt.X(f"{head}:Q", title=titles[1], **_place(0, n_heads, names=names[1])),
-            x2="x2:Q",
+            x2=alt.X2("x2:Q"),
             y=alt.Y(f"{layer}:Q", title=titles[0], **_place(0, n_layers, reverse=True, names=names[0])),
-            y2="y2:Q",
+            y2=alt.Y2("y2:Q"),
             color=diverging(value, titles[2], end, palette, PERCENT if shares else PLAIN),
         )
     )
@@ -76,8 +76,8 @@ def layer_by_head(
         .transform_filter(f"{size} >= {LEAST_NUMBERED} && width / {n_heads} >= {narrowest}")
         .transform_calculate(x=f"datum.{head} + 0.5", y=f"datum.{layer} + 0.5")
         .encode(
-            x="x:Q",
-            y="y:Q",
+            x=alt.X("x:Q"),
+            y=alt.Y("y:Q"),
             text=alt.Text(f"{value}:Q", format=written),
             color=alt.when(strong).then(alt.value(palette.on_strong)).otherwise(alt.value(palette.on_weak)),
         )

@@ -10,6 +10,7 @@ import pandas as pd
 
 from analysis.charts.effects import end_of, note_of, title_of, with_tooltip
 from analysis.charts.grid import layer_by_head
+from analysis.charts.once import drawn_once
 from analysis.charts.scales import rounded, told_from_zero
 from analysis.charts.themes import PALETTES, Theme, drawn
 from analysis.labels import counted, head_label
@@ -24,6 +25,7 @@ _INPUT_NAMES = ("query", "key", "value")
 _ROW = 22
 
 
+@drawn_once
 def head_paths_chart(
     result: PathsResult, end: HeadEnd, scale: EffectScale = "effect", theme: Theme = "light"
 ) -> alt.LayerChart:
@@ -63,7 +65,7 @@ def head_paths_chart(
     over = (
         alt.Chart(titles)
         .mark_text(baseline="bottom", fontWeight=600, tooltip=None, color=palette.text)
-        .encode(x="at:Q", y=alt.value(-5), text="title:N")
+        .encode(x=alt.X("at:Q"), y=alt.value(-5), text=alt.Text("title:N"))
     )
     height = max(60, _ROW * len(layers))
     return drawn([cells, over, *numbers], theme, height, _description(request.label, end, rows, scale))

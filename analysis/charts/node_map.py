@@ -7,6 +7,7 @@ import pandas as pd
 
 from analysis.charts.attention import CALLED
 from analysis.charts.grid import framed, layer_by_head, row_height
+from analysis.charts.once import drawn_once
 from analysis.charts.scales import number, pale_note, reach, rounded, told_from_zero
 from analysis.charts.themes import PALETTES, Theme, drawn
 from analysis.labels import head_label, node_name, shown_token
@@ -17,6 +18,7 @@ from analysis.results import NodeAttributionResult, RunShown
 _HEIGHT = 560
 
 
+@drawn_once
 def node_map_chart(
     result: NodeAttributionResult,
     shown: RunShown = "clean",

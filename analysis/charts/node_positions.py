@@ -8,6 +8,7 @@ import pandas as pd
 
 from analysis.charts.attention import CALLED
 from analysis.charts.grid import layer_by_head
+from analysis.charts.once import drawn_once
 from analysis.charts.scales import number, pale_note, reach, rounded, told_from_zero
 from analysis.charts.themes import PALETTES, Theme, drawn
 from analysis.labels import counted, node_name, shown_token
@@ -18,6 +19,7 @@ MOST_NODES = 30
 _ROW = 20
 
 
+@drawn_once
 def node_positions_chart(
     result: NodeAttributionResult, shown: RunShown = "clean", theme: Theme = "light"
 ) -> alt.LayerChart:

@@ -15,11 +15,13 @@ from analysis.charts.effects import (
     without_paths,
 )
 from analysis.charts.grid import layer_by_head
+from analysis.charts.once import drawn_once
 from analysis.charts.themes import PALETTES, Theme, drawn
 from analysis.labels import head_label
 from analysis.results import EffectScale, PathResult
 
 
+@drawn_once
 def path_chart(result: PathResult, scale: EffectScale = "effect", theme: Theme = "light") -> alt.LayerChart:
     """Destination layer by head, coloured by the effect of the path from the one source.
 
@@ -49,8 +51,8 @@ def path_chart(result: PathResult, scale: EffectScale = "effect", theme: Theme =
         alt.Chart(place)
         .mark_point(filled=True, size=110, opacity=1, color=palette.text)
         .encode(
-            x="x:Q",
-            y="y:Q",
+            x=alt.X("x:Q"),
+            y=alt.Y("y:Q"),
             shape=alt.Shape(
                 "source:N",
                 scale=alt.Scale(range=["diamond"]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
+from analysis.charts.once import drawn_once
 from analysis.charts.scales import rounded
 from analysis.charts.themes import PALETTES, Theme, drawn
 from analysis.labels import shown_token
@@ -16,6 +17,7 @@ MOST_TOKENS = 6
 _LEAST_SHOWN = 0.001
 
 
+@drawn_once
 def predictions_chart(result: OverviewResult, theme: Theme = "light") -> alt.LayerChart:
     """Most probable next tokens of both prompts, two bars to a token on one scale.
 
@@ -48,7 +50,7 @@ def predictions_chart(result: OverviewResult, theme: Theme = "light") -> alt.Lay
     )
     bars = base.mark_bar().encode(x=x, color=colour).transform_filter("isValid(datum.probability)")
     numbers = base.mark_text(align="left", dx=5, color=palette.muted, fontSize=11).encode(
-        x=alt.X("at:Q"), text="shown:N"
+        x=alt.X("at:Q"), text=alt.Text("shown:N")
     )
     height = max(120, 34 * rows["label"].nunique())
     return drawn([bars, numbers], theme, height, _description(result))

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from analysis.charts.once import drawn_once
 from analysis.charts.scales import BELOW_RESOLUTION, by_sign, rounded
 from analysis.charts.themes import PALETTES, Theme, drawn
 from analysis.labels import counted
@@ -22,6 +23,7 @@ _ROW = 26
 _ROOM = alt.Scale(padding=10)
 
 
+@drawn_once
 def metric_strip_chart(
     metrics: Float[np.ndarray, "prompt run"],
     numbers: Sequence[int],
@@ -59,7 +61,7 @@ def metric_strip_chart(
     ticks = (
         alt.Chart(means)
         .mark_tick(thickness=3, height=16, color=palette.text)
-        .encode(x="mean:Q", y=y, tooltip=[alt.Tooltip("run:N"), alt.Tooltip("mean:Q", format="+.4f")])
+        .encode(x=alt.X("mean:Q"), y=y, tooltip=[alt.Tooltip("run:N"), alt.Tooltip("mean:Q", format="+.4f")])
     )
     clean, corrupted = (signed(mean, "+.3g") for mean in metrics.mean(axis=0))
     description = (
@@ -69,6 +71,7 @@ def metric_strip_chart(
     return drawn([_zero(palette.muted), dots, ticks], theme, 2 * _ROW + 10, description)
 
 
+@drawn_once
 def agreement_chart(agreement: Agreement, title: str, theme: Theme = "light") -> alt.LayerChart:
     """The items with the largest means: a row for each, a dot for each prompt, the mean a tick, on one scale.
 
@@ -104,7 +107,7 @@ def agreement_chart(agreement: Agreement, title: str, theme: Theme = "light") ->
         alt.Chart(means)
         .mark_tick(thickness=3, height=16, color=palette.text)
         .encode(
-            x="mean:Q",
+            x=alt.X("mean:Q"),
             y=y,
             tooltip=[alt.Tooltip("item:N"), alt.Tooltip("mean:Q", format="+.4f"), alt.Tooltip("same sign:N")],
         )

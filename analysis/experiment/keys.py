@@ -8,6 +8,7 @@ the one asked for. Nothing here imports torch: a stored result can be found befo
 from __future__ import annotations
 
 import importlib.metadata
+from functools import cache
 from typing import Any
 
 from analysis.models import compute_dtype, find, read_json
@@ -17,6 +18,9 @@ from analysis.store import SCHEMA_VERSION
 
 #: The libraries whose release decides a number.
 LIBRARIES = ("torch", "transformer_lens", "transformers")
+
+#: The release of a library. A process keeps those that it began with, and each look-up reads files.
+release_of = cache(importlib.metadata.version)
 
 #: How `analysis.models` prepares weights: what TransformerLens's compatibility mode folds and centres.
 PROCESSING = {
@@ -31,7 +35,7 @@ PROCESSING = {
 
 def versions() -> dict[str, str]:
     """Release of Pathscope and of every library in `LIBRARIES`, and Pathscope's schema version."""
-    releases = {name: importlib.metadata.version(name) for name in LIBRARIES}
+    releases = {name: release_of(name) for name in LIBRARIES}
     return {"pathscope": __version__} | releases | {"pathscope schema": str(SCHEMA_VERSION)}
 
 

@@ -19,6 +19,7 @@ from pages.shared.near import near_panel
 from pages.shared.neurons import neurons_panel
 from pages.shared.position import chosen_position
 from pages.shared.resolution import resolution_caption
+from pages.shared.selection import selection_box
 from pages.shared.shown_results import of_nodes
 from pages.shared.take_along import take_along
 from pages.shared.theme import current_theme
@@ -45,16 +46,18 @@ def attribution_map(experiment: Experiment, run: RunShown, row: DeltaGenerator) 
     left, right = st.columns([7, 4], gap="large")
     with left:
         _draw(result, run, position, selected)
-        st.caption("Click a node to see it from near.")
+        nodes = [node for node in here["node"] if not node.startswith("bias")]
+        told = "Click a node, or choose it here, to see it from near"
+        selection_box(Key.NODE_LIST, told, nodes, selected, node_name)
     with right:
-        st.subheader("Largest")
+        st.header("Largest")
         largest_list(table, "node", "name", *([] if position is not None else ["position"]))
         resolution_caption(result, table["below_resolution"], "nodes")
     with st.container(border=True, key="node_from_near"):
-        st.subheader(node_name(selected))
+        st.header(node_name(selected))
         near_panel(experiment, "logit_difference", selected)
         if selected.startswith("MLP"):
-            st.subheader("Its neurons")
+            st.header("Its neurons")
             neurons_panel(experiment, selected, run, at)
         page_link(CIRCUIT, f"{selected} in the circuit", selected=selected)
     take_along(of_nodes(result, run, position))

@@ -9,7 +9,9 @@ import numpy as np
 import streamlit as st
 
 from analysis.labels import number
+from pages.shared.heights import grid_height
 from pages.shared.resolution import written
+from pages.shared.terms import meaning_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,9 +23,19 @@ _MOST_LISTED = 20
 def sum_of_parts(parts: float, bias: float, own: float) -> None:
     """The sum of the parts beside the model's own logit difference `own`, and the gap between them."""
     with st.container(horizontal=True, gap="large"):
-        st.metric("Sum of the parts", number(parts, "+.4f"), width="content")
-        st.metric("Unembedding bias", number(bias, "+.4f"), width="content")
-        st.metric("Model's logit difference", number(own, "+.4f"), width="content")
+        st.metric("Sum of the parts", number(parts, "+.4f"), width="content", help=meaning_of("attribution"))
+        st.metric(
+            "Unembedding bias",
+            number(bias, "+.4f"),
+            width="content",
+            help="What the unembedding gives to the answer more than to the foil, whatever the stream holds.",
+        )
+        st.metric(
+            "Model's logit difference",
+            number(own, "+.4f"),
+            width="content",
+            help=meaning_of("logit difference"),
+        )
         st.metric(
             "Gap",
             number(parts + bias - own, "+.1e"),
@@ -46,5 +58,6 @@ def largest_list(table: pd.DataFrame, *names: str) -> None:
         written(largest[[*names, "attribution"]], formats, largest["below_resolution"]),
         hide_index=True,
         width="stretch",
+        height=grid_height(len(largest)),
         column_config={"attribution": st.column_config.NumberColumn("logits")},
     )

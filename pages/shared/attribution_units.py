@@ -44,7 +44,7 @@ def attribution_by_unit(experiment: Experiment, unit: Unit, run: RunName, row: D
     with left:
         parts(result, position)
     with right:
-        st.subheader("Largest")
+        st.header("Largest")
         table = largest_first(result.table(position))
         largest_list(table, "component", *([] if position is not None else ["position"]))
         resolution_caption(result, table["below_resolution"], "parts")

@@ -9,13 +9,13 @@ import streamlit as st
 
 from analysis.answers import Answer, answer, on_behalf_of
 from analysis.errors import PathscopeError, Remedy
-from analysis.labels import shown_token
 from analysis.requests import Experiment
 from analysis.results import OverviewRequest, OverviewResult, Result
 from pages.shared.disclosure import without_places
 from pages.shared.draft import refuse_what_is_known_to_fail
 from pages.shared.keys import Key
 from pages.shared.notes import escaped, note, result_notes
+from pages.shared.tokens import pair_chips
 from pages.shared.visitor import visitor
 
 R = TypeVar("R", bound=Result)
@@ -71,23 +71,8 @@ def _apply(remedy: Remedy) -> None:
 
 
 def aligned_prompts(result: OverviewResult) -> None:
-    """Both prompts token by token, with a mark under each position where they differ."""
-    import pandas as pd
-
-    differences = set(result.differences)
-    table = pd.DataFrame(
-        [
-            [shown_token(token) for token in result.clean_tokens],
-            [shown_token(token) for token in result.corrupted_tokens],
-            ["≠" if position in differences else "" for position in range(len(result.clean_tokens))],
-        ],
-        index=["clean", "corrupted", "differs"],
-        columns=[str(position) for position in range(len(result.clean_tokens))],
-    )
-    mark = "background-color: rgba(224, 123, 57, 0.25); font-weight: 600"
-    styles = pd.DataFrame("", index=table.index, columns=table.columns)
-    styles.iloc[:, sorted(differences)] = mark
-    st.dataframe(table.style.apply(lambda _: styles, axis=None), width="stretch")
+    """Both prompts token by token, with a mark on each position where they differ."""
+    pair_chips(result.clean_tokens, result.corrupted_tokens, result.differences)
 
 
 def provenance_panel(result: Result, from_store: bool) -> None:

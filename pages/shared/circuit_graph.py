@@ -16,6 +16,7 @@ from pages.shared.circuit_roles import known_of
 from pages.shared.circuit_words import hidden
 from pages.shared.keys import KEPT, Key
 from pages.shared.notes import note
+from pages.shared.selection import selection_box
 from pages.shared.theme import current_theme
 
 if TYPE_CHECKING:
@@ -95,6 +96,9 @@ def graph_view(graph: GraphResult, edges: EdgeLabels) -> Drawing:
         alt=f"{counted(len(drawing.edges), 'path')} between {len(drawing.used)} nodes; the table below lists "
         "what they are worth.",
     )
+    labels = [label for drawn in st.session_state[Key.DRAWN].values() for label in drawn]
+    told = "Click a node or a path, or choose it here, to see it from near"
+    selection_box(Key.DRAWN_LIST, told, labels, st.session_state[Key.SELECTED])
     worth = np.abs(graph.share)
     held = float(worth[tuple(graph.graph.index(edges).T)].sum() / np.nansum(worth))
     where = TOKENS_EXPLAINED if by_tokens else LAYERS_EXPLAINED

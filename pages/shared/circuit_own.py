@@ -16,6 +16,7 @@ from pages.shared.circuit_detail import known_nodes
 from pages.shared.keys import KEPT, Key
 from pages.shared.navigation import SANITY_CHECKS, page_link
 from pages.shared.notes import note
+from pages.shared.terms import TERMS, meaning_of
 from pages.shared.work import result_or_progress
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 def search_panel(graph: GraphResult) -> None:
     """Search for the smallest set of paths that is as faithful as asked, in the background."""
-    st.subheader("Find a circuit")
+    st.header("Find a circuit")
     st.slider(
         "Faithfulness",
         0.5,
@@ -33,7 +34,7 @@ def search_panel(graph: GraphResult) -> None:
         key=Key.FAITHFULNESS,
         persist_state=KEPT,
         format="percent",
-        help="How much of the difference has to be left with every other path as in the corrupted run.",
+        help=meaning_of("faithful"),
     )
     request = CircuitRequest(
         graph.request.experiment, st.session_state[Key.FAITHFULNESS], graph.request.metric
@@ -71,7 +72,7 @@ def show_found(result: CircuitResult) -> None:
 
 def my_circuit(graph: GraphResult, drawing: Drawing, edges: EdgeLabels) -> None:
     """What is kept, whatever the sliders say, and the groups."""
-    st.subheader("My circuit")
+    st.header("My circuit")
     kept = circuit_state.pins()
     st.caption(
         f"{counted(len(kept), 'path')} kept, whatever the sliders say."
@@ -96,9 +97,11 @@ def my_circuit(graph: GraphResult, drawing: Drawing, edges: EdgeLabels) -> None:
 def group_form(graph: GraphResult, drawing: Drawing) -> None:
     """Name a few nodes, to draw them as one."""
     with st.expander("Groups", icon=":material/workspaces:"), st.form("group", border=False):
-        st.caption("Nodes under one name are drawn as one; a line to or from it is one joint patch.")
-        name = st.text_input("Name", key="group_name", max_chars=LONGEST_NAME)
-        nodes = st.multiselect("Nodes", known_nodes(graph.graph, drawing), key="group_nodes")
+        st.caption(TERMS["group"])
+        name = st.text_input("Name", key="group_name", max_chars=LONGEST_NAME, help=meaning_of("group"))
+        nodes = st.multiselect(
+            "Nodes", known_nodes(graph.graph, drawing), key="group_nodes", help=meaning_of("node")
+        )
         if st.form_submit_button("Draw as one"):
             fault = circuit_state.fault_of_name(name, graph.graph) or (
                 None if nodes else "Choose the nodes of the group."

@@ -17,6 +17,7 @@ from pages.shared.guide import guide
 from pages.shared.keys import KEPT, PROMPT_KEYS, Key
 from pages.shared.navigation import enter_through_the_app, page_links
 from pages.shared.notes import begin_notes
+from pages.shared.terms import meaning_of
 from pages.shared.uploads import expect_files
 
 _WORDMARK = Path(__file__).with_name("wordmark.svg")
@@ -52,7 +53,7 @@ def experiment_sidebar() -> Experiment:
             persist_state=KEPT,
             on_change=_follow_model,
             accept_new_options=not policy().hosted,
-            help=None
+            help="The models that this server offers."
             if policy().hosted
             else "Choose one, or type a Hugging Face id or the path of a local model folder.",
         )
@@ -86,6 +87,7 @@ def _example_field() -> None:
         index=None,
         placeholder="Your own prompts",
         on_change=_take_example,
+        help="A pair of prompts with answer and foil, of which the bundled model has learnt the kind.",
     )
     if example is not None:
         st.caption(examples[example].explanation)
@@ -95,7 +97,14 @@ def _prompt_fields() -> None:
     """The two prompts, and below them answer and foil: what is changed in them is asked for at once."""
     most = policy().prompt_characters
     with st.form("pair", border=False, enter_to_submit=True):
-        st.text_area("Clean prompt", key=Key.CLEAN, persist_state=KEPT, height=85, max_chars=most)
+        st.text_area(
+            "Clean prompt",
+            key=Key.CLEAN,
+            persist_state=KEPT,
+            height=85,
+            max_chars=most,
+            help=meaning_of("clean and corrupted prompt"),
+        )
         st.text_area(
             "Corrupted prompt",
             key=Key.CORRUPTED,

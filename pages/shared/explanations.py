@@ -54,7 +54,10 @@ EXPLANATIONS: dict[Leaf, Explanation] = {
         r" \end{aligned}",
         "w is what part i writes to the residual stream, less its mean where the last norm takes means off; "
         "sigma is the last norm's scale, W_U the unembedding, b its bias.",
-        ("attribution", "logit difference", "logit lens", "remainder", "neuron", "resolution"),
+        (
+            *("attribution", "logit difference", "logit lens", "remainder", "neuron", "position", "node"),
+            "resolution",
+        ),
         (FRAMEWORK, LOGIT_LENS),
     ),
     PATH_PATCHING: Explanation(
@@ -63,6 +66,8 @@ EXPLANATIONS: dict[Leaf, Explanation] = {
         _PATCHED_WHERE,
         (
             "path",
+            "source and destination",
+            "attention pattern",
             "patch",
             "effect",
             "recovery",
@@ -84,7 +89,7 @@ EXPLANATIONS: dict[Leaf, Explanation] = {
         r"f(C) = \frac{m(C) - m_{\mathrm{corr}}}{m_{\mathrm{clean}} - m_{\mathrm{corr}}}",
         "m(C) is the metric on the clean prompt while every path outside of the set C carries the corrupted "
         "run. Sets are patched together: what they do is not the sum of what each does.",
-        ("path", "brings back", "breaks", "faithful", "measured or estimated"),
+        ("node", "path", "group", "brings back", "breaks", "faithful", "measured or estimated"),
         (EAP, EAP_IG, MIB),
     ),
     PROMPT_SET: Explanation(
@@ -93,7 +98,7 @@ EXPLANATIONS: dict[Leaf, Explanation] = {
         r" \textstyle\sum_p e_p \,/\, \sum_p (m_p^{\mathrm{clean}} - m_p^{\mathrm{corr}}) \end{aligned}",
         "e is the effect of a path, or the attribution of a node, in prompt p of n; m is the metric. Of an "
         "attribution, the share is of the logit difference of the run that is shown.",
-        ("path", "attribution", "effect", "robust", "resolution"),
+        ("prompt set", "path", "attribution", "effect", "robust", "resolution"),
         (IOI,),
     ),
     SANITY_CHECKS: Explanation(

@@ -11,7 +11,7 @@ from analysis.results import EffectScale, HeadPathsRequest, PathsResult
 from pages.shared.cards import answer_or_stop
 from pages.shared.keys import Key
 from pages.shared.path_near import path_from_near, rank_of
-from pages.shared.selection import path_label, selected_path
+from pages.shared.selection import path_label, selected_path, selection_box
 from pages.shared.theme import current_theme
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def head_paths_panel(request: HeadPathsRequest, scale: EffectScale) -> PathsResu
     table = result.table()
     ends: list[HeadEnd] = [end for end in _TITLES if (table[end] == request.label).any()]
     for end, title in _TITLES.items():
-        st.subheader(title.format(request.label))
+        st.header(title.format(request.label))
         if end in ends:
             _map(head_paths_chart(result, end, scale, current_theme()), end)
         else:
@@ -42,6 +42,9 @@ def head_paths_panel(request: HeadPathsRequest, scale: EffectScale) -> PathsResu
     if len(table):
         path = selected_path(table)
         path = table.iloc[0] if path is None else path
+        told = "Click a path, or choose it here, to see it from near"
+        labels = [path_label(row) for row in table.to_dict("records")]
+        selection_box(Key.PATH_LIST, told, labels, path_label(path))
         rank = rank_of(path, table, f"paths of {request.label}")
         path_from_near(request, path, rank, elsewhere=False)
     return result

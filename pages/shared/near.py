@@ -13,9 +13,11 @@ from analysis.labels import number, percent, shown_token
 from analysis.requests import Experiment, MetricName
 from analysis.results import WRITES_READ, NodeRequest, NodeResult, PatternShown
 from pages.shared.cards import answer_or_stop
+from pages.shared.heights import grid_height
 from pages.shared.resolution import written
 from pages.shared.shown_results import of_attention
 from pages.shared.take_along import take_along
+from pages.shared.terms import meaning_of
 from pages.shared.theme import current_theme
 
 if TYPE_CHECKING:
@@ -75,6 +77,7 @@ def attention(result: NodeResult) -> None:
         views,
         index=result.patterns.index(first),
         key=f"pattern_{node}_{first}",
+        help=meaning_of("attention pattern", "attribution"),
     )
     st.altair_chart(views[chosen](), width="stretch")
 
@@ -103,4 +106,4 @@ def _tokens(rows: pd.DataFrame) -> None:
     style = written(
         shown[["token", "logits"]], {"logits": lambda x: number(x, "+.3f")}, rows["below_resolution"]
     )
-    st.dataframe(style, hide_index=True, width="stretch")
+    st.dataframe(style, hide_index=True, width="stretch", height=grid_height(len(shown)))

@@ -33,7 +33,7 @@ def path_from_near(
     source, destination = path["source"], path["destination"]
     label = path_label(path)
     with st.container(border=True, key="path_from_near"):
-        st.subheader(label)
+        st.header(label)
         share = "" if path.isna()["recovery"] else f", {percent(path['recovery'], 1)} of the difference"
         effect = f"{number(path['effect'], '+.4f')} {METRIC_UNITS[asked.metric]}"
         st.text(f"{effect}{share}, LayerNorm {asked.layer_norm}. {rank}")

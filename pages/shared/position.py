@@ -7,6 +7,7 @@ import streamlit as st
 from analysis.labels import shown_token
 from pages.shared import address
 from pages.shared.keys import EVERY, KEPT, LAST, Key
+from pages.shared.terms import meaning_of
 
 
 def chosen_position(tokens: tuple[str, ...]) -> int | None:
@@ -22,5 +23,6 @@ def chosen_position(tokens: tuple[str, ...]) -> int | None:
         key=Key.POSITION,
         persist_state=KEPT,
         width=260,
+        help=meaning_of("position"),
     )
     return None if choice == EVERY else len(tokens) - 1 if choice == LAST else int(choice)

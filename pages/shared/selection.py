@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from pages.shared.keys import Key
+from pages.shared.terms import meaning_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,6 +32,31 @@ def take(key: Key, pick: object, label: str | None, into: Key = Key.SELECTED) ->
     if label is not None and pick != before:
         st.session_state[into] = label
         st.rerun()
+
+
+def selection_box(
+    key: Key, told: str, labels: Sequence[str], selected: str | None, name: Callable[[str], str] = str
+) -> None:
+    """A list of what can be selected in the picture above it, for keys and screen readers.
+
+    `told` stands above it, `selected` of `labels` is shown in it; `name` gives the words for a label.
+    """
+
+    def choose() -> None:
+        st.session_state[Key.SELECTED] = st.session_state[key]
+
+    # As it is selected, however it was: by a click, on another page, by Back.
+    st.session_state[key] = selected if selected in labels else None
+    st.selectbox(
+        told,
+        labels,
+        index=None,
+        format_func=name,
+        key=key,
+        on_change=choose,
+        placeholder="Nothing",
+        help=meaning_of("node", "path"),
+    )
 
 
 def selected_path(table: pd.DataFrame) -> pd.Series | None:

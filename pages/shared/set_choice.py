@@ -24,6 +24,7 @@ from pages.shared.set_state import (
     word_at_hand,
     word_of,
 )
+from pages.shared.terms import meaning_of
 from pages.shared.uploads import expect_files
 
 #: Options for a set that was made below, offered while it is at hand.
@@ -83,10 +84,19 @@ def _ready_controls(word: str, model: str) -> None:
             key=Key.SET_KIND,
             on_change=_take_ready,
             width=420,
+            help=meaning_of("prompt set", "robust"),
         )
         if ready:
             st.session_state[Key.SET_SIZE] = ready[1]
-            st.number_input("Prompts", 1, MOST_PAIRS, key=Key.SET_SIZE, on_change=_take_ready, width=130)
+            st.number_input(
+                "Prompts",
+                1,
+                MOST_PAIRS,
+                key=Key.SET_SIZE,
+                on_change=_take_ready,
+                width=130,
+                help="How many pairs there are: the ready example, and others of its kind.",
+            )
 
 
 def _take_ready() -> None:
@@ -159,8 +169,21 @@ def _template(word: str) -> None:
     )
     with st.form("template", border=False):
         left, right = st.columns([6, 1], vertical_alignment="bottom")
-        left.text_input("Template", template, key=Key.SET_TEMPLATE, max_chars=LONGEST_TEMPLATE)
-        right.number_input("Pairs", 1, MOST_PAIRS, size, key=Key.SET_DRAWN)
+        left.text_input(
+            "Template",
+            template,
+            key=Key.SET_TEMPLATE,
+            max_chars=LONGEST_TEMPLATE,
+            help="A prompt in which each slot in braces is filled with one word.",
+        )
+        right.number_input(
+            "Pairs",
+            1,
+            MOST_PAIRS,
+            size,
+            key=Key.SET_DRAWN,
+            help="How many pairs are drawn.",
+        )
         st.form_submit_button(
             "Draw pairs", key=Key.SET_DRAW, icon=":material/casino:", on_click=_take_template
         )

@@ -11,6 +11,7 @@ import streamlit as st
 from analysis.labels import number, percent, printable
 from analysis.requests import RUN_NAMES, MetricName
 from analysis.results import PromptSet, TextPair
+from pages.shared.heights import grid_height
 from pages.shared.keys import PROMPT_KEYS, Key
 from pages.shared.set_results import SetResults
 from pages.shared.set_state import word_of
@@ -47,6 +48,7 @@ def pairs_view(table: pd.DataFrame, prompts: PromptSet) -> None:
         table.assign(**texts).style.format(formats),
         hide_index=True,
         width="stretch",
+        height=grid_height(len(table)),
         key=Key.SET_PAIRS,
         on_select="rerun",
         selection_mode="single-row",
@@ -97,6 +99,7 @@ def agreement_view(table: pd.DataFrame, called: str, unit: str) -> None:
         shown.style.format(formats).apply(lambda _: marks, axis=0),
         hide_index=True,
         width="stretch",
+        height=grid_height(len(shown)),
         column_config={
             "mean": number_column(f"mean ({unit})"),
             "error": number_column("± error", help="Standard error of the mean over prompts."),

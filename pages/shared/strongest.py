@@ -32,7 +32,7 @@ def strongest_list(request: StrongestPathsRequest) -> pd.DataFrame | None:
         return None
     table = result.table()
     st.text(strongest_path(result))
-    st.subheader("Strongest paths of all")
+    st.header("Strongest paths of all")
     _ranked(result, table)
     st.caption(
         f"The {len(table):,} largest estimates of all {result.n_paths:,} paths between heads, each measured. "

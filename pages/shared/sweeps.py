@@ -13,6 +13,7 @@ from analysis.requests import METRIC_UNITS, MetricName
 from analysis.results import AllSourcesRequest, AllSourcesResult, EffectScale, KnownPaths, PathMap
 from pages.shared.choices import COMPONENT, InputsShown
 from pages.shared.findings import estimates_missed, scale_grown
+from pages.shared.heights import grid_height
 from pages.shared.keys import Key
 from pages.shared.patching import edge_columns, edge_formats
 from pages.shared.path_map import MapShown, map_chart, path_map
@@ -94,7 +95,7 @@ def _scale_grown(result: AllSourcesResult, paths: AllSourcesResult | PathMap, vi
 
 def strongest_paths(result: AllSourcesResult) -> None:
     """The strongest edges as a table; a click on a row selects the path."""
-    st.subheader(f"Strongest into the {COMPONENT.options[result.request.component].lower()}")
+    st.header(f"Strongest into the {COMPONENT.options[result.request.component].lower()}")
     table = result.table(MOST_EDGES).assign(component=result.request.component)
     chosen = _edge_table(table, result.request.metric)
     effect = result.effect[~np.isnan(result.effect)]
@@ -113,6 +114,7 @@ def _edge_table(table: pd.DataFrame, metric: MetricName) -> int | None:
         edge_columns(shown, "source", "destination", "how"),
         hide_index=True,
         width="stretch",
+        height=grid_height(len(shown)),
         key=Key.EDGE_TABLE,
         on_select="rerun",
         selection_mode="single-row",

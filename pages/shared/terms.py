@@ -14,7 +14,10 @@ Term = Literal[
     "logit lens",
     "remainder",
     "neuron",
+    "position",
+    "node",
     "path",
+    "source and destination",
     "patch",
     "effect",
     "recovery",
@@ -22,9 +25,12 @@ Term = Literal[
     "LayerNorm frozen or exact",
     "measured or estimated",
     "resolution",
+    "attention pattern",
     "brings back",
     "breaks",
     "faithful",
+    "group",
+    "prompt set",
     "robust",
     "identity",
 ]
@@ -41,7 +47,12 @@ TERMS: dict[Term, str] = {
     "remainder": "All that the parts shown do not hold: embeddings, MLPs and biases of attention.",
     "neuron": "One dimension of an MLP's hidden layer. It writes its activation times its own direction; "
     "with the output bias the neurons add up to what the MLP writes.",
+    "position": "The place of a token in the prompt, counted from 0. The next token is read off the last.",
+    "node": "What writes to the residual stream: the embedding, a head or an MLP. Layers and heads are "
+    "counted from 0: L2H5 is head 5 of layer 2.",
     "path": "From what one part writes straight to what a later part reads, through no part between.",
+    "source and destination": "The source is the head that writes, the destination a later head that "
+    "reads what it has written. Layers and heads are counted from 0.",
     "patch": "One run is computed with a value from the other run in one place.",
     "effect": "The metric with the patch, minus the metric of the corrupted run. Positive moves up.",
     "recovery": "The effect as a share of the change between the runs: 0 % is the corrupted run, 100 % the "
@@ -53,11 +64,15 @@ TERMS: dict[Term, str] = {
     "measured or estimated": "Measured: the model was run with the patch. Estimated: one backward pass tells "
     "about how all patches would do.",
     "resolution": "Below it rounding alone can explain what is measured.",
+    "attention pattern": "How much each token reads of itself and of those before it: shares that add up to "
+    "100 %, set by query and key.",
     "brings back": "On the corrupted prompt only these paths carry the clean run: the share of the change "
     "that comes back.",
     "breaks": "On the clean prompt these paths carry the corrupted run: the share of the change that goes.",
     "faithful": "On the clean prompt every other path carries the corrupted run: the share of the change "
     "that is left. The strict score.",
+    "group": "Nodes under one name are drawn as one; a line to or from it is one joint patch.",
+    "prompt set": "Several pairs of prompts of one kind, each measured by itself.",
     "robust": RULE,
     "identity": "What must hold for any model and any prompts, whatever the numbers are.",
 }

@@ -6,7 +6,7 @@ what could act.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from html import escape
 
 import streamlit as st
@@ -49,6 +49,15 @@ def token_chips(draft: DraftResult) -> None:
         st.html("".join(drawn))
 
 
+def pair_chips(clean: Sequence[str], corrupted: Sequence[str], differing: Collection[int]) -> None:
+    """Both prompts, of one length, in one row: each position once, both tokens where it is `differing`."""
+    pairs = [
+        (ours, theirs) if position in differing else (ours,)
+        for position, (ours, theirs) in enumerate(zip(clean, corrupted, strict=True))
+    ]
+    st.html(_row("Both prompts", pairs, tuple(differing), ""))
+
+
 def _paragraph(text: str) -> str:
     return f'<p style="{_SMALL}">{escape(text)}</p>'
 
@@ -58,12 +67,12 @@ def _pairs(clean: Sequence[str], corrupted: Sequence[str]) -> list[tuple[str, ..
     return [(ours,) if ours == theirs else (ours, theirs) for ours, theirs in both]
 
 
-def _row(title: str, tokens: list[tuple[str, ...]], marked: tuple[int, ...], beginning: str) -> str:
+def _row(title: str, tokens: Sequence[tuple[str, ...]], marked: tuple[int, ...], beginning: str) -> str:
     chips = "".join(_chips(tokens, marked, beginning))
     return f'<div role="list" aria-label="{escape(title)}, token by token" style="{_LIST}">{chips}</div>'
 
 
-def _chips(tokens: list[tuple[str, ...]], marked: tuple[int, ...], beginning: str) -> Iterator[str]:
+def _chips(tokens: Sequence[tuple[str, ...]], marked: tuple[int, ...], beginning: str) -> Iterator[str]:
     following = 0
     for position in _in_view(len(tokens), marked):
         yield from _left_out(position - following)

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from pages.shared.keys import Key
 from tests.browser.app import PAGES, complaints, settle, take_along
-from tests.browser.test_pages import serious_barriers
+from tests.browser.test_barriers import barriers
 
 pytestmark = pytest.mark.browser
 Open = Callable[..., Page]
@@ -35,7 +35,7 @@ def test_every_page_has_the_menu_which_everyone_can_use(open_page: Open, path: s
     body = page.get_by_test_id("stPopoverBody")
     for label in ("HTML", "CSV", "JSON", "Parquet", "Provenance", "Script", "Notebook"):
         expect(body.get_by_role("button", name=label, exact=True)).to_be_visible()
-    assert not serious_barriers(page, "[data-testid='stPopoverBody']")
+    assert not barriers(page, "[data-testid='stPopoverBody']")
 
 
 def test_a_report_opens_alone_and_asks_nobody_for_anything(open_page: Open, browser: Browser, tmp_path: Path):

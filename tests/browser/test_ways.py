@@ -11,7 +11,8 @@ from analysis.demo_model.examples import EXAMPLES
 from pages.shared.keys import Key
 from tests.browser.app import PAGES, PATIENCE
 from tests.browser.test_back import arrived, steady
-from tests.browser.test_pages import query, serious_barriers
+from tests.browser.test_barriers import barriers
+from tests.browser.test_pages import query
 
 pytestmark = pytest.mark.browser
 Open = Callable[..., Page]
@@ -54,7 +55,7 @@ def test_a_step_of_the_tour_opens_its_example_in_one_step_and_back_leads_back(op
         *(("path_patching", panel, "dark") for panel in ("help", "tour", "about")),
     ],
 )
-def test_a_panel_of_the_guide_fits_a_phone_and_has_no_serious_barriers(
+def test_a_panel_of_the_guide_fits_a_phone_and_has_no_barriers(
     open_page: Open, path: str, panel: str, theme: str
 ):
     page = open_page(path, width=390, theme=theme)
@@ -66,4 +67,4 @@ def test_a_panel_of_the_guide_fits_a_phone_and_has_no_serious_barriers(
     page.wait_for_timeout(500)  # until it stands still
     box = body.bounding_box()
     assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= 390
-    assert not serious_barriers(page, "[data-testid=stPopoverBody]")
+    assert not barriers(page, "[data-testid=stPopoverBody]")

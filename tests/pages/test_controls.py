@@ -132,7 +132,7 @@ def from_near(app: AppTest) -> str:
     assert not app.exception
     assert app.title[0].value == "All sources"
     label = app.session_state[Key.SELECTED]
-    assert label in [heading.value for heading in app.subheader]
+    assert label in [heading.value for heading in app.header]
     assert app.query_params[Key.SELECTED] == label
     return label
 

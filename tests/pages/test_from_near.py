@@ -18,8 +18,8 @@ Visit = Callable[..., AppTest]
 MINUS = "\N{MINUS SIGN}"
 
 
-def subheaders(app: AppTest) -> list[str]:
-    return [one.value for one in app.subheader]
+def headers(app: AppTest) -> list[str]:
+    return [one.value for one in app.header]
 
 
 def test_the_map_opens_on_the_largest_node_and_lists_it_first(visit: Visit):
@@ -28,7 +28,7 @@ def test_the_map_opens_on_the_largest_node_and_lists_it_first(visit: Visit):
     result = answer(NodeAttributionRequest(EXPERIMENT)).result
     rows = result.table("clean", -1)
     largest = rows.loc[rows["attribution"].abs().idxmax()]
-    assert largest["name"] in subheaders(app)
+    assert largest["name"] in headers(app)
     assert table(app)["node"].iloc[0] == largest["node"]
     assert table(app)["attribution"].iloc[0] == pytest.approx(largest["attribution"])
     assert f"{largest['name']} {largest['attribution']:+.2f}".replace("-", MINUS) in texts(app)
@@ -48,7 +48,7 @@ def test_a_difference_adds_up_to_the_difference_of_the_runs(visit: Visit):
 @pytest.mark.parametrize("selected", ["L2H5", "L2H5 → L3H6.v"])
 def test_what_another_page_selected_is_seen_from_near(visit: Visit, selected: str):
     app = visit("direct_logit_attribution", selected=selected)
-    assert not app.exception and "L2H5" in subheaders(app)
+    assert not app.exception and "L2H5" in headers(app)
 
 
 def test_a_heads_page_shows_its_strongest_path_from_near_or_the_one_that_is_selected(visit: Visit):
@@ -56,14 +56,14 @@ def test_a_heads_page_shows_its_strongest_path_from_near_or_the_one_that_is_sele
     assert not app.exception
     paths = answer(HeadPathsRequest(EXPERIMENT, 1, 0)).result.table()
     first = paths.iloc[0]
-    assert f"{first['source']} → {first['destination']}.{first['component']}" in subheaders(app)
-    assert {"Whom L1H0 tells", "Who tells L1H0"} <= set(subheaders(app))
+    assert f"{first['source']} → {first['destination']}.{first['component']}" in headers(app)
+    assert {"Whom L1H0 tells", "Who tells L1H0"} <= set(headers(app))
     assert f"Number 1 of the {len(paths)} paths of L1H0." in texts(app)
 
     chosen = paths.iloc[3]
     label = f"{chosen['source']} → {chosen['destination']}.{chosen['component']}"
     app = visit("path_patching", source_layer="1", source_head="0", selected=label)
-    assert not app.exception and label in subheaders(app)
+    assert not app.exception and label in headers(app)
     assert f"{chosen['effect']:+.4f} logits".replace("-", MINUS) in texts(app)
     assert f"Number 4 of the {len(paths)} paths" in texts(app)
 
@@ -73,7 +73,7 @@ def test_a_button_leads_to_all_paths_of_the_other_end(visit: Visit):
     app.button(key=f"{Key.PATHS_OF}_destination").click().run()
     assert not app.exception
     assert (app.session_state[Key.SOURCE_LAYER], app.session_state[Key.SOURCE_HEAD]) == (2, 5)
-    assert "Who tells L2H5" in subheaders(app) and "L1H0 → L2H5.v" in subheaders(app)
+    assert "Who tells L2H5" in headers(app) and "L1H0 → L2H5.v" in headers(app)
 
 
 @pytest.mark.parametrize(("layer", "said"), [("0", "no earlier head"), ("3", "no later head")])
@@ -81,7 +81,7 @@ def test_a_head_at_either_end_of_the_model_says_that_nobody_is_there(visit: Visi
     app = visit("path_patching", source_layer=layer, source_head="1")
     assert not app.exception
     assert any(said in caption.value for caption in app.main.caption)
-    assert ("Who tells L3H1" if layer == "3" else "Whom L0H1 tells") in subheaders(app)
+    assert ("Who tells L3H1" if layer == "3" else "Whom L0H1 tells") in headers(app)
     assert f"paths of L{layer}H1." in texts(app)
 
 
@@ -103,7 +103,7 @@ def test_a_page_is_copied_as_the_python_that_asks_its_question(visit: Visit, pag
 @pytest.mark.parametrize(("run", "position"), [("clean", "last"), ("clean_minus_corrupted", "11")])
 def test_the_neurons_of_an_mlp_are_those_of_the_run_and_position(visit: Visit, run: str, position: str):
     app = visit("direct_logit_attribution", selected="MLP3", run=run, position=position)
-    assert not app.exception and {"L3 MLP", "Its neurons"} <= set(subheaders(app))
+    assert not app.exception and {"L3 MLP", "Its neurons"} <= set(headers(app))
     at = 14 if position == "last" else int(position)
     result = answer(NeuronsRequest(EXPERIMENT, "MLP3", at)).result
     nodes = answer(NodeAttributionRequest(EXPERIMENT)).result
@@ -126,7 +126,7 @@ def test_the_neurons_of_an_mlp_are_those_of_the_run_and_position(visit: Visit, r
 
 def test_a_head_has_no_neurons(visit: Visit):
     app = visit("direct_logit_attribution", selected="L2H5")
-    assert not app.exception and "Its neurons" not in subheaders(app)
+    assert not app.exception and "Its neurons" not in headers(app)
 
 
 def test_of_an_mlp_that_writes_nothing_that_is_said(visit: Visit):

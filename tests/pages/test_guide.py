@@ -7,6 +7,7 @@ from typing import get_args
 
 import pytest
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Element
 
 from analysis import __version__
 from analysis.answers import answer
@@ -116,3 +117,13 @@ def test_a_step_on_the_page_at_hand_brings_the_example_back(visit: Visit):
     assert not app.exception
     keys = (Key.FOIL, Key.COMPONENT, Key.SOURCE_LAYER, Key.SOURCE_HEAD)
     assert [app.session_state[key] for key in keys] == [FIRST.foil, "v", 0, 7]
+
+
+@pytest.mark.parametrize("leaf", LEAVES, ids=lambda leaf: leaf.title)
+def test_every_control_says_what_it_means_when_it_is_hovered_over(visit: Visit, leaf: Leaf):
+    app = visit(leaf.file.removeprefix("pages/").removesuffix(".py"))
+    assert not app.exception
+    kinds = ("selectbox", "button_group", "number_input", "slider", "text_input", "text_area", "metric")
+    controls = [control for kind in kinds for control in app.get(kind) if isinstance(control, Element)]
+    assert len(controls) > 5
+    assert [control.proto.label for control in controls if not control.proto.help] == []

@@ -170,7 +170,7 @@ def test_a_downloaded_table_tells_where_its_numbers_come_from():
 def test_path_patching_lists_every_destination_of_the_chosen_source(visit: Visit):
     app = visit("path_patching", source_layer="2", source_head="5")
     assert not app.exception
-    assert "Strongest destinations of L2H5" in [heading.value for heading in app.subheader]
+    assert "Strongest destinations of L2H5" in [heading.value for heading in app.header]
     destinations = set(app.dataframe[0].value["destination"])
     assert destinations == {f"L3H{head}" for head in range(8)}
 

@@ -40,7 +40,7 @@ def test_a_choice_from_the_list_is_the_source_and_stands_in_the_address(see: See
     app.selectbox(key=Key.SOURCE).set_value("L1H2").run()
     assert not app.exception
     assert (app.query_params["source_layer"], app.query_params["source_head"]) == ("1", "2")
-    assert "Strongest destinations of L1H2" in [heading.value for heading in app.subheader]
+    assert "Strongest destinations of L1H2" in [heading.value for heading in app.header]
 
 
 def test_the_map_frames_the_source(see: See):
@@ -59,7 +59,7 @@ def test_whom_a_head_tells_is_drawn_once(see: See, engine: str, maps: list[str])
     keep(a_path(engine=engine), all_of_a_head(0, 3))
     app = see("path_patching")
     assert [name for name in parameters(app) if name] == maps
-    assert [heading.value for heading in app.subheader].count("Whom L0H3 tells") == 1
+    assert [heading.value for heading in app.header].count("Whom L0H3 tells") == 1
 
 
 def test_without_an_estimate_there_is_no_map_and_the_list_stays(see: See, monkeypatch: pytest.MonkeyPatch):

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from html import unescape
 from types import SimpleNamespace
 
 import numpy as np
@@ -49,12 +50,20 @@ PATHS: dict[str, int | str] = {"path_patching": 0, "all_sources": "how"}
 
 def test_the_overview_marks_the_tokens_that_differ_and_no_others(see: See):
     app = see("result")
-    shown = table(app)
-    assert shown.loc["clean"].tolist() == [token.replace(" ", "·") for token in CLEAN_TOKENS]
-    assert shown.loc["corrupted"].tolist() == [token.replace(" ", "·") for token in CORRUPTED_TOKENS]
-    assert [i for i, mark in enumerate(shown.loc["differs"]) if mark] == [*DIFFER]
-    styles = app.dataframe[0].proto.arrow_data.styler.styles
-    assert {int(column) for column in re.findall(r"_col(\d+)", styles)} == {*DIFFER}
+    chips = re.findall(
+        r'<div role="listitem" style="([^"]*)" [^>]*><span [^>]*>(\d+)</span>((?:<span>[^<]*</span>)+)</div>',
+        app.main.get("html")[0].proto.body,
+    )
+    texts_at = [
+        [unescape(text) for text in re.findall(r"<span>([^<]*)</span>", each)] for _, _, each in chips
+    ]
+    pairs = zip(CLEAN_TOKENS, CORRUPTED_TOKENS, strict=True)
+    assert texts_at == [
+        [token.replace(" ", "·") for token in (pair if position in DIFFER else pair[:1])]
+        for position, pair in enumerate(pairs)
+    ]
+    assert [int(number) for _, number, _ in chips] == [*range(len(CLEAN_TOKENS))]
+    assert [position for position, (style, *_) in enumerate(chips) if "background" in style] == [*DIFFER]
 
 
 @pytest.mark.parametrize("page", ["result", "path_patching"])
@@ -65,7 +74,7 @@ def test_identical_prompts_are_called_identical_and_others_are_not(see: See, pag
 
 
 def test_the_overview_lists_every_metric_of_both_runs_in_its_unit(see: See):
-    shown = table(see("result"), 1)
+    shown = table(see("result"))
     both = zip(shown["clean"], shown["corrupted"], strict=True)
     assert dict(zip(shown["metric"], both, strict=True)) == {
         TITLES[metric]: values for metric, values in METRICS.items()
@@ -162,7 +171,7 @@ def test_path_patching_lists_and_draws_every_destination_with_its_own_numbers(se
         )
         for label in strongest
     ]
-    assert "Strongest destinations of L0H3" in [heading.value for heading in app.subheader]
+    assert "Strongest destinations of L0H3" in [heading.value for heading in app.header]
     marks = chart(app, "edge").of("rect", "source", "destination")
     assert {mark.told["source"] for mark in marks} == {"L0H3"}
     drawn = {mark.told["destination"]: as_number(mark.told["recovery"]) for mark in marks}
@@ -235,15 +244,20 @@ def test_a_check_that_fails_is_counted_and_named(see: See):
     app = see("sanity_checks")
     assert metrics(app) == {"Checks that hold": "2 of 4"}
     shown = app.table[0].value
-    assert [(name, "FAIL" in verdict) for name, verdict in shown["passed"].items()] == [
+    said = [text.split("**")[1] for text in shown["what must hold"]]
+    assert list(zip(said, ["FAIL" in verdict for verdict in shown.index], strict=True)) == [
         ("Sum", False),
         ("Edge", False),
         ("Frozen", True),
         ("Finite", True),
     ]
-    assert ["pass" in verdict for verdict in shown["passed"]] == [True, True, False, False]
-    assert shown["measured"].tolist() == ["1.00e-07", "2.50e-01", "5.00e-01", "nan"]
-    assert shown["limit"].tolist() == ["1.00e-05", "2.50e-01", "2.50e-01", "1.00e-05"]
+    assert ["pass" in verdict for verdict in shown.index] == [True, True, False, False]
+    assert shown["measured, limit"].tolist() == [
+        "1.00e-07 ≤ 1.00e-05",
+        "2.50e-01 ≤ 2.50e-01",
+        "5.00e-01 not ≤ 2.50e-01",
+        "nan not ≤ 1.00e-05",
+    ]
 
 
 @pytest.mark.parametrize(
