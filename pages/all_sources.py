@@ -10,6 +10,7 @@ from analysis.results import AllSourcesRequest, AllSourcesResult, StrongestPaths
 from pages.shared.cards import identical_note, overview_or_stop, provenance_panel
 from pages.shared.experiment import experiment_sidebar
 from pages.shared.findings import strongest_path
+from pages.shared.history import keep, strongest_of
 from pages.shared.keys import Key
 from pages.shared.lead import begin_with_the_strongest
 from pages.shared.notes import note
@@ -29,6 +30,7 @@ def show(result: AllSourcesResult, from_store: bool) -> None:
         selected_from_near(of_all, strongest, every)
     baselines(result)
     sweep_view(result, st.session_state[Key.SCALE])
+    keep(result.request, sentence=strongest_path(result), values=strongest_of(result.effect))
     provenance_panel(result, from_store)
 
 

@@ -16,6 +16,7 @@ from pages.shared.downloads import copy_as_python, downloads
 from pages.shared.experiment import experiment_sidebar
 from pages.shared.findings import strongest_path
 from pages.shared.head_paths import head_paths_panel
+from pages.shared.history import keep
 from pages.shared.keys import KEPT, SOURCE_KEYS, Key
 from pages.shared.lead import begin_with_the_strongest
 from pages.shared.navigation import CIRCUIT, page_link
@@ -88,7 +89,9 @@ if table.empty:
     every_path(result, choices, scale)
     provenance_panel(result, found.from_store)
     st.stop()
-st.text(strongest_path(result))
+finding = strongest_path(result)
+st.text(finding)
+keep(overview.request, result.request, sentence=finding, values=result.effect)
 if scale == "recovery" and np.isnan(table["recovery"]).all():
     note("The metric is the same on both runs, so recovery is not defined; the effect is.")
 left, right = st.columns([3, 2], gap="large")

@@ -12,6 +12,7 @@ from pages.shared.cards import provenance_panel
 from pages.shared.choices import LAYER_NORM, METRIC, RUN
 from pages.shared.downloads import downloads
 from pages.shared.experiment import experiment_sidebar
+from pages.shared.history import keep
 from pages.shared.set_choice import chosen_set
 from pages.shared.set_results import SetResults, results_or_stop
 from pages.shared.set_tables import agreement_view, pairs_table, pairs_view
@@ -68,7 +69,9 @@ with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
     metric, layer_norm = METRIC.draw(), LAYER_NORM.draw()
 found = results_or_stop(prompts, experiment.model, metric, layer_norm)
 paths = path_agreement(found.strongest, found.left) if found.strongest else None
-st.text(finding(found.metrics(metric), metric, paths))
+said = finding(found.metrics(metric), metric, paths)
+st.text(said)
+keep(*(overview.request for overview in found.overviews), sentence=said, values=found.mean_by_layer())
 prompts_section(found, metric)
 
 st.subheader("Paths between heads")

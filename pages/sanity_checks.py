@@ -14,6 +14,7 @@ from analysis.results import SanityRequest, SanityResult
 from pages.shared import circuit_state
 from pages.shared.cards import answer_or_stop, provenance_panel
 from pages.shared.experiment import experiment_sidebar
+from pages.shared.history import keep
 from pages.shared.terms import TERMS
 
 if TYPE_CHECKING:
@@ -67,4 +68,5 @@ st.download_button(
     icon=":material/download:",
     on_click="ignore",
 )
+keep(result.request, sentence=f"{held} identities hold on this experiment.")
 provenance_panel(result, found.from_store)

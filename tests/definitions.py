@@ -40,6 +40,7 @@ DEFINES_NOTHING = (
         "errors",
         "exports",
         "jobs",
+        "kept",
         "labels",
         "memory",
         "release",

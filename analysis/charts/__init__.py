@@ -22,6 +22,7 @@ from analysis.charts.pictures import Form
 from analysis.charts.predictions import predictions_chart
 from analysis.charts.prompt_set import agreement_chart, metric_strip_chart
 from analysis.charts.themes import Theme
+from analysis.charts.thumbnail import picture_of, thumbnail_png
 
 __all__ = [
     "CALLED",
@@ -49,8 +50,10 @@ __all__ = [
     "node_map_chart",
     "node_positions_chart",
     "path_chart",
+    "picture_of",
     "positions_drawing",
     "predictions_chart",
     "read_from_chart",
     "sentence_picture",
+    "thumbnail_png",
 ]

@@ -14,6 +14,7 @@ from pages.shared.attribution_parts import largest_first, largest_list, sum_of_p
 from pages.shared.cards import answer_or_stop, provenance_panel
 from pages.shared.downloads import copy_as_python, downloads
 from pages.shared.findings import largest_nodes
+from pages.shared.history import keep
 from pages.shared.keys import Key
 from pages.shared.navigation import CIRCUIT, page_link
 from pages.shared.near import near_panel
@@ -37,7 +38,9 @@ def attribution_map(experiment: Experiment, run: RunShown, row: DeltaGenerator) 
     at = len(result.clean_tokens) - 1 if position is None else position
     table = largest_first(result.table(run, position))
     here = largest_first(result.table(run, at))
-    st.text(largest_nodes(result, run, at))
+    finding = largest_nodes(result, run, at)
+    st.text(finding)
+    keep(result.request, sentence=finding, values=result.by_layer(run, at))
     bias = 0.0 if run == "clean_minus_corrupted" else result.bias_difference
     sum_of_parts(float(result.shown(run)[:, at].sum()), bias, float(result.whole(run)[at]))
     selected = _selected(result, here)

@@ -72,6 +72,10 @@ class Key(StrEnum):
     WRITTEN = "written"
     GUIDE = "guide"
     NOTES = "notes"
+    HISTORY = "history"
+    HISTORY_SEEN = "history_seen"
+    HISTORY_ALL = "history_all"
+    VISIT = "visit"
 
 
 PROMPT_KEYS = (Key.CLEAN, Key.CORRUPTED, Key.ANSWER, Key.FOIL)
