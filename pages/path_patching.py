@@ -9,41 +9,30 @@ import streamlit as st
 
 from analysis.answers import answer
 from analysis.labels import head_label
-from analysis.results import EffectScale, HeadPathsRequest, OverviewResult, PathRequest, PathResult
-from pages.shared import address
+from analysis.results import EffectScale, HeadPathsRequest, PathRequest, PathResult
 from pages.shared.cards import answer_or_stop, identical_note, overview_or_stop, provenance_panel
 from pages.shared.downloads import copy_as_python, downloads
 from pages.shared.experiment import experiment_sidebar
 from pages.shared.findings import strongest_path
 from pages.shared.head_paths import head_paths_panel
 from pages.shared.history import keep
-from pages.shared.keys import KEPT, SOURCE_KEYS, Key
+from pages.shared.keys import Key
 from pages.shared.lead import begin_with_the_strongest
 from pages.shared.navigation import CIRCUIT, page_link
 from pages.shared.notes import note
-from pages.shared.patching import PatchingChoices, baselines, edge_columns, edge_formats, patching_controls
+from pages.shared.patching import (
+    PatchingChoices,
+    baselines,
+    edge_columns,
+    edge_formats,
+    patching_controls,
+    source_controls,
+)
 from pages.shared.resolution import resolution_caption
 from pages.shared.theme import current_theme
 
 if TYPE_CHECKING:
     import altair as alt
-
-
-def source_controls(overview: OverviewResult) -> tuple[int, int]:
-    """Layer and head of the source, within what the model has."""
-    sizes = dict(zip(SOURCE_KEYS, (overview.n_layers, overview.n_heads), strict=True))
-    for key, size in sizes.items():
-        asked = st.session_state[key]
-        if asked >= size:
-            note(f"The model has no {key.replace('_', ' ')} {asked}; the last one, {size - 1}, is shown.")
-    address.correct({key: min(st.session_state[key], size - 1) for key, size in sizes.items()})
-    labels = dict(zip(SOURCE_KEYS, ("Source layer", "Source head"), strict=True))
-    with st.container(horizontal=True, gap="medium"):
-        layer, head = (
-            st.number_input(labels[key], 0, size - 1, key=key, persist_state=KEPT, width=150)
-            for key, size in sizes.items()
-        )
-    return int(layer), int(head)
 
 
 def paths(result: PathResult, scale: EffectScale) -> alt.LayerChart:

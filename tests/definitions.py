@@ -36,6 +36,7 @@ DEFINES_NOTHING = (
     *(
         "answers",
         "charts",
+        "compare",
         "demo_model",
         "errors",
         "exports",

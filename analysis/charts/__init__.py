@@ -13,8 +13,15 @@ from analysis.charts.circuit_graph import circuit_graph, graph_height
 from analysis.charts.circuit_layout import Drawing, DrawnEdge, DrawnNode, Line, drawing_of, lines_of
 from analysis.charts.circuit_picture import circuit_chart
 from analysis.charts.circuit_positions import positions_drawing
+from analysis.charts.comparison import (
+    MOST_POINTS,
+    SIDES,
+    comparison_maps_chart,
+    comparison_scatter_chart,
+)
 from analysis.charts.export import chart_png, chart_svg, sentence_picture
 from analysis.charts.head_paths import HeadEnd, head_paths_chart
+from analysis.charts.maps import Maps, maps_chart
 from analysis.charts.node_map import node_map_chart
 from analysis.charts.node_positions import node_positions_chart
 from analysis.charts.path import path_chart
@@ -26,12 +33,15 @@ from analysis.charts.thumbnail import picture_of, thumbnail_png
 
 __all__ = [
     "CALLED",
+    "MOST_POINTS",
+    "SIDES",
     "Drawing",
     "DrawnEdge",
     "DrawnNode",
     "Form",
     "HeadEnd",
     "Line",
+    "Maps",
     "Theme",
     "agreement_chart",
     "all_sources_chart",
@@ -42,10 +52,13 @@ __all__ = [
     "circuit_chart",
     "circuit_curve_chart",
     "circuit_graph",
+    "comparison_maps_chart",
+    "comparison_scatter_chart",
     "drawing_of",
     "graph_height",
     "head_paths_chart",
     "lines_of",
+    "maps_chart",
     "metric_strip_chart",
     "node_map_chart",
     "node_positions_chart",

@@ -22,8 +22,8 @@ from analysis.labels import printable
 from analysis.models import offered
 from analysis.policy import policy
 from pages.shared import circuit_state, set_state
-from pages.shared.choices import CHOICES, COMPONENT
-from pages.shared.keys import EVERY, LAST, PROMPT_KEYS, SOURCE_KEYS, Key
+from pages.shared.choices import CHOICES, COMPONENT, LAYER_NORM, RUN
+from pages.shared.keys import B_PROMPT_KEYS, EVERY, LAST, PROMPT_KEYS, SOURCE_KEYS, Key
 from pages.shared.notes import note
 
 #: Characters of an address that are read, after the question mark: a server takes 64 KiB for all that leads
@@ -33,7 +33,7 @@ LONGEST = 60_000
 TOO_LONG = "address_length"
 
 #: Controls whose options follow from the prompts and the model.
-_UNDER_OTHER_TITLES = (Key.POSITION, *SOURCE_KEYS)
+_UNDER_OTHER_TITLES = (Key.POSITION, Key.B_POSITION, *SOURCE_KEYS)
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,12 @@ def _position(word: str) -> str | None:
     return found and found[1].lower()
 
 
+def _one_position(word: str) -> str | None:
+    """As `_position`, but for all of them at once."""
+    found = _position(word)
+    return None if found == EVERY else found
+
+
 def _fields() -> tuple[Field, ...]:
     return (
         Field(Key.MODEL, offered()[0], _model),
@@ -81,6 +87,11 @@ def _fields() -> tuple[Field, ...]:
         Field(Key.GROUPS, (), circuit_state.read_groups, circuit_state.write_groups),
         Field(Key.SELECTED, None),
         Field(Key.SET, None, set_state.read_set),
+        Field(Key.B_MODEL, None, _model),
+        *(Field(key, None) for key in B_PROMPT_KEYS),
+        Field(Key.B_RUN, None, RUN.read),
+        Field(Key.B_POSITION, None, _one_position),
+        Field(Key.B_LAYER_NORM, None, LAYER_NORM.read),
         Field(Key.FAITHFULNESS, 0.9, circuit_state.read_faithfulness, lambda share: f"{100 * share:.0f}"),
     )
 
@@ -117,13 +128,15 @@ def _words() -> dict[str, str]:
         note(f"The address has {length:,} characters, and at most {LONGEST:,} are read. {shown}")
         return {}
     most = policy().prompt_characters
-    for key in PROMPT_KEYS:
+    for key in (*PROMPT_KEYS, *B_PROMPT_KEYS):
         if (length := len(words.get(key, ""))) > most:
             note(
                 f"The address asks for {key} = a text of {length:,} characters, and at most {most:,} are "
                 f"read{policy().way_out(' (ten for each of PATHSCOPE_PROMPT_TOKENS).')} {shown}"
             )
-            return {other: word for other, word in words.items() if other not in PROMPT_KEYS}
+            return {
+                other: word for other, word in words.items() if other not in (*PROMPT_KEYS, *B_PROMPT_KEYS)
+            }
     return words
 
 
@@ -140,11 +153,14 @@ def _left_out() -> str | None:
 
 def _refused(field: Field, word: str) -> str:
     """What the address asks for and there is not, and what is shown instead."""
-    if field.key == Key.MODEL:
-        return f"The address asks for a model that is not offered here; shown is {field.default!r}."
+    if field.key in (Key.MODEL, Key.B_MODEL):
+        instead = "that of A" if field.default is None else repr(field.default)
+        return f"The address asks for a model that is not offered here; shown is {instead}."
     instead = "nothing" if field.default in (None, ()) else field.title(field.default)
     if field.key in (Key.COMPONENT, *SOURCE_KEYS):
         instead = "that of the strongest path"
+    elif field.key.startswith("b_"):
+        instead = "that of A"
     elif field.key == Key.SET:
         instead = "that of the sidebar's pair"
     return (

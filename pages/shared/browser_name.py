@@ -50,5 +50,5 @@ def _is_a_page(message: Message) -> bool:
     return message["status"] == 200 and any(kind.startswith(b"text/html") for kind in kinds)
 
 
-def _sound(name: str | None) -> str | None:
-    return name if name is not None and _NAME.fullmatch(name) else None
+def _sound(name: object) -> str | None:
+    return name if isinstance(name, str) and _NAME.fullmatch(name) else None

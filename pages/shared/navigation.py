@@ -28,12 +28,13 @@ PATH_PATCHING = Leaf("pages/path_patching.py", "Path patching", ":material/conve
 ALL_SOURCES = Leaf("pages/all_sources.py", "All sources", ":material/grid_on:")
 CIRCUIT = Leaf("pages/circuit.py", "Circuit", ":material/account_tree:")
 PROMPT_SET = Leaf("pages/prompt_set.py", "Prompt set", ":material/library_books:")
+COMPARE = Leaf("pages/compare.py", "Compare", ":material/compare:")
 SANITY_CHECKS = Leaf("pages/sanity_checks.py", "Sanity checks", ":material/verified:")
 #: The first page where strangers are served.
 GALLERY = Leaf("pages/gallery.py", "Gallery", ":material/collections:")
 #: What was looked at; it is about no experiment.
 HISTORY = Leaf("pages/history.py", "History", ":material/history:")
-LEAVES = (RESULT, ATTRIBUTION, PATH_PATCHING, ALL_SOURCES, CIRCUIT, PROMPT_SET, SANITY_CHECKS)
+LEAVES = (RESULT, ATTRIBUTION, PATH_PATCHING, ALL_SOURCES, CIRCUIT, PROMPT_SET, COMPARE, SANITY_CHECKS)
 
 
 def leaves() -> tuple[Leaf, ...]:

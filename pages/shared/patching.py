@@ -8,8 +8,11 @@ import streamlit as st
 
 from analysis.labels import number
 from analysis.requests import METRIC_UNITS, HeadInput, LayerNormMode, MetricName
-from analysis.results import PatchingResult
+from analysis.results import OverviewResult, PatchingResult
+from pages.shared import address
 from pages.shared.choices import COMPONENT, LAYER_NORM, METRIC, SCALE
+from pages.shared.keys import KEPT, SOURCE_KEYS
+from pages.shared.notes import note
 from pages.shared.resolution import written
 from pages.shared.terms import TERMS
 
@@ -32,6 +35,23 @@ def patching_controls() -> PatchingChoices:
         component, layer_norm, metric = COMPONENT.draw(), LAYER_NORM.draw(), METRIC.draw()
         SCALE.draw()
     return {"component": component, "layer_norm": layer_norm, "metric": metric}
+
+
+def source_controls(overview: OverviewResult) -> tuple[int, int]:
+    """Layer and head of the source, within what the model has."""
+    sizes = dict(zip(SOURCE_KEYS, (overview.n_layers, overview.n_heads), strict=True))
+    for key, size in sizes.items():
+        asked = st.session_state[key]
+        if asked >= size:
+            note(f"The model has no {key.replace('_', ' ')} {asked}; the last one, {size - 1}, is shown.")
+    address.correct({key: min(st.session_state[key], size - 1) for key, size in sizes.items()})
+    labels = dict(zip(SOURCE_KEYS, ("Source layer", "Source head"), strict=True))
+    with st.container(horizontal=True, gap="medium"):
+        layer, head = (
+            st.number_input(labels[key], 0, size - 1, key=key, persist_state=KEPT, width=150)
+            for key, size in sizes.items()
+        )
+    return int(layer), int(head)
 
 
 def baselines(result: PatchingResult) -> None:

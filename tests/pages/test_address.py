@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from analysis.demo_model.examples import EXAMPLES
 from analysis.requests import HEAD_INPUTS, LAYER_NORM_MODES, METRIC_NAMES, UNITS
 from analysis.results import EffectScale, RunShown
-from pages.shared.choices import CHOICES, Choice, CircuitLayout
+from pages.shared.choices import CHOICES, Choice, CircuitLayout, Compared
 from pages.shared.keys import Key
 
 Visit = Callable[..., AppTest]
@@ -19,6 +19,7 @@ PAGE_OF = {
     Key.UNIT: "direct_logit_attribution",
     Key.RUN: "direct_logit_attribution",
     Key.LAYOUT: "circuit",
+    Key.COMPARED: "compare",
 }
 
 
@@ -37,6 +38,7 @@ def test_the_choices_offer_what_a_request_may_hold_its_default_first():
         Key.METRIC: METRIC_NAMES,
         Key.SCALE: get_args(EffectScale),
         Key.LAYOUT: get_args(CircuitLayout),
+        Key.COMPARED: get_args(Compared),
     }
 
 

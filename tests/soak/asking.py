@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from streamlit.proto.Element_pb2 import Element
 
 from analysis.demo_model.examples import EXAMPLES
-from pages.shared.choices import CHOICES, COMPONENT, LAYER_NORM, LAYOUT, METRIC, RUN, SCALE, UNIT
+from pages.shared.choices import CHOICES, COMPARED, COMPONENT, LAYER_NORM, LAYOUT, METRIC, RUN, SCALE, UNIT
 from pages.shared.keys import EVERY, LAST, PROMPT_KEYS, SOURCE_KEYS, Key
 
 _PATCHING = {choice.key for choice in (COMPONENT, LAYER_NORM, METRIC, SCALE)}
@@ -21,6 +21,7 @@ CONTROLS: dict[str, set[Key]] = {
     "path_patching": _PATCHING | set(SOURCE_KEYS),
     "all_sources": _PATCHING,
     "circuit": {METRIC.key, LAYOUT.key},
+    "compare": {COMPARED.key},
     "sanity_checks": set(),
 }
 

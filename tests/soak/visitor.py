@@ -26,6 +26,7 @@ PAGES = (
     "all_sources",
     "all_sources",
     "circuit",
+    "compare",
     "sanity_checks",
 )
 #: Seconds without an answer after which a page counts as hung.
