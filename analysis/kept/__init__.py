@@ -1,4 +1,4 @@
-"""What visitors keep: the results that a browser has looked at. Known by a name that only it knows."""
+"""What visitors keep: the results that a browser has looked at, and views behind short links."""
 
 from analysis.kept.history import (
     LONGEST_NAME,
@@ -14,6 +14,7 @@ from analysis.kept.history import (
     renamed,
     without,
 )
+from analysis.kept.views import keep_view, read_view
 
 __all__ = [
     "LONGEST_NAME",
@@ -23,9 +24,11 @@ __all__ = [
     "Entry",
     "History",
     "change_history",
+    "keep_view",
     "looked_at",
     "pinned",
     "read_history",
+    "read_view",
     "renamed",
     "without",
 ]

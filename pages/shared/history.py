@@ -60,7 +60,7 @@ def keep(*requests: Request, sentence: str, values: Float[np.ndarray, "row colum
         return
     picture = None if values is None or not values.size else picture_of(values)
     entry = Entry.of(
-        leaf.title, requests, words=address.query(), sentence=sentence, seen=time.time(), picture=picture
+        leaf.title, requests, words=address.held(), sentence=sentence, seen=time.time(), picture=picture
     )
     told = (entry.number, entry.sentence, dict(entry.words))
     # A page is run again and again, mostly with nothing new on it.

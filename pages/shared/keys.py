@@ -87,6 +87,8 @@ class Key(StrEnum):
     HISTORY_SEEN = "history_seen"
     HISTORY_ALL = "history_all"
     VISIT = "visit"
+    VIEW = "view"
+    SHORT_LINK = "short_link"
 
 
 PROMPT_KEYS = (Key.CLEAN, Key.CORRUPTED, Key.ANSWER, Key.FOIL)

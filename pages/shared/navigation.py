@@ -66,9 +66,8 @@ def page_links() -> None:
 
 def page_link(leaf: Leaf, label: str, **changed: str) -> None:
     """A link to `leaf` that takes the view along, but for the parameters that are `changed`."""
-    st.page_link(
-        leaf.file, label=label, icon=leaf.icon, query_params=address.query() | changed, width="stretch"
-    )
+    view = address.held() | changed if changed else address.query()
+    st.page_link(leaf.file, label=label, icon=leaf.icon, query_params=view, width="stretch")
 
 
 def leaf_at_hand() -> Leaf | None:
