@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from zoneinfo import ZoneInfo, available_timezones
 
 import streamlit as st
 
@@ -50,9 +51,10 @@ def when(entry: Entry) -> str:
     """When it was looked at last, and whether it can be shown without computing."""
     asked = entry.requests
     is_there = bool(asked) and all(stored(request) is not None for request in asked)
-    seen = datetime.fromtimestamp(entry.seen).strftime("%Y-%m-%d %H:%M")
-    left = "" if is_there else " It is no longer in the store, and is computed anew when it is opened."
-    return f"{seen}.{left}"
+    zone = st.context.timezone
+    there = ZoneInfo(zone) if zone in available_timezones() else None
+    seen = datetime.fromtimestamp(entry.seen, there).strftime("%Y-%m-%d %H:%M")
+    return seen if is_there else f"{seen}. It is no longer in the store: opening it computes it anew."
 
 
 def subject(entry: Entry) -> str:

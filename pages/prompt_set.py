@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from analysis.requests import METRIC_UNITS, MetricName
-from analysis.sets import Agreement, node_agreement, path_agreement
+from analysis.results import RunShown
+from analysis.sets import Agreement, node_agreement, node_table, path_agreement
 from pages.shared.cards import provenance_panel
 from pages.shared.choices import LAYER_NORM, METRIC, RUN
 from pages.shared.downloads import downloads
@@ -58,6 +59,21 @@ def effects_section(found: SetResults, agreement: Agreement, called: str, unit: 
     downloads(f"{called}s_over_prompts", found, table, chart)
 
 
+def small_maps(found: SetResults, run: RunShown) -> None:
+    """A small map of what every node writes for each prompt, all on one scale."""
+    from analysis.charts import attribution_maps_chart, most_maps
+
+    st.subheader("Prompt by prompt")
+    drawn = most_maps(found.nodes)
+    chart = attribution_maps_chart(found.nodes[:drawn], found.numbers[:drawn], run, current_theme())
+    st.altair_chart(chart, width="stretch")
+    of_all = "" if drawn == len(found.nodes) else f" The first {drawn} of {len(found.nodes)} are drawn."
+    st.caption(
+        f"What every node writes at the last token, in logits, on one colour scale for all prompts.{of_all}"
+    )
+    downloads("attribution_by_prompt", found, node_table(found.nodes, found.numbers, run), chart)
+
+
 experiment = experiment_sidebar()
 st.title("Prompt set")
 st.caption(
@@ -81,6 +97,7 @@ st.subheader("What each node writes to the answer")
 run = RUN.draw()
 if found.nodes:
     effects_section(found, node_agreement(found.nodes, run), "node", "logits")
+    small_maps(found, run)
 for refusal in found.refusals.values():
     st.text(refusal)
 st.caption(rule_caption(len(found.numbers)))

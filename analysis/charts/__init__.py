@@ -27,6 +27,7 @@ from analysis.charts.node_positions import node_positions_chart
 from analysis.charts.path import path_chart
 from analysis.charts.pictures import Form
 from analysis.charts.predictions import predictions_chart
+from analysis.charts.prompt_maps import attribution_maps_chart, most_maps
 from analysis.charts.prompt_set import agreement_chart, metric_strip_chart
 from analysis.charts.themes import Theme
 from analysis.charts.thumbnail import picture_of, thumbnail_png
@@ -47,6 +48,7 @@ __all__ = [
     "all_sources_chart",
     "attention_chart",
     "attribution_chart",
+    "attribution_maps_chart",
     "chart_png",
     "chart_svg",
     "circuit_chart",
@@ -60,6 +62,7 @@ __all__ = [
     "lines_of",
     "maps_chart",
     "metric_strip_chart",
+    "most_maps",
     "node_map_chart",
     "node_positions_chart",
     "path_chart",

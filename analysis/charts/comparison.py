@@ -13,11 +13,13 @@ from analysis.compare import Comparison
 from analysis.labels import counted
 from analysis.labels import number as signed
 
-#: What the three maps are called.
-SIDES = ("A", "B", "B \N{MINUS SIGN} A")
+#: What the three maps are called: each in one word, which a narrow map has room for.
+SIDES = ("A", "B", "B\N{MINUS SIGN}A")
 #: Differences that are named beside their points, and points that are drawn: the largest values.
 NAMED, MOST_POINTS = 5, 2_000
 _HEIGHT = 380
+#: Of the largest difference, the share that another has to have to be named.
+_LEAST_NAMED = 0.1
 #: Shares of the scale that a name takes.
 _NAME_HEIGHT, _NAME_WIDTH = 0.05, 0.4
 
@@ -110,7 +112,9 @@ def _named(comparison: Comparison) -> list[int]:
     """The largest differences whose names have room: none beside another."""
     reached = reach(np.stack([comparison.a, comparison.b])) * 2
     found: list[int] = []
-    for index in comparison.order.tolist():
+    size = np.abs(comparison.difference)
+    large = size >= _LEAST_NAMED * size.max(initial=0.0)
+    for index in comparison.order[large[comparison.order]].tolist():
         beside = [
             abs(comparison.b[index] - comparison.b[other]) < _NAME_HEIGHT * reached
             and abs(comparison.a[index] - comparison.a[other]) < _NAME_WIDTH * reached

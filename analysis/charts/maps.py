@@ -16,6 +16,8 @@ from analysis.charts.themes import PALETTES, Theme, drawn
 
 #: Rows of a cell's height between maps that stand below one another: room for their titles.
 _GAP = 2
+#: Pixels that a title of two short words takes.
+_TITLE_WIDTH = 70
 #: Pixels that a row is high.
 _LEAST_ROW, _MOST_ROW, _HEIGHT = 12, 30, 560
 
@@ -41,7 +43,10 @@ class Maps:
 
 
 def maps_chart(maps: Maps, per_row: int, description: str, theme: Theme = "light") -> alt.LayerChart:
-    """`maps`, up to `per_row` of them side by side; selection parameter `cell` with the field item."""
+    """`maps`, up to `per_row` of them side by side; selection parameter `cell` with the field item.
+
+    Where maps are narrow, the last word of their titles stands for the whole of them.
+    """
     palette = PALETTES[theme]
     n_maps = len(maps.values)
     per_row = min(per_row, n_maps)
@@ -71,9 +76,11 @@ def maps_chart(maps: Maps, per_row: int, description: str, theme: Theme = "light
         .add_params(alt.selection_point(name="cell", fields=["item"]))
     )
     row = int(np.clip(_HEIGHT // shape[0], _LEAST_ROW, _MOST_ROW))
-    titles = _titles(maps, per_row).mark_text(
-        baseline="bottom", dy=-4, fontWeight=600, tooltip=None, color=palette.text
+    narrow = f"width / {per_row} < {_TITLE_WIDTH}"
+    titles = _titles(maps, per_row).transform_calculate(
+        shown=f"{narrow} ? peek(split(datum.title, ' ')) : datum.title"
     )
+    titles = titles.mark_text(baseline="bottom", dy=-4, fontWeight=600, tooltip=None, color=palette.text)
     return drawn([cells, titles, *numbers], theme, row * shape[0], description)
 
 
@@ -103,4 +110,4 @@ def _titles(maps: Maps, per_row: int) -> alt.Chart:
             "middle": (which % per_row) * (n_columns + 1) + n_columns / 2,
         }
     )
-    return alt.Chart(places).encode(x="middle:Q", y="over:Q", text="title:N")
+    return alt.Chart(places).encode(x="middle:Q", y="over:Q", text="shown:N")

@@ -148,3 +148,12 @@ def test_maps_wrap_and_each_stands_under_its_own_title():
 def test_maps_apart_can_share_one_scale():
     drawn = drawing(node_map_chart(nodes(), end=100.0))
     assert drawn.legend("logits").labels[-1] == "+100"
+
+
+def test_narrow_maps_are_titled_by_their_last_word():
+    values = np.ones((5, 2, 2))
+    names = [["x", "y"], ["z", "u"]]
+    titles = [f"prompt {number}" for number in range(1, 6)]
+    chart = maps_chart(Maps(titles, values, "01", "01", "layer", "head", names, "logits"), 5, "")
+    assert [mark.text for mark in drawing(chart, width=300).of("text") if mark.text.isdecimal()] == [*"12345"]
+    assert {mark.text for mark in drawing(chart, width=700).of("text")} >= set(titles)

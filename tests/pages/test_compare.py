@@ -42,16 +42,19 @@ PAIR_OF_B = {str(key): getattr(THIRD, of_a) for key, of_a in zip(B_PROMPT_KEYS, 
 MINUS = "\N{MINUS SIGN}"
 
 
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bundled model without what its last MLP writes."""
-    folder = tmp_path_factory.mktemp("checkpoint") / "model"
+def without_its_last_mlp(folder: Path) -> Path:
+    """The bundled model in `folder`, without what its last MLP writes."""
     shutil.copytree(DIRECTORY, folder, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
     weights = load_file(folder / WEIGHTS)
     last = {name: 0 * weights[name] for name in weights if "h.3.mlp.c_proj" in name}
     assert len(last) == 2
     save_file(weights | last, folder / WEIGHTS, {"format": "pt"})
     return folder
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return without_its_last_mlp(tmp_path_factory.mktemp("checkpoint") / "model")
 
 
 def shown(visit: Visit, **parameters: str) -> AppTest:

@@ -118,7 +118,7 @@ def test_what_is_no_longer_in_the_store_is_said_to_be_computed_anew(seen_by: Cho
     looked("path_patching")
     for key in open_store().keys("result"):
         open_store().delete(key)
-    assert "It is no longer in the store, and is computed anew" in small_print(visit("history"))
+    assert "It is no longer in the store: opening it computes it anew" in small_print(visit("history"))
 
 
 def test_this_visit_stands_apart_from_earlier_ones_and_what_is_pinned_first(seen_by: Choose):
