@@ -75,7 +75,7 @@ def guide() -> None:
             _tour()
         with st.popover("About", key=f"{Key.GUIDE}_about"):
             _about()
-        with st.popover("Link", key=f"{Key.GUIDE}_link"):
+        with st.popover("Copy link", icon=":material/link:", key=f"{Key.GUIDE}_link"):
             copy_link()
 
 

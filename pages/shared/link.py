@@ -20,7 +20,10 @@ _SHORT = 200
 def copy_link() -> None:
     """The link with a button that copies it; of a long one a short one, when it is asked for."""
     words = address.held()
-    st.markdown("**Copy link.** It opens this page with every choice as it is now.")
+    st.markdown(
+        "**The link to this view** opens the page with every choice as it is now. Point at it or tap it: a "
+        "button appears that copies it."
+    )
     _link(words)
     if len(_to(words)) <= _SHORT:
         return

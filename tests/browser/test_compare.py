@@ -111,7 +111,7 @@ def test_a_result_is_opened_from_the_history_where_no_model_can_run(
     later = second()
     page.goto(f"{later}/result?clean=x+y+z")
     settle(page)
-    expect(page.locator(".st-key-error_card")).to_be_visible()
+    expect(page.get_by_test_id("stException")).to_be_visible()  # which proves that none can
     page.locator(".st-key-page_links").get_by_role("link", name="History").click()
     expect(page.get_by_text(said)).to_be_visible(timeout=1000 * PATIENCE)
     page.locator(f"[class*='st-key-{Key.HISTORY}_']").get_by_role("link", name="Path patching").click()
@@ -161,7 +161,7 @@ def test_the_link_is_copied_and_a_long_one_made_short(open_page: Open):
     copied = []
     for number in (0, 1):
         body.get_by_test_id("stCode").nth(number).hover()
-        body.get_by_test_id("stCodeCopyButton").nth(number).click()
+        body.locator("[aria-label='Copy to clipboard']").nth(number).click()
         copied.append(page.evaluate("navigator.clipboard.readText()"))
     whole, brief = map(urlsplit, copied)
     assert whole.query == urlsplit(page.url).query or set(whole.query.split("&")) == set(
