@@ -23,6 +23,11 @@ def free_bytes(limit: int | None = None) -> int | None:
     return min(known, default=None)
 
 
+def mebibytes(size: int) -> str:
+    """`size` in bytes as a sentence tells it; nothing below 0."""
+    return f"{max(size, 0) / 2**20:,.0f} MiB"
+
+
 def _held() -> int:
     """Bytes that this process holds; 0 where the system does not say."""
     try:

@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 import analysis.results
-from analysis.experiment import keys
 from analysis.requests import Request, kinds
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -73,11 +72,10 @@ class Definition:
 
 
 def definitions() -> tuple[Definition, ...]:
-    """Every kind of question of the house, and the stored runs, which no kind declares."""
+    """Every kind of question of the house."""
     assert analysis.results
     found = [_of_kind(kind) for kind in kinds() if kind.__module__.startswith("analysis.")]
-    runs = Definition("runs", "analysis.experiment.runs", keys.RUNS_VERSION, "analysis.experiment.keys")
-    return (*sorted(found, key=lambda definition: definition.name), runs)
+    return tuple(sorted(found, key=lambda definition: definition.name))
 
 
 def _of_kind(kind: type[Request[Any]]) -> Definition:

@@ -8,7 +8,7 @@ import lazy_loader
 
 if TYPE_CHECKING:
     from analysis.experiment.draft import draft_result
-    from analysis.experiment.keys import model_content, request_content, run_content, versions
+    from analysis.experiment.keys import model_content, request_content, versions
     from analysis.experiment.origin import DraftOrigin, Origin
     from analysis.experiment.overview import overview_result
     from analysis.experiment.prompt_set import prompt_set_result
@@ -29,7 +29,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "draft": ["draft_result"],
-        "keys": ["model_content", "request_content", "run_content", "versions"],
+        "keys": ["model_content", "request_content", "versions"],
         "origin": ["DraftOrigin", "Origin"],
         "overview": ["overview_result"],
         "prompt_set": ["prompt_set_result"],
@@ -64,7 +64,6 @@ __all__ = [
     "prepare",
     "prompt_set_result",
     "request_content",
-    "run_content",
     "run_drafts",
     "run_experiment",
     "single_token",

@@ -6,6 +6,8 @@ from bisect import bisect_right
 from typing import Any
 
 from analysis.errors import PromptLimitError
+from analysis.memory import free_bytes, mebibytes
+from analysis.policy import policy
 from analysis.settings import settings
 
 _BYTES_OF_A_NUMBER = 4
@@ -26,12 +28,20 @@ def prompt_bytes(cfg: Any, n_tokens: int) -> int:
 
 
 def check_memory(cfg: Any, n_tokens: int) -> None:
-    """Raise `PromptLimitError` where a prompt of `n_tokens` would take more memory than is allowed."""
-    allowed, needed = int(settings().prompt_bytes), prompt_bytes(cfg, n_tokens)
-    if needed > allowed:
-        fits = bisect_right(range(n_tokens), allowed, key=lambda length: prompt_bytes(cfg, length)) - 1
-        raise PromptLimitError(
-            f"A prompt of {n_tokens:,} tokens takes about {needed / 2**20:,.0f} MiB on this model, and "
-            f"{allowed / 2**20:,.0f} MiB are allowed. Shorten both prompts to {fits:,} tokens, or raise "
-            "PATHSCOPE_PROMPT_BYTES."
-        )
+    """Raise `PromptLimitError` where a prompt of `n_tokens` takes more memory than is allowed or free."""
+    limits = settings()
+    allowed, needed = int(limits.prompt_bytes), prompt_bytes(cfg, n_tokens)
+    free = free_bytes(limits.memory_bytes or None)
+    if free is not None and free < allowed:
+        bound, there_is, way_out = free, "free", "allow more (PATHSCOPE_MEMORY_BYTES)"
+    else:
+        bound, there_is, way_out = allowed, "allowed", "raise PATHSCOPE_PROMPT_BYTES"
+    if needed <= bound:
+        return
+    fits = bisect_right(range(n_tokens), max(bound, 0), key=lambda length: prompt_bytes(cfg, length)) - 1
+    locally = f", or {way_out}."
+    raise PromptLimitError(
+        f"A prompt of {n_tokens:,} tokens takes about {mebibytes(needed)} on this model, and "
+        f"{mebibytes(bound)} are {there_is}. Shorten both prompts to {fits:,} tokens"
+        + policy().way_out(locally)
+    )

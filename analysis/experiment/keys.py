@@ -18,9 +18,6 @@ from analysis.store import SCHEMA_VERSION
 #: The libraries whose release decides a number.
 LIBRARIES = ("torch", "transformer_lens", "transformers")
 
-#: The version of what the stored activations of a run are, raised when that changes.
-RUNS_VERSION = 1
-
 #: How `analysis.models` prepares weights: what TransformerLens's compatibility mode folds and centres.
 PROCESSING = {
     "compatibility_mode": True,
@@ -69,9 +66,3 @@ def request_content(request: Request[Any], *, download: bool = True) -> dict[str
         "model": model,
         "versions": versions(),
     }
-
-
-def run_content(fingerprint: str, dtype: str, token_ids: list[int]) -> dict[str, Any]:
-    """Everything that the activations of one run depend on, as plain JSON values."""
-    model = {"fingerprint": fingerprint, "dtype": dtype, "processing": PROCESSING}
-    return {"model": model, "tokens": token_ids, "definition": RUNS_VERSION, "versions": versions()}

@@ -1,6 +1,6 @@
-"""The clean and the corrupted run of an experiment: computed once, kept in the store.
+"""The clean and the corrupted run of an experiment, made once for all questions that follow each other.
 
-Kept are the logits and those activations that the analyses say they read.
+A run holds the logits and those activations that the analyses say they read.
 """
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass
+from functools import cached_property
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -18,33 +18,37 @@ from torch import Tensor
 from analysis.errors import PathscopeError, PromptLimitError
 from analysis.experiment import prompts
 from analysis.experiment.budget import check_memory
-from analysis.experiment.keys import run_content
+from analysis.experiment.kept import KeptRuns
 from analysis.experiment.prompts import PromptPair
 from analysis.models import LoadedModel
 from analysis.models import catalogue as models
 from analysis.requests import Experiment
-from analysis.store import Parts, Store, computed_once
+from analysis.store import Store
 
 _LOGITS = "logits"
 
 
 class Activations(Mapping[str, Tensor]):
-    """Activations by TransformerLens name, each copied when it is asked for, from the store's memory map
-    or from a run that has just been made.
+    """Activations by TransformerLens name, each copied when it is asked for: who reads may also write.
+
+    `run` makes them, when the first is asked for: many questions read one of the two runs alone.
     """
 
-    def __init__(self, arrays: Mapping[str, np.ndarray], device: str) -> None:
-        self._arrays, self._device = arrays, device
+    def __init__(self, run: Callable[[], Mapping[str, Tensor]], device: str) -> None:
+        self._run, self._device = run, device
+
+    @cached_property
+    def _values(self) -> Mapping[str, Tensor]:
+        return self._run()
 
     def __getitem__(self, name: str) -> Tensor:
-        # A copy, because torch takes no read-only memory, and to align it as torch would.
-        return torch.tensor(self._arrays[name], device=self._device)
+        return self._values[name].to(self._device, copy=True)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._arrays)
+        return iter(self._values)
 
     def __len__(self) -> int:
-        return len(self._arrays)
+        return len(self._values)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +92,7 @@ class Drafts:
     corrupted: Draft | None
 
 
+_kept = KeptRuns()
 _model_locks: dict[str, threading.RLock] = {}
 
 
@@ -101,10 +106,11 @@ def alone_with(model: LoadedModel) -> threading.RLock:
 
 
 def run_experiment(experiment: Experiment, store: Store, reads: Callable[[Any], set[str]]) -> Runs:
-    """Load the model, tokenize both prompts and run them, or read their runs from `store`.
+    """Load the model and tokenize both prompts; each is run when first read, if it is not among the latest.
 
-    `reads` tells which activations of a model to keep, by their TransformerLens names. Raises
-    `ModelError`, `PromptError` or `AnswerError` with a sentence to act on.
+    `reads` tells which activations of a model to keep, by their TransformerLens names; results in another
+    `store` are made from other runs. Raises `ModelError`, `PromptError` or `AnswerError` with a sentence to
+    act on.
     """
     model = models.load(experiment.model)
     with alone_with(model):
@@ -138,15 +144,24 @@ def run_drafts(experiment: Experiment, store: Store, reads: Callable[[Any], set[
 
 
 def _run(model: LoadedModel, tokens: Int[Tensor, "1 pos"], names: frozenset[str], store: Store) -> Run:
-    content = run_content(model.fingerprint, model.dtype, tokens[0].tolist())
-    key = store.key("activations", **content, names=sorted(names))
-    memo = computed_once(store, key, lambda: _forward(model, tokens, names))
-    return Run(Activations(memo.arrays, model.device))
+    key = store.directory, model.fingerprint, model.dtype, tuple(tokens[0].tolist()), names
+
+    def latest() -> Mapping[str, Tensor]:
+        found = _kept.get(key)
+        if found is None:
+            with alone_with(model):
+                found = _kept.get(key)  # made, perhaps, while this thread waited
+                if found is None:
+                    found = _forward(model, tokens, names)
+                    _kept.keep(key, found)
+        return found
+
+    return Run(Activations(latest, model.device))
 
 
 @torch.no_grad()
-def _forward(model: LoadedModel, tokens: Int[Tensor, "1 pos"], names: frozenset[str]) -> Parts:
-    with alone_with(model):
-        logits, cache = model.bridge.run_with_cache(tokens, names_filter=lambda name: name in names)
-    arrays = {name: value.cpu().numpy() for name, value in cache.items()}
-    return arrays | {_LOGITS: logits.cpu().numpy()}, {}
+def _forward(model: LoadedModel, tokens: Int[Tensor, "1 pos"], names: frozenset[str]) -> dict[str, Tensor]:
+    logits, cache = model.bridge.run_with_cache(tokens, names_filter=lambda name: name in names)
+    # The bridge caches some of them a second time, under the name of the module that they come from.
+    kept = {name: value.cpu() for name, value in cache.items() if name in names}
+    return kept | {_LOGITS: logits.cpu()}

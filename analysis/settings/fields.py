@@ -69,6 +69,13 @@ class Settings(BaseModel):
         alias="PATHSCOPE_PROMPT_BYTES",
         description="Memory that one prompt may take beyond the model, by an estimate",
     )
+    run_bytes: ByteSize = Field(
+        ByteSize(_GIB // 4),
+        ge=0,
+        le=1024 * _GIB,
+        alias="PATHSCOPE_RUN_BYTES",
+        description="Memory that the activations of the latest prompts may keep, for the next question",
+    )
     models_loaded: int = Field(
         2,
         ge=1,
@@ -81,7 +88,7 @@ class Settings(BaseModel):
         ge=0,
         le=1024**5,
         alias="PATHSCOPE_MEMORY_BYTES",
-        description="Memory that the process may hold when it loads a model; 0B, what is free",
+        description="Memory that the process may hold: what does not fit is refused; 0B, what is free",
     )
     load_seconds: float = Field(
         600.0,

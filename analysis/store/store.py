@@ -1,4 +1,4 @@
-"""The store: results, activations, and what long work has finished of itself, on disk, by content.
+"""The store: results, and what long work has finished of itself, on disk, by content.
 
 A store never fails its caller: what cannot be read is a miss, and what cannot be written comes
 back as a sentence for the page. Several processes may share one directory.

@@ -19,7 +19,7 @@ from analysis.metrics import PatchingMetric
 from analysis.nodes import INPUTS, GraphEdges
 from analysis.requests import HEAD_INPUTS
 from analysis.sweep.destination import Destination, FoldedEntry, can_fold, folded_heads
-from analysis.sweep.pieces import bytes_per_edge, edges_at_once, weights_per_block
+from analysis.sweep.pieces import bytes_per_edge, check_room, edges_at_once, weights_per_block
 from analysis.sweep.readout import Readout, Values
 from analysis.sweep.replay import CorruptedRun, LayerRun, Replay, StopCheck, Suffix
 from analysis.sweep.writes import Writes
@@ -70,10 +70,12 @@ class EdgeReplay:
             d_model, n_heads * d_head, 0 if block.mlp is None else block.mlp.W_in.shape[1]
         )
         positions, n_layers = self._batch * self.suffix.length, len(self.decoder.blocks)
-        return {
+        at_once = {
             layer: edges_at_once(self._memory_bytes, per_edge, positions, weights, max(1, n_layers - layer))
             for layer in range(n_layers + 1)
         }
+        check_room(per_edge * max(at_once.values()), self.run.resid_final.device)
+        return at_once
 
     def at(self, position: int) -> EdgeReplay:
         """The same, with the writers patched at one position alone."""

@@ -29,7 +29,7 @@ from analysis.errors import UnsupportedModelError
 from analysis.settings import settings
 from analysis.sweep.gate import Gate, within
 from analysis.sweep.patch import Patch
-from analysis.sweep.pieces import Edges, edges_at_once, weights_per_block
+from analysis.sweep.pieces import Edges, check_room, edges_at_once, weights_per_block
 from analysis.sweep.readout import Values, measure_logits
 from analysis.sweep.replay import StopCheck, Suffix
 from analysis.sweep.source import source_writes
@@ -64,6 +64,7 @@ class HookedPath:
         weights = weights_per_block(cfg.d_model, cfg.n_heads * cfg.d_head, getattr(cfg, "d_mlp", None) or 0)
         budget = self._patch.memory_bytes
         limit = edges_at_once(budget, per_edge, batch * n_positions, weights, cfg.n_layers)
+        check_room(per_edge * limit, self._tokens.device)
         return dict.fromkeys(range(1, cfg.n_layers), limit)
 
     def flops(self, edges: Edges) -> float:

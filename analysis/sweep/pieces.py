@@ -15,11 +15,15 @@ from dataclasses import dataclass
 from math import ceil
 
 import numpy as np
+import torch
 from jaxtyping import Float, Int
 
 from analysis.decoder import Decoder
 from analysis.errors import PathscopeError
+from analysis.memory import free_bytes, mebibytes
 from analysis.nodes import causal_edges
+from analysis.policy import policy
+from analysis.settings import settings
 from analysis.sweep.replay import Suffix
 
 #: Token positions per matrix product: past this many, a product runs no faster, and the memory
@@ -130,6 +134,23 @@ def edges_at_once(
             "prompts."
         )
     return max(1, min(memory_bytes // per_edge, ceil(positions / max(1, positions_per_edge))))
+
+
+def check_room(bytes_at_once: int, device: torch.device) -> None:
+    """Raise `PathscopeError` where the rows of one piece take more than this process may still hold.
+
+    On an accelerator they lie in its own memory, of which nothing is said here.
+    """
+    free = free_bytes(settings().memory_bytes or None)
+    if device.type == "cpu" and free is not None and bytes_at_once > free:
+        raise PathscopeError(
+            f"One piece of this work takes {mebibytes(bytes_at_once)}, and {mebibytes(free)} of memory are "
+            "free. Use shorter prompts"
+            + policy().way_out(
+                ", lower PATHSCOPE_SWEEP_BYTES, let fewer models stay loaded (PATHSCOPE_MODELS), or allow "
+                "more (PATHSCOPE_MEMORY_BYTES)."
+            )
+        )
 
 
 def weights_per_block(d_model: int, d_attention: int, d_mlp: int) -> int:

@@ -42,6 +42,22 @@ def test_what_takes_too_much_memory_is_refused_before_anything_is_run(monkeypatc
         answer(kind(GOOD))
 
 
+@pytest.mark.usefixtures("no_run")
+@pytest.mark.parametrize("hosted", [False, True])
+def test_what_is_not_free_is_refused_before_anything_is_run(monkeypatch, hosted):
+    models.load("demo")
+    monkeypatch.setenv("PATHSCOPE_MEMORY_BYTES", "1MiB")
+    if hosted:
+        monkeypatch.setenv("PATHSCOPE_HOSTED", "1")
+    way_out = "Or run it on your own machine" if hosted else r".*\(PATHSCOPE_MEMORY_BYTES\)\.$"
+    with pytest.raises(
+        PromptError,
+        match=r"A prompt of 15 tokens takes about \d+ MiB on this model, and 0 MiB are free\. "
+        rf"Shorten both prompts to 0 tokens.*{way_out}",
+    ):
+        answer(OverviewRequest(GOOD))
+
+
 def test_what_fits_to_the_byte_is_computed(monkeypatch, own_store):
     cfg = models.load("demo").bridge.cfg
     monkeypatch.setenv("PATHSCOPE_PROMPT_BYTES", str(prompt_bytes(cfg, 15)))

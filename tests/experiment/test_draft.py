@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 
@@ -113,9 +112,11 @@ def test_half_a_character_is_no_next_token():
     bridge = models.load("demo").bridge
     [half] = bridge.to_tokens("é", prepend_bos=False)[0][:1].tolist()
     [whole] = bridge.to_tokens(" Mary", prepend_bos=False)[0].tolist()
-    logits = np.zeros((1, 1, bridge.cfg.d_vocab), np.float32)
-    logits[0, 0, [half, whole]] = 9.0, 8.0
-    told = next_tokens(bridge, Draft(torch.tensor([[0]]), Run(Activations({"logits": logits}, "cpu"))))
+    logits = torch.zeros(1, 1, bridge.cfg.d_vocab)
+    logits[0, 0, [half, whole]] = torch.tensor([9.0, 8.0])
+    told = next_tokens(
+        bridge, Draft(torch.tensor([[0]]), Run(Activations(lambda: {"logits": logits}, "cpu")))
+    )
     assert told[0][0] == " Mary"
 
 

@@ -143,66 +143,6 @@ def test_schema_and_processing_change_the_key(monkeypatch, experiment, name):
     assert key(OverviewRequest(experiment)) != before
 
 
-@pytest.mark.parametrize(
-    "change",
-    [{"fingerprint": "g"}, {"dtype": "float64"}, {"token_ids": [1, 2, 4]}],
-    ids=lambda c: next(iter(c)),
-)
-def test_runs_of_other_weights_dtypes_and_tokens_have_other_keys(change):
-    content = {"fingerprint": "f", "dtype": "float32", "token_ids": [1, 2, 3]}
-    assert keys.run_content(**content) != keys.run_content(**content | change)
-
-
-@pytest.mark.parametrize("library", keys.LIBRARIES)
-def test_an_upgrade_never_serves_old_activations(monkeypatch, library):
-    content = {"fingerprint": "f", "dtype": "float32", "token_ids": [1, 2, 3]}
-    before = keys.run_content(**content)
-    assert keys.run_content(**content) == before
-    version = keys.importlib.metadata.version
-    monkeypatch.setattr(
-        keys.importlib.metadata, "version", lambda name: "99" if name == library else version(name)
-    )
-    assert keys.run_content(**content) != before
-
-
-@pytest.mark.parametrize("change", ["release", "names"])
-def test_runs_are_made_anew_after_an_upgrade_and_for_other_activations(monkeypatch, experiment, change):
-    from analysis import models
-    from analysis.experiment import run_experiment
-
-    bridge = models.load(experiment.model).bridge
-    run = bridge.run_with_cache
-    made: list[object] = []
-
-    def counted(*told, **more):
-        made.append(told)
-        return run(*told, **more)
-
-    monkeypatch.setattr(bridge, "run_with_cache", counted)
-    names = {"blocks.0.attn.hook_z"}
-    for _ in range(2):
-        run_experiment(experiment, open_store(), lambda bridge: names)
-    assert len(made) == 2
-    if change == "names":
-        names = {"blocks.1.attn.hook_z"}
-    else:
-        monkeypatch.setattr(keys.importlib.metadata, "version", lambda name: "99")
-    runs = run_experiment(experiment, open_store(), lambda bridge: names)
-    assert len(made) == 4
-    assert names < set(runs.clean.activations)
-
-
-def test_runs_of_another_definition_or_release_have_other_keys(monkeypatch):
-    before = keys.run_content("f", "float32", [1])
-    with monkeypatch.context() as raised:
-        raised.setattr(keys, "RUNS_VERSION", 99)
-        assert keys.run_content("f", "float32", [1]) != before
-    for library in keys.LIBRARIES:
-        assert before["versions"][library] == keys.importlib.metadata.version(library)
-    monkeypatch.setattr("analysis.experiment.keys.__version__", "99")
-    assert keys.run_content("f", "float32", [1]) != before
-
-
 def test_the_processing_in_the_key_is_what_transformer_lens_does():
     from transformer_lens.model_bridge import TransformerBridge
 

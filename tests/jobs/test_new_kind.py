@@ -230,7 +230,7 @@ def test_it_runs_as_a_job_and_grows_piece_by_piece(monkeypatch, experiment):
     assert counts[:total] == [(number, total) for number in range(1, total + 1)]
     assert done.result.sizes.tobytes() == answer(request).result.sizes.tobytes()
     assert submit(request).snapshot().from_store
-    assert {key.split("/")[0] for key in open_store().keys("")} == {"activations", "result"}
+    assert {key.split("/")[0] for key in open_store().keys("")} == {"result"}
 
 
 def cancelled_after(

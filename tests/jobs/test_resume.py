@@ -45,7 +45,7 @@ def test_a_sweep_ends_as_the_exact_result_and_is_stored(request_):
 def test_pieces_and_estimate_leave_the_store_once_the_whole_is_in_it(request_):
     ended(jobs.submit(request_))
     kinds = {key.split("/")[0] for key in open_store().keys("")}
-    assert kinds == {"activations", "result"}
+    assert kinds == {"result"}
 
 
 def test_the_estimate_is_there_first_and_exact_cells_fill_in(monkeypatch, request_):

@@ -119,10 +119,9 @@ def failing(experiment: Experiment, runs: Runs) -> set[str]:
 
 def spoiled(run: Run, name: str, by: float) -> Run:
     """`run` with one number of the activation `name` moved."""
-    arrays = {key: run.activations[key].numpy() for key in run.activations}
-    changed = arrays[name].copy()
-    changed.flat[-1] += by
-    return Run(Activations(arrays | {name: changed}, "cpu"))
+    changed = run.activations[name]
+    changed.view(-1)[-1] += by
+    return Run(Activations(lambda: {**run.activations, name: changed}, "cpu"))
 
 
 def test_a_part_that_is_off_shows_in_its_unit_alone(gpt2, store):
@@ -133,10 +132,10 @@ def test_a_part_that_is_off_shows_in_its_unit_alone(gpt2, store):
 
 def test_logits_that_are_off_show_in_every_unit(gpt2, store):
     runs = runs_of(gpt2, store)
-    logits = runs.clean.logits.numpy().copy()
+    logits = runs.clean.logits
     logits[0, -1, runs.pair.answer] += 0.5
-    arrays = {key: runs.clean.activations[key].numpy() for key in runs.clean.activations}
-    broken = replace(runs, clean=Run(Activations(arrays | {"logits": logits}, "cpu")))
+    off = {**runs.clean.activations, "logits": logits}
+    broken = replace(runs, clean=Run(Activations(lambda: off, "cpu")))
     units = {f"Attribution by {unit}" for unit in ("component", "layer", "head")}
     assert failing(gpt2, broken) == units | {"All paths together"}
 

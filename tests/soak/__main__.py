@@ -12,7 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tests.soak.server import Server, serve
-from tests.soak.visitor import Record, visit_until
+from tests.soak.session import Record
+from tests.soak.visitor import visit_until
 
 #: Sweeps in many small pieces, so that they can be met running; stopped soon after they are left.
 ENVIRONMENT = {"PATHSCOPE_SWEEP_BYTES": "400000", "PATHSCOPE_GRACE": "3"}

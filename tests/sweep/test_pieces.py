@@ -20,11 +20,12 @@ from analysis.sweep.pieces import (
     OPERATIONS_OF_A_PIECE,
     POSITIONS_AT_LEAST,
     POSITIONS_AT_ONCE,
+    check_room,
     cut,
     edges_at_once,
     weights_per_block,
 )
-from tests.runs import causal, family_runs, last_logit_difference
+from tests.runs import causal, family_model, family_runs, last_logit_difference, run_pair
 
 NAMED = LogitDifference(answer=7, foil=11)
 
@@ -140,3 +141,23 @@ def test_a_row_that_does_not_fit_is_refused_with_what_it_needs():
         PathscopeError, match=r"needs 3 MiB, more than .* budget of 2 MiB\. Raise PATHSCOPE_SWEEP_BYTES"
     ):
         edges_at_once(2 * 2**20, 3 * 2**20, 1, weights_per_block(64, 64, 256), 2)
+
+
+@pytest.mark.parametrize("engine", ["replay", "hooks"])
+def test_a_piece_that_memory_does_not_hold_is_refused_before_it_is_run(engine, monkeypatch):
+    runs = family_runs("llama", torch.float32, n_tokens=32, differences=(1,))
+    if engine == "hooks":
+        model = family_model.__wrapped__("llama")
+        model.original_model.config.swiglu_limit = 7.0
+        runs = run_pair(model, runs.clean_tokens, runs.corrupted_tokens)
+    monkeypatch.setenv("PATHSCOPE_MEMORY_BYTES", "1MiB")
+    told = r"One piece .* takes \d+ MiB, and 0 MiB .* lower PATHSCOPE_SWEEP"
+    with pytest.raises(PathscopeError, match=told):
+        Sweep(*runs.arguments, NAMED, component="k")
+    monkeypatch.setenv("PATHSCOPE_MEMORY_BYTES", "64GiB")
+    assert Sweep(*runs.arguments, NAMED, component="k").engine == engine
+
+
+def test_the_memory_of_a_piece_on_an_accelerator_is_its_own(monkeypatch):
+    monkeypatch.setenv("PATHSCOPE_MEMORY_BYTES", "1MiB")
+    check_room(2**40, torch.device("cuda"))
