@@ -14,11 +14,11 @@ from pathlib import Path
 
 from analysis.errors import ModelError, PathscopeError
 from analysis.memory import free_bytes
-from analysis.models import DEMO, fetched, find
+from analysis.models import BUNDLED, fetched, find
 from analysis.policy import policy
 from analysis.settings import settings
 
-#: Memory that the app takes with the bundled model: 678 MB were measured after all pages.
+#: Memory that the app takes with the trained bundled model: 678 MB were measured after all pages.
 LEAST_MEMORY = 700_000_000
 
 
@@ -37,7 +37,7 @@ def unready() -> Iterator[str]:
 
     What is fingerprinted once is quick the second time.
     """
-    for name in (DEMO, *(policy().models or ())):
+    for name in (*BUNDLED, *(policy().models or ())):
         try:
             _ = find(name, download=False).fingerprint
         except ModelError as error:

@@ -28,7 +28,7 @@ OWN_MACHINE = (
 class Policy:
     """What is allowed; None where nothing is forbidden.
 
-    `models` are the names of the Hub that may be used beside the bundled one. `edges` is how many paths one
+    `models` are the names of the Hub that may be used beside the bundled ones. `edges` is how many paths one
     request may measure, `job_seconds` how long one job may run, `results` how many results one visit may
     have computed, `running` and `waiting` how many jobs one visitor may have. `grace_seconds` is how long a
     job goes on unwatched, below 0 to its end; `requests` and `messages` are those of a minute, of one
@@ -59,10 +59,11 @@ class Policy:
         """How a sentence about a bound ends: `locally`, where the person who meets it also sets it."""
         return f". {OWN_MACHINE}" if self.hosted else locally
 
-    def check_model(self, name: str, bundled: str) -> None:
+    def check_model(self, name: str, bundled: tuple[str, ...]) -> None:
         """Raise `ModelError` where `name` may not be used; it tells nothing of what lies on this machine."""
-        if self.models is not None and name not in (bundled, *self.models):
-            offered = " and ".join(map(repr, (bundled, *self.models)))
+        if self.models is not None and name not in (*bundled, *self.models):
+            *first, last = map(repr, (*bundled, *self.models))
+            offered = f"{', '.join(first)} and {last}"
             raise ModelError(f"That model is not offered here; {offered} may be chosen. {OWN_MACHINE}")
 
     def check_edges(self, n_edges: int) -> None:
@@ -79,7 +80,7 @@ class Policy:
             return (
                 "This is a server of one's own: it takes any model, and is bounded by the settings alone.",
             )
-        models = ", ".join(("the bundled one", *(self.models or ())))
+        models = ", ".join(("the bundled ones", *(self.models or ())))
         return (
             f"Models: {models}. No other is loaded, and nothing is fetched while the server runs.",
             f"A prompt has at most {self.prompt_tokens} tokens and {self.prompt_characters} characters.",

@@ -19,9 +19,9 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from analysis import answers, jobs
-from analysis.demo_model.examples import EXAMPLES, Example
+from analysis.demo_model.examples import Example
 from analysis.errors import PathscopeError
-from analysis.models import DEMO
+from analysis.models import BUNDLED, DEMO, ready_examples
 from analysis.policy import policy
 from analysis.requests import HEAD_INPUTS, RUN_NAMES, UNITS, Experiment
 from analysis.results import (
@@ -34,6 +34,7 @@ from analysis.results import (
     GraphResult,
     HeadPathsRequest,
     LongRequest,
+    NeuronsRequest,
     NodeAttributionRequest,
     NodeAttributionResult,
     NodeRequest,
@@ -73,7 +74,7 @@ def asked_next(result: Result) -> Iterator[Request[Any]]:
     experiment = result.request.experiment
     if isinstance(result, GraphResult):
         for number in DRAWN_AT_FIRST:
-            edges = tuple(result.graph.labels(result.ranking[:number]))
+            edges = result.strongest(number)
             yield EdgeSetsRequest(experiment, (edges,))
         yield CircuitScoresRequest(experiment, edges)
     elif isinstance(result, PathsResult) and isinstance(result.request, StrongestPathsRequest):
@@ -88,6 +89,9 @@ def asked_next(result: Result) -> Iterator[Request[Any]]:
         strongest = table["attribution"].abs().sort_values(ascending=False, kind="stable").index
         named = [node for node in table["node"][strongest] if not node.startswith("bias")]
         yield NodeRequest(experiment, named[0])
+        if named[0].startswith("MLP"):
+            last = len(result.clean_tokens) - 1
+            yield NeuronsRequest(experiment, named[0], last)
 
 
 def warm(request: Request[Any]) -> str | None:
@@ -116,7 +120,7 @@ def main(arguments: Sequence[str] = ()) -> int:
     into = parser.parse_args(arguments).into
     try:
         gallery = None if into is None else Gallery(into)
-        problems = [*_warm_all(DEMO, gallery)]
+        problems = [told for model in BUNDLED for told in _warm_all(model, gallery)]
         left_out = [told for model in policy().models or () for told in _warm_all(model, gallery)]
     except PathscopeError as error:
         print(error, file=sys.stderr)
@@ -129,7 +133,9 @@ def _warm_all(model: str, gallery: Gallery | None) -> Iterator[str]:
     """Warm the examples on `model`, and put what is stored into `gallery`; a sentence for each problem."""
     settings()
     requests = deque(
-        (example.title, request) for example in EXAMPLES for request in requests_of(example, model)
+        (example.title, request)
+        for example in ready_examples(model)
+        for request in requests_of(example, model)
     )
     with tqdm(total=len(requests), unit="result") as bar:
         while requests:

@@ -13,7 +13,7 @@ from pages.shared.circuit_detail import detail_panel, edges_as_written
 from pages.shared.circuit_graph import drawn_edges, graph_view, how_many
 from pages.shared.circuit_leave import leave_panel, load_panel
 from pages.shared.circuit_own import my_circuit, search_panel
-from pages.shared.circuit_roles import published, roles_panel
+from pages.shared.circuit_roles import known_of, roles_panel
 from pages.shared.circuit_scores import finding_panel, own_scores, scores_panel
 from pages.shared.circuit_words import finding
 from pages.shared.experiment import experiment_sidebar
@@ -34,7 +34,7 @@ def show(result: GraphResult) -> None:
         drawing = graph_view(result, edges)
         if result.proof is not None:
             st.caption(result.proof)
-        known = published(result)
+        known = known_of(result)
         if known is not None:
             roles_panel(known, edges)
         if st.session_state[Key.SELECTED]:

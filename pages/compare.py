@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -21,9 +20,9 @@ from pages.shared.compare_results import (
     compared_strongest_paths,
     compared_sweeps,
 )
+from pages.shared.compare_shown import of_comparison
 from pages.shared.compare_sides import Side, differences, sides
 from pages.shared.compare_words import finding, other_weights, rounding
-from pages.shared.downloads import downloads
 from pages.shared.experiment import experiment_sidebar
 from pages.shared.history import keep
 from pages.shared.keys import LAST
@@ -32,10 +31,8 @@ from pages.shared.notes import note
 from pages.shared.patching import edge_columns, edge_formats, source_controls
 from pages.shared.position import chosen_position
 from pages.shared.resolution import written
+from pages.shared.take_along import take_along
 from pages.shared.theme import current_theme
-
-if TYPE_CHECKING:
-    import altair as alt
 
 #: Rows of the table; the CSV has all.
 _MOST_ROWS = 100
@@ -87,15 +84,15 @@ def what_both_are(a: Side, b: Side) -> None:
     st.text(f"A: {model_title(a.experiment.model)}, the sidebar's pair. B: {of_b}.")
 
 
-def show(found: Found, comparison: Comparison) -> None:
+def show(found: Found, comparison: Comparison, a: Side) -> None:
     """Sentence, maps, points, table, files."""
     said = finding(comparison, found.called)
     st.text(f"{said} {found.whole}")
     note(other_weights(found.a, found.b))
-    chart = maps(found, comparison)
+    maps(found, comparison)
     left, right = st.columns([5, 6], gap="large")
     with left:
-        points = scatter(comparison)
+        scatter(comparison)
     with right:
         st.subheader("Largest differences")
         differences_table(comparison, found.called[0])
@@ -106,31 +103,28 @@ def show(found: Found, comparison: Comparison) -> None:
         sentence=said,
         values=None if comparison.places is None else comparison.maps()[2],
     )
-    downloads("comparison", found, comparison.table(), points if chart is None else chart)
+    take_along(of_comparison(found, comparison, said, a))
+    st.caption("The Python that can be taken along asks for A; exchange A and B for that of B.")
 
 
-def maps(found: Found, comparison: Comparison) -> alt.LayerChart | None:
+def maps(found: Found, comparison: Comparison) -> None:
     """Draw A, B and the difference on one scale, where there is a map."""
     from analysis.charts import comparison_maps_chart
 
     if comparison.places is None or not comparison.labels:
-        return None
-    chart = comparison_maps_chart(comparison, *found.axes, current_theme())
-    st.altair_chart(chart, width="stretch")
+        return
+    st.altair_chart(comparison_maps_chart(comparison, *found.axes, current_theme()), width="stretch")
     st.caption("One colour scale for all three. The difference is B minus A: orange rises, blue falls.")
-    return chart
 
 
-def scatter(comparison: Comparison) -> alt.LayerChart:
+def scatter(comparison: Comparison) -> None:
     """Draw A against B."""
     from analysis.charts import MOST_POINTS, comparison_scatter_chart
 
     st.subheader("A against B")
-    chart = comparison_scatter_chart(comparison, current_theme())
-    st.altair_chart(chart, width="stretch")
+    st.altair_chart(comparison_scatter_chart(comparison, current_theme()), width="stretch")
     if len(comparison.labels) > MOST_POINTS:
         st.caption(f"The {MOST_POINTS:,} largest of {len(comparison.labels):,} are drawn.")
-    return chart
 
 
 def differences_table(comparison: Comparison, item: str) -> None:
@@ -198,5 +192,5 @@ if found is None:
 if found.comparison is None:
     show_apart(found, a, b)
 else:
-    show(found, found.comparison)
+    show(found, found.comparison, a)
 provenance_panel(found.a, found.from_store, found.b)

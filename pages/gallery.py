@@ -7,8 +7,8 @@ from dataclasses import asdict
 import streamlit as st
 
 from analysis.answers import stored
-from analysis.demo_model.examples import EXAMPLES, Example
-from analysis.models import offered
+from analysis.demo_model.examples import Example
+from analysis.models import BUNDLED, entries, offered, ready_examples
 from analysis.requests import Experiment
 from analysis.results import GraphRequest, NodeAttributionRequest, OverviewRequest, StrongestPathsRequest
 from pages.shared.experiment import sidebar_without_an_experiment
@@ -51,12 +51,13 @@ st.caption("Pairs of prompts whose answers are ready. Everything here is stored 
 n_shown = 0
 for model in offered():
     ready = {}
-    for example in EXAMPLES:
+    for example in ready_examples(model):
         experiment = Experiment(model, example.clean, example.corrupted, example.answer, example.foil)
         if found := findings(experiment):
             ready[example] = experiment, found
     if ready:
-        st.header("The bundled model" if model == offered()[0] else model)
+        st.header(f"Bundled model {model}" if model in BUNDLED else model)
+        st.caption(next((entry.description for entry in entries() if entry.name == model), ""))
     for example, (experiment, found) in ready.items():
         card(example, experiment, found)
     n_shown += len(ready)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import streamlit as st
 
@@ -11,7 +9,6 @@ from analysis.answers import answer
 from analysis.labels import head_label
 from analysis.results import EffectScale, HeadPathsRequest, PathRequest, PathResult
 from pages.shared.cards import answer_or_stop, identical_note, overview_or_stop, provenance_panel
-from pages.shared.downloads import copy_as_python, downloads
 from pages.shared.experiment import experiment_sidebar
 from pages.shared.findings import strongest_path
 from pages.shared.head_paths import head_paths_panel
@@ -29,19 +26,16 @@ from pages.shared.patching import (
     source_controls,
 )
 from pages.shared.resolution import resolution_caption
+from pages.shared.shown_results import of_path
+from pages.shared.take_along import take_along
 from pages.shared.theme import current_theme
 
-if TYPE_CHECKING:
-    import altair as alt
 
-
-def paths(result: PathResult, scale: EffectScale) -> alt.LayerChart:
+def paths(result: PathResult, scale: EffectScale) -> None:
     """Draw every path from the source."""
     from analysis.charts import path_chart
 
-    chart = path_chart(result, scale, current_theme())
-    st.altair_chart(chart, width="stretch", key=Key.PATH_CHART)
-    return chart
+    st.altair_chart(path_chart(result, scale, current_theme()), width="stretch", key=Key.PATH_CHART)
 
 
 def every_path(result: PathResult, choices: PatchingChoices, scale: EffectScale) -> None:
@@ -85,7 +79,7 @@ if scale == "recovery" and np.isnan(table["recovery"]).all():
     note("The metric is the same on both runs, so recovery is not defined; the effect is.")
 left, right = st.columns([3, 2], gap="large")
 with left:
-    chart = paths(result, scale)
+    paths(result, scale)
     st.caption("Grey cells have no causal path from the source: they are no measurement, not zero.")
 with right:
     st.subheader(f"Strongest destinations of {head_label(layer, head)}")
@@ -98,6 +92,5 @@ with right:
 resolution_caption(result, table["below_resolution"], "paths")
 every_path(result, choices, scale)
 page_link(CIRCUIT, f"{head_label(layer, head)} in the circuit", selected=head_label(layer, head))
-downloads(f"paths_from_{head_label(layer, head)}_{choices['component']}", result, table, chart)
-copy_as_python(result)
+take_along(of_path(result, scale))
 provenance_panel(result, found.from_store)

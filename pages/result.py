@@ -8,13 +8,11 @@ import streamlit as st
 
 from analysis import jobs
 from analysis.answers import stored
-from analysis.requests import METRIC_UNITS, RUN_NAMES
+from analysis.requests import RUN_NAMES
 from analysis.results import GraphRequest, GraphResult, OverviewResult, SanityRequest
 from pages.shared.cards import aligned_prompts, identical_note, overview_or_stop, provenance_panel
-from pages.shared.choices import METRIC
 from pages.shared.circuit_graph import small_graph
 from pages.shared.circuit_scores import finding_panel, own_scores
-from pages.shared.downloads import downloads
 from pages.shared.experiment import experiment_sidebar
 from pages.shared.findings import strongest_path
 from pages.shared.history import keep
@@ -28,41 +26,24 @@ from pages.shared.navigation import (
     SANITY_CHECKS,
     page_link,
 )
+from pages.shared.shown_results import metrics_table, of_overview
+from pages.shared.take_along import take_along
 from pages.shared.theme import current_theme
 from pages.shared.work import result_or_progress
 
 if TYPE_CHECKING:
-    import altair as alt
     import pandas as pd
 
 #: Paths of the small graph.
 _DRAWN = 10
 
 
-def metrics_table(result: OverviewResult) -> pd.DataFrame:
-    """Every metric on both runs, each in its own unit."""
-    import pandas as pd
-
-    return pd.DataFrame(
-        [
-            {
-                "metric": f"{title} ({METRIC_UNITS[name]})",
-                "clean": clean,
-                "corrupted": corrupted,
-            }
-            for name, title in METRIC.options.items()
-            for clean, corrupted in [result.metrics[name]]
-        ]
-    )
-
-
-def predictions(result: OverviewResult) -> alt.LayerChart:
+def predictions(result: OverviewResult) -> None:
     """Draw the most probable next tokens."""
     from analysis.charts import predictions_chart
 
     chart = predictions_chart(result, current_theme())
     st.altair_chart(chart, width="stretch")
-    return chart
 
 
 def metrics_of_both(table: pd.DataFrame) -> None:
@@ -80,7 +61,7 @@ def metrics_of_both(table: pd.DataFrame) -> None:
 
 def show_graph(result: GraphResult) -> None:
     """The strongest paths as a small graph, and what they carry together."""
-    edges = tuple(result.graph.labels(result.ranking[:_DRAWN]))
+    edges = result.strongest(_DRAWN)
     finding_panel(result, own_scores(result, edges), len(edges))
     small_graph(result, edges)
     page_link(CIRCUIT, "Change, prove and take this circuit along")
@@ -125,14 +106,13 @@ if strongest is not None and len(strongest.effect):
 left, right = st.columns([6, 5], gap="large")
 with right:
     st.subheader("Most probable next tokens")
-    chart = predictions(result)
+    predictions(result)
     st.subheader("The metrics on both runs")
-    table = metrics_table(result)
-    metrics_of_both(table)
+    metrics_of_both(metrics_table(result))
     trust()
 with left:
     if strongest is not None:
-        st.subheader(f"The {_DRAWN} strongest paths")
+        st.subheader("The strongest paths")
         request = GraphRequest(experiment)
         graph = stored(request) or result_or_progress(
             request, "Estimating every path at once", follow_graph, stopped=show_graph
@@ -146,5 +126,5 @@ with left:
     page_link(CIRCUIT, "Which handful of paths is the mechanism")
     page_link(PROMPT_SET, "Whether it holds over other prompts")
 
-downloads("result", result, table, chart)
+take_along(of_overview(result))
 provenance_panel(result, found.from_store)

@@ -39,6 +39,7 @@ DEFINES_NOTHING = (
         "demo_model",
         "errors",
         "exports",
+        "induction_model",
         "jobs",
         "kept",
         "labels",

@@ -27,6 +27,7 @@ CIRCUITS = {
     "EdgePositionsRequest",
     "EdgeSetsRequest",
     "GraphRequest",
+    "NeuronsRequest",
     "NodeRequest",
 }
 ALL = {definition.name for definition in definitions.definitions()}

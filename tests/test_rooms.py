@@ -24,8 +24,8 @@ ROOMS = [room for floor in FLOORS for room in floor.split(" | ")]
 
 #: Rooms that load torch when they are entered. All others must not: they find and draw a stored result.
 LOADS_TORCH = {"attribution", "decoder", "metrics", "patching", "sanity", "sweep"}
-#: Imported by file: the bundled model's parts, and the half of a light room that computes.
-OPEN = ("analysis.demo_model.", "analysis.answers.compute")
+#: Imported by file: the bundled models' parts, and the half of a light room that computes.
+OPEN = ("analysis.demo_model.", "analysis.induction_model.", "analysis.answers.compute")
 HEAVY = {"torch", "transformer_lens", "transformers"}
 
 
@@ -111,7 +111,8 @@ def test_only_the_rooms_that_compute_load_torch(room: str):
 
 
 @pytest.mark.parametrize(
-    "module", ["demo_model.examples", "experiment.keys", "models.files", "charts.export"]
+    "module",
+    ["demo_model.examples", "induction_model.examples", "experiment.keys", "models.files", "charts.export"],
 )
 def test_what_a_stored_result_needs_loads_no_heavy_library(module: str):
     assert modules_loaded_by(f"import analysis.{module}").isdisjoint(HEAVY)

@@ -6,6 +6,7 @@ import pytest
 
 from analysis import answers, warm
 from analysis.demo_model.examples import EXAMPLES
+from analysis.models import DEMO
 from analysis.requests import Experiment
 from analysis.results import AllSourcesRequest, OverviewRequest, PathRequest
 
@@ -14,8 +15,13 @@ pytestmark = pytest.mark.usefixtures("own_store")
 
 @pytest.fixture
 def one_example(monkeypatch):
-    monkeypatch.setattr(warm, "EXAMPLES", EXAMPLES[4:5])
+    only(EXAMPLES[4], monkeypatch)
     return EXAMPLES[4]
+
+
+def only(example, monkeypatch):
+    """Warm one example, of the trained bundled model."""
+    monkeypatch.setattr(warm, "ready_examples", lambda model: (example,) if model == DEMO else ())
 
 
 def test_everything_a_page_opens_with_is_stored_and_stays(monkeypatch, one_example):
@@ -39,7 +45,7 @@ def test_what_cannot_be_stored_is_said(monkeypatch, capsys):
     monkeypatch.setattr(
         "analysis.store.store.Store.put", lambda *_: "Shown but not stored: the disk is full."
     )
-    monkeypatch.setattr(warm, "EXAMPLES", EXAMPLES[4:5])
+    only(EXAMPLES[4], monkeypatch)
     monkeypatch.setattr(warm, "requests_of", lambda e, model: [OverviewRequest(_experiment())])
     assert warm.main() == 1
     assert (
@@ -51,7 +57,7 @@ def test_what_cannot_be_stored_is_said(monkeypatch, capsys):
 @pytest.mark.parametrize("kind", [OverviewRequest, AllSourcesRequest])
 def test_what_cannot_be_computed_is_said(monkeypatch, capsys, kind):
     broken = Experiment("demo", "The day after Monday is", "Too short", " Tuesday", " Sunday")
-    monkeypatch.setattr(warm, "EXAMPLES", EXAMPLES[4:5])
+    only(EXAMPLES[4], monkeypatch)
     monkeypatch.setattr(warm, "requests_of", lambda example, model: [kind(broken)])
     assert warm.main() == 1
     assert f"{kind.__name__}: The clean prompt has" in capsys.readouterr().err

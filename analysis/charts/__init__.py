@@ -1,6 +1,6 @@
 """Results as Altair charts: one function for each view, and their export as pictures.
 
-A chart is drawn for the light or the dark theme; on a page and in a download it looks the same.
+A chart is drawn for the light or the dark theme; what leaves the app is drawn on white.
 Layers run from the first at the top to the last at the bottom, heads from left to right. What was
 not measured has no mark of its own: a cell without a causal path is part of a grey area.
 """
@@ -19,9 +19,11 @@ from analysis.charts.comparison import (
     comparison_maps_chart,
     comparison_scatter_chart,
 )
-from analysis.charts.export import chart_png, chart_svg, sentence_picture
+from analysis.charts.export import chart_pdf, chart_picture, chart_png, chart_svg, sentence_picture
 from analysis.charts.head_paths import HeadEnd, head_paths_chart
+from analysis.charts.layout import INCHES, Layout, PictureWidth
 from analysis.charts.maps import Maps, maps_chart
+from analysis.charts.neurons import MOST_NEURONS, neurons_chart
 from analysis.charts.node_map import node_map_chart
 from analysis.charts.node_positions import node_positions_chart
 from analysis.charts.path import path_chart
@@ -34,6 +36,8 @@ from analysis.charts.thumbnail import picture_of, thumbnail_png
 
 __all__ = [
     "CALLED",
+    "INCHES",
+    "MOST_NEURONS",
     "MOST_POINTS",
     "SIDES",
     "Drawing",
@@ -41,14 +45,18 @@ __all__ = [
     "DrawnNode",
     "Form",
     "HeadEnd",
+    "Layout",
     "Line",
     "Maps",
+    "PictureWidth",
     "Theme",
     "agreement_chart",
     "all_sources_chart",
     "attention_chart",
     "attribution_chart",
     "attribution_maps_chart",
+    "chart_pdf",
+    "chart_picture",
     "chart_png",
     "chart_svg",
     "circuit_chart",
@@ -63,6 +71,7 @@ __all__ = [
     "maps_chart",
     "metric_strip_chart",
     "most_maps",
+    "neurons_chart",
     "node_map_chart",
     "node_positions_chart",
     "path_chart",

@@ -6,12 +6,12 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from analysis.charts.bars import Drawing, attribution_bars, with_tooltip, zero
 from analysis.charts.grid import layer_by_head
 from analysis.charts.scales import (
     BELOW_RESOLUTION,
     by_sign,
     diverging,
-    number,
     reach,
     rounded,
     told_from_zero,
@@ -20,14 +20,6 @@ from analysis.charts.themes import PALETTES, Palette, Theme, drawn
 from analysis.labels import head_label, shown_token
 from analysis.labels import number as signed
 from analysis.results import AttributionResult
-
-TITLE = "direct attribution (logits)"
-
-#: Pixels for the number at the end of a bar.
-_NUMBER_WIDTH = 40
-
-#: Layers of a chart, and the height of its plot in pixels.
-Drawing = tuple[list[alt.Chart], int]
 
 
 def attribution_chart(
@@ -55,31 +47,11 @@ def _rows(result: AttributionResult, position: int | None) -> pd.DataFrame:
 
 def _with_tooltip(chart: alt.Chart, result: AttributionResult, *fields: str) -> alt.Chart:
     """`chart` with a tooltip of `fields` and the attribution."""
-    logits = number("datum.attribution", result.provenance.resolution)
-    tooltip = [alt.Tooltip(f"{field}:N") for field in (*fields, "logits")]
-    return chart.transform_calculate(logits=logits).encode(tooltip=tooltip)
+    return with_tooltip(chart, result.provenance.resolution, *fields)
 
 
 def _bars(result: AttributionResult, position: int, palette: Palette) -> Drawing:
-    rows = _rows(result, position)
-    ends = [min(0.0, rows["attribution"].min()), max(0.0, rows["attribution"].max())]
-    # In pixels: a share of the axis would be too little for a number on a narrow screen.
-    room = alt.Scale(domain=ends, padding=_NUMBER_WIDTH, nice=False)
-    base = _with_tooltip(alt.Chart(rows), result, "component").encode(
-        y=alt.Y("component:N", sort=None, title=None),
-        x=alt.X("attribution:Q", title=TITLE, scale=room, axis=alt.Axis(tickCount=8)),
-    )
-    bars = base.mark_bar().encode(color=by_sign("attribution", palette))
-    numbers = (
-        base.transform_filter(alt.datum.attribution != 0)
-        .mark_text(
-            align=alt.expr("datum.attribution < 0 ? 'right' : 'left'"),
-            dx=alt.expr("datum.attribution < 0 ? -5 : 5"),
-            fontSize=11,
-        )
-        .encode(text=alt.Text("attribution:Q", format="+.2f"))
-    )
-    return [bars, _zero(palette).encode(x="zero:Q"), numbers], max(160, 22 * len(rows))
+    return attribution_bars(_rows(result, position), "component", palette, result.provenance.resolution)
 
 
 def _trajectory(result: AttributionResult, position: int, palette: Palette) -> Drawing:
@@ -97,7 +69,7 @@ def _trajectory(result: AttributionResult, position: int, palette: Palette) -> D
         .mark_text(align="left", dx=9, fontWeight=600)
         .encode(text=alt.Text("attribution:Q", format="+.2f"))
     )
-    marks = [_zero(palette).encode(y="zero:Q"), line, points, final]
+    marks = [zero(palette).encode(y="zero:Q"), line, points, final]
     return [*marks, *(_lens(rows, x, palette) if result.lens.size else [])], 340
 
 
@@ -149,10 +121,6 @@ def _positions(result: AttributionResult, palette: Palette) -> Drawing:
         )
     )
     return [_with_tooltip(cells, result, "component", "at")], step * len(result.labels)
-
-
-def _zero(palette: Palette) -> alt.Chart:
-    return alt.Chart(pd.DataFrame({"zero": [0]})).mark_rule(color=palette.muted, tooltip=None)
 
 
 def _description(result: AttributionResult, position: int | None) -> str:

@@ -145,6 +145,7 @@ def _node(node: DrawnNode, palette: Palette, selected: str | None, badge: str | 
             "formatter": _as_text(f"{written}\n{badge}" if badge else written),
             "color": palette.text,
             "fontSize": 10,
+            "lineHeight": 12,
             "fontWeight": "bold" if marked else "normal",
         },
         "tooltip": {"formatter": _as_html(printable(told, 200))},

@@ -11,6 +11,7 @@ import pandas as pd
 
 from analysis.charts.circuit_graph import DASHES, WIDTHS, curve_of, graph_height
 from analysis.charts.circuit_layout import Drawing, DrawnEdge, DrawnNode
+from analysis.charts.layout import PICTURE_WIDTH
 from analysis.charts.themes import PALETTES, Palette, Theme, drawn
 from analysis.labels import printable
 
@@ -22,12 +23,15 @@ _WAYS = {"q": "query", "k": "key", "v": "value"}
 _OTHER = "MLP or logits"
 
 
-def circuit_chart(drawing: Drawing, theme: Theme = "light") -> alt.LayerChart:
-    """`drawing` with a legend; nodes that nothing is drawn of are left out."""
+def circuit_chart(drawing: Drawing, theme: Theme = "light", width: int = PICTURE_WIDTH) -> alt.LayerChart:
+    """`drawing` with a legend; nodes that nothing is drawn of are left out.
+
+    Arrows point the right way in a picture of that `width`.
+    """
     palette = PALETTES[theme]
     x = alt.X("x:Q", axis=None, scale=alt.Scale(domain=[drawing.left, drawing.right], nice=False))
     y = alt.Y("y:Q", axis=None, scale=alt.Scale(domain=[-0.35, drawing.top + 0.35], nice=False))
-    layers = [_lines(drawing, palette, x, y), _arrows(drawing, palette, x, y)]
+    layers = [_lines(drawing, palette, x, y), _arrows(drawing, width, palette, x, y)]
     layers += [*_boxes(drawing, palette, x, y), _names(drawing, palette, x, y)]
     described = f"A circuit of {len(drawing.edges)} paths between {len(drawing.used)} nodes."
     return drawn(layers, theme, graph_height(drawing), described)
@@ -78,9 +82,14 @@ def _lines(drawing: Drawing, palette: Palette, x: alt.X, y: alt.Y) -> alt.Chart:
     )
 
 
-def _arrows(drawing: Drawing, palette: Palette, x: alt.X, y: alt.Y) -> alt.Chart:
+def _arrows(drawing: Drawing, width: int, palette: Palette, x: alt.X, y: alt.Y) -> alt.Chart:
     rows = [
-        {"x": points[-1][0], "y": points[-1][1], "angle": _angle(drawing, points), "pushes": _pushes(edge)}
+        {
+            "x": points[-1][0],
+            "y": points[-1][1],
+            "angle": _angle(drawing, width, points),
+            "pushes": _pushes(edge),
+        }
         for edge, points in _curves(drawing)
     ]
     return (
@@ -166,11 +175,9 @@ def _curves(drawing: Drawing) -> Iterator[tuple[DrawnEdge, list[tuple[float, flo
         )
 
 
-def _angle(drawing: Drawing, points: list[tuple[float, float]]) -> float:
+def _angle(drawing: Drawing, width: int, points: list[tuple[float, float]]) -> float:
     """Clockwise from upwards, in degrees, of the end of a line as it is seen."""
-    from analysis.charts.export import PICTURE_WIDTH
-
     (x0, y0), (x1, y1) = points[-2:]
-    right = (x1 - x0) * PICTURE_WIDTH / (drawing.right - drawing.left)
+    right = (x1 - x0) * width / (drawing.right - drawing.left)
     up = (y1 - y0) * graph_height(drawing) / (drawing.top + 0.7)
     return math.degrees(math.atan2(right, up))

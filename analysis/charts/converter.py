@@ -9,6 +9,7 @@ picture, or a minus sign and what the converter says against it.
 from __future__ import annotations
 
 import os
+import re
 import struct
 import sys
 from collections.abc import Callable
@@ -19,10 +20,25 @@ from typing import BinaryIO
 import vl_convert
 
 # A chart holds its data; there is no address that more may be read from.
-_FORMATS: dict[str, Callable[[str], str | bytes]] = {
-    "png": partial(vl_convert.vegalite_to_png, scale=2, allowed_base_urls=[]),
-    "svg": partial(vl_convert.vegalite_to_svg, allowed_base_urls=[]),
-}
+_png = partial(vl_convert.vegalite_to_png, scale=2, allowed_base_urls=[])
+_svg = partial(vl_convert.vegalite_to_svg, allowed_base_urls=[])
+
+_SIZE = re.compile(r'<svg [^>]*?width="([\d.]+)" height="([\d.]+)"')
+
+
+def _pdf(spec: str) -> bytes:
+    """One page of the picture's size, 96 pixels an inch; the converter would make points of pixels."""
+    drawn = _svg(spec)
+    found = _SIZE.match(drawn)
+    if found is None:
+        raise ValueError("the drawing does not say how large it is")
+    width, height = (float(size) * 72 / 96 for size in found.groups())
+    start, end = found.start(1) - len('width="'), found.end()
+    page: bytes = vl_convert.svg_to_pdf(f'{drawn[:start]}width="{width}" height="{height}"{drawn[end:]}')
+    return page
+
+
+_FORMATS: dict[str, Callable[[str], str | bytes]] = {"png": _png, "svg": _svg, "pdf": _pdf}
 
 
 def serve(requests: BinaryIO, replies: BinaryIO, seconds: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Mapping
 from io import BytesIO
@@ -13,25 +14,27 @@ import pandas as pd
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from analysis.charts.layout import LINE, PICTURE_WIDTH, PIXELS, Layout
 from analysis.charts.pictures import Form, draw
 from analysis.charts.themes import FONT, PALETTES, Theme
 from analysis.labels import printable
 from analysis.release import __version__
 
-#: Width of the plot in a picture; on a page it takes what room there is.
-PICTURE_WIDTH = 720
-#: Characters of a line under a picture.
-LINE = 120
+#: A picture as on the screen.
+SCREEN = Layout()
+_SIZE = re.compile(r'\b(width|height)="([\d.]+)"')
 #: Of more marks than this, an SVG does not name each for screen readers: that would be most of the file.
 MOST_NAMED = 2_000
 
 
-def chart_png(chart: alt.Chart | alt.LayerChart, theme: Theme, origin: Mapping[str, str]) -> bytes:
+def chart_png(
+    chart: alt.Chart | alt.LayerChart, theme: Theme, origin: Mapping[str, str], layout: Layout = SCREEN
+) -> bytes:
     """`chart` as a PNG at twice the screen's resolution, on the theme's own background, over a caption.
 
     The whole `origin` stands in the file's text chunks. Raises `PictureError`.
     """
-    spec = _captioned(picture(chart, theme), theme, origin)
+    spec = _captioned(picture(chart, theme), theme, origin, layout)
     # Labels for screen readers cost more time than the drawing, and a PNG cannot hold them.
     spec["config"]["aria"] = False
     told, png = PngInfo(), BytesIO()
@@ -42,18 +45,41 @@ def chart_png(chart: alt.Chart | alt.LayerChart, theme: Theme, origin: Mapping[s
     return png.getvalue()
 
 
-def chart_svg(chart: alt.Chart | alt.LayerChart, theme: Theme, origin: Mapping[str, str]) -> str:
+def chart_svg(
+    chart: alt.Chart | alt.LayerChart, theme: Theme, origin: Mapping[str, str], layout: Layout = SCREEN
+) -> str:
     """`chart` as an SVG on the theme's own background, over a caption; `origin` stands in its metadata.
 
-    Raises `PictureError`.
+    On paper its width is told in inches. Raises `PictureError`.
     """
-    spec = _captioned(picture(chart, theme), theme, origin)
+    spec = _captioned(picture(chart, theme), theme, origin, layout)
     if sum(len(table) for table in spec["datasets"].values()) > MOST_NAMED:
         spec["config"]["aria"] = False
     drawn = draw(spec, "svg").decode()
     told = escape("\n".join(f"{label}: {printable(text)}" for label, text in origin.items()))
     end = drawn.index(">", drawn.index("<svg")) + 1
-    return f"{drawn[:end]}<metadata>{told}</metadata>{drawn[end:]}"
+    root = drawn[:end] if layout.width == "screen" else _SIZE.sub(_in_inches, drawn[:end])
+    return f"{root}<metadata>{told}</metadata>{drawn[end:]}"
+
+
+def chart_pdf(
+    chart: alt.Chart | alt.LayerChart, theme: Theme, origin: Mapping[str, str], layout: Layout = SCREEN
+) -> bytes:
+    """`chart` as one page of PDF, lines and text as such, over a caption. Raises `PictureError`."""
+    return draw(_captioned(picture(chart, theme), theme, origin, layout), "pdf")
+
+
+def chart_picture(
+    chart: alt.Chart | alt.LayerChart, form: Form, origin: Mapping[str, str], layout: Layout
+) -> str | bytes:
+    """`chart` on white in one of the forms there are. Raises `PictureError`."""
+    if form == "svg":
+        return chart_svg(chart, "light", origin, layout)
+    return (chart_png if form == "png" else chart_pdf)(chart, "light", origin, layout)
+
+
+def _in_inches(size: re.Match[str]) -> str:
+    return f'{size[1]}="{float(size[2]) / PIXELS:.4f}in"'
 
 
 def sentence_picture(sentence: str, form: Form, theme: Theme) -> bytes:
@@ -95,11 +121,11 @@ def picture(chart: alt.Chart | alt.LayerChart, theme: Theme) -> dict[str, Any]:
     return spec
 
 
-def _captioned(spec: dict[str, Any], theme: Theme, origin: Mapping[str, str]) -> dict[str, Any]:
-    """`spec` over what was found, if that is told, and one line on where it comes from."""
-    lines = [*textwrap.wrap(printable(origin.get("finding", "")), LINE), caption(origin)]
-    style = {"font": FONT, "fontSize": 10, "fontWeight": "normal", "color": PALETTES[theme].muted}
-    return spec | {"title": {"text": lines, "orient": "bottom", "anchor": "start", "offset": 16, **style}}
+def _captioned(
+    spec: dict[str, Any], theme: Theme, origin: Mapping[str, str], layout: Layout
+) -> dict[str, Any]:
+    """`spec` laid out, with what was found, if that is told, and one line on where it comes from."""
+    return layout.of(spec, PALETTES[theme], [printable(origin.get("finding", "")), caption(origin)])
 
 
 def caption(origin: Mapping[str, str]) -> str:

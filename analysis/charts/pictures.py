@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from analysis.errors import PictureError
 
-Form = Literal["png", "svg"]
+Form = Literal["png", "svg", "pdf"]
 
 #: Seconds after which a picture is given up, and for which one waits for its turn.
 LIMIT = 20.0

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from analysis.circuit.curve import CircuitCurve, circuit_curve
     from analysis.circuit.graph_work import GraphWork
     from analysis.circuit.joint import patch_edge_sets, patch_edges
+    from analysis.circuit.neurons import neurons_result
     from analysis.circuit.node import node_result
     from analysis.circuit.of_runs import circuit_scores_result, edge_positions_result, edge_sets_result
     from analysis.circuit.pair import Pair, joint_metric, ranked
@@ -24,6 +25,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "curve": ["CircuitCurve", "circuit_curve"],
         "graph_work": ["GraphWork"],
         "joint": ["patch_edge_sets", "patch_edges"],
+        "neurons": ["neurons_result"],
         "node": ["node_result"],
         "of_runs": ["circuit_scores_result", "edge_positions_result", "edge_sets_result"],
         "pair": ["Pair", "joint_metric", "ranked"],
@@ -51,6 +53,7 @@ __all__ = [
     "find_circuit",
     "joint_metric",
     "known_circuit",
+    "neurons_result",
     "node_result",
     "patch_edge_sets",
     "patch_edges",

@@ -48,7 +48,7 @@ def node_result(request: NodeRequest, origin: Origin) -> NodeResult:
             answer_minus_foil=_array(torch.stack([clean, corrupted]) @ direction),
             promotion=np.stack(logits),
             promoted_ids=np.stack(ids),
-            promoted_tokens=_texts(bridge, np.stack(ids)),
+            promoted_tokens=tuple(texts_of(bridge, of_read) for of_read in ids),
             edge_worth=np.concatenate(worth) if len(edges) else np.full(2, np.nan),
             **here.fields | {"provenance": here.provenance(resolution)},
         )
@@ -171,11 +171,11 @@ def extremes(
     return ids.cpu().numpy(), _array(logits)
 
 
-def _texts(bridge: Any, ids: Int[np.ndarray, "read pos token"]) -> tuple[tuple[tuple[str, ...], ...], ...]:
+def texts_of(bridge: Any, ids: Int[np.ndarray, "row token"]) -> tuple[tuple[str, ...], ...]:
     """The text of every id."""
     known = np.unique(ids)
     text = dict(zip(known.tolist(), bridge.to_str_tokens(torch.from_numpy(known)), strict=True))
-    return tuple(tuple(tuple(text[one] for one in row) for row in rows) for rows in ids.tolist())
+    return tuple(tuple(text[one] for one in row) for row in ids.tolist())
 
 
 def _replayed(gate: Gate) -> tuple[Decoder, CorruptedRun]:

@@ -1,4 +1,4 @@
-"""Circuits that others published, with the roles of their heads, for the models they were found in.
+"""Circuits that are known, published or set by hand, with the roles of their heads and their models.
 
 Nothing here loads torch: a stored result is drawn with its badges before any model is there.
 """
@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
+from analysis import induction_model
 from analysis.labels import head_label
-from analysis.models import GPT2_SMALL, is_from_hub
+from analysis.models import BUNDLED, GPT2_SMALL, INDUCTION, is_from_hub
 from analysis.nodes import Graph
 
 
@@ -48,9 +49,10 @@ class Agreement:
 
 @dataclass(frozen=True)
 class KnownCircuit:
-    """A published circuit: which heads have which role, and which roles tell which others.
+    """A known circuit: which heads have which role, and which roles tell which others.
 
-    `models` are Hub ids of the one model that it was found in, and `shape` is that model's graph.
+    `models` are names of the one model that it was found or set in, Hub ids or a bundled one's, and `shape`
+    is that model's graph.
     `heads` maps a role to (layer, head). What it leaves out was not part of what was published: MLPs,
     the embedding, and whatever the heads do on other prompts than those of `task`.
     """
@@ -140,20 +142,32 @@ INDIRECT_OBJECTS = KnownCircuit(
     ),
 )
 
-KNOWN_CIRCUITS: tuple[KnownCircuit, ...] = (INDIRECT_OBJECTS,)
+#: K-composition, as Elhage et al. (2021) found it in models of two layers.
+SET_BY_HAND = KnownCircuit(
+    task="induction",
+    source="set by hand in this model after Elhage et al. 2021",
+    models=(INDUCTION,),
+    shape=Graph(2, 4),
+    heads={"previous token": (induction_model.PREVIOUS,), "induction": (induction_model.INDUCTION,)},
+    paths=(RolePath("previous token", "induction", ("k",)), RolePath("induction", "logits")),
+)
+
+KNOWN_CIRCUITS: tuple[KnownCircuit, ...] = (INDIRECT_OBJECTS, SET_BY_HAND)
 
 
 def known_circuit(model: str, graph: Graph) -> KnownCircuit | None:
-    """What was published of the model called `model`, whose graph is `graph`; None for any other.
+    """What is known of the model called `model`, whose graph is `graph`; None for any other.
 
-    A model is known by its id on the Hub and by its graph. A folder here that has the same name is
-    another model.
+    A model is known by its id on the Hub, or its name if it is bundled, and by its graph. A folder here that
+    has the same name is another model.
     """
     return next(
         (
             known
             for known in KNOWN_CIRCUITS
-            if model.strip() in known.models and graph == known.shape and is_from_hub(model)
+            if model.strip() in known.models
+            and graph == known.shape
+            and (model.strip() in BUNDLED or is_from_hub(model))
         ),
         None,
     )

@@ -10,6 +10,10 @@ from pathlib import Path
 DIRECTORY: Path = Path(__file__).resolve().parent
 """A Hugging Face model folder: config, safetensors weights and tokenizer."""
 
+NAME = "demo"
+"""What the model is called in requests, links and the catalogue."""
+
 __all__ = [
     "DIRECTORY",
+    "NAME",
 ]

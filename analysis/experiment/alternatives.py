@@ -8,7 +8,7 @@ from hashlib import sha256
 from random import Random
 
 from analysis.demo_model.landmarks import CITIES_OF_LANDMARKS
-from analysis.demo_model.words import CONTENT_WORDS, DAYS, MONTHS, NAMES, NUMBER_WORDS
+from analysis.demo_model.words import CONTENT_WORDS, DAYS, LETTERS, MONTHS, NAMES, NUMBER_WORDS
 from analysis.requests import Experiment
 from analysis.results import AlternativeName
 
@@ -78,7 +78,7 @@ def _other_examples(experiment: Experiment, lot: Random) -> Iterator[_Found]:
                 corrupted = experiment.clean.replace(landmark, other)
                 yield corrupted, experiment.answer.replace(city, where)
             return
-    words = next((kind for kind in (*_ORDERED, NAMES, CONTENT_WORDS) if answer in kind), ())
+    words = next((kind for kind in (*_ORDERED, NAMES, CONTENT_WORDS, LETTERS) if answer in kind), ())
     used = [word for word in dict.fromkeys(_WORD.findall(experiment.clean)) if word in words]
     if used:
         for exchanged in _exchanges([*dict.fromkeys([*used, answer])], words, lot):

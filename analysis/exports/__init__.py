@@ -1,25 +1,52 @@
-"""Results as text that leaves: a circuit as JSON that loads again, as CSV, and as Python that runs."""
+"""Results as files that leave: code, tables, tensors, reports, and circuits that load again."""
 
-from analysis.exports.asked import request_python
+from analysis.exports.asked import prompt_set_code, request_code
+from analysis.exports.circuit_code import circuit_code
 from analysis.exports.circuit_file import circuit_from_json, circuit_json
+from analysis.exports.code import Code, Needs, without_places
+from analysis.exports.library_code import library_code
+from analysis.exports.report import Report, Section, origin_rows, report_html
 from analysis.exports.saved_circuit import (
     LONGEST_NAME,
     Groups,
     SavedCircuit,
     SavedScores,
 )
-from analysis.exports.script import circuit_python
-from analysis.exports.spreadsheet import circuit_csv, inert_csv
+from analysis.exports.spreadsheet import inert_csv
+from analysis.exports.tables import ORIGIN, table_json, table_parquet
+from analysis.exports.tensors import (
+    Tensors,
+    tensors_npz,
+    tensors_of,
+    tensors_of_agreement,
+    tensors_safetensors,
+)
 
 __all__ = [
     "LONGEST_NAME",
+    "ORIGIN",
+    "Code",
     "Groups",
+    "Needs",
+    "Report",
     "SavedCircuit",
     "SavedScores",
-    "circuit_csv",
+    "Section",
+    "Tensors",
+    "circuit_code",
     "circuit_from_json",
     "circuit_json",
-    "circuit_python",
     "inert_csv",
-    "request_python",
+    "library_code",
+    "origin_rows",
+    "prompt_set_code",
+    "report_html",
+    "request_code",
+    "table_json",
+    "table_parquet",
+    "tensors_npz",
+    "tensors_of",
+    "tensors_of_agreement",
+    "tensors_safetensors",
+    "without_places",
 ]

@@ -5,21 +5,11 @@ from __future__ import annotations
 import csv
 from typing import TYPE_CHECKING, Any
 
-from analysis.results import EdgeLabels, GraphResult
-
 if TYPE_CHECKING:
     import pandas as pd
 
 #: A spreadsheet takes a cell that begins so for a formula; the last four are wide forms of "=+-@".
 _FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
-
-
-def circuit_csv(graph: GraphResult, edges: EdgeLabels) -> str:
-    """One line for each of `edges` with the columns of `GraphResult.table`, and no comments.
-
-    Where the numbers come from stands in the JSON. Raises `PathscopeError` for what is no edge of `graph`.
-    """
-    return inert_csv(graph.table(graph.graph.index(edges)))
 
 
 def inert_csv(table: pd.DataFrame) -> str:

@@ -2,12 +2,21 @@
 
 from analysis.models.catalogue import GPT2_SMALL, LoadedModel, before_loading, fingerprint, load, offered
 from analysis.models.files import ModelFiles, compute_dtype, fetched, find, is_from_hub
-from analysis.models.offered import DEMO, CatalogueEntry, entries
+from analysis.models.offered import (
+    BUNDLED,
+    DEMO,
+    INDUCTION,
+    CatalogueEntry,
+    entries,
+    ready_examples,
+)
 from analysis.models.reading import read_json
 
 __all__ = [
+    "BUNDLED",
     "DEMO",
     "GPT2_SMALL",
+    "INDUCTION",
     "CatalogueEntry",
     "LoadedModel",
     "ModelFiles",
@@ -21,4 +30,5 @@ __all__ = [
     "load",
     "offered",
     "read_json",
+    "ready_examples",
 ]

@@ -18,7 +18,7 @@ from analysis.errors import ModelError
 from analysis.memory import give_back
 from analysis.models import files as model_files
 from analysis.models.files import ModelFiles
-from analysis.models.offered import DEMO, entries, size
+from analysis.models.offered import BUNDLED, entries, size
 from analysis.models.turns import Turns
 from analysis.policy import policy
 from analysis.settings import settings
@@ -48,10 +48,10 @@ class LoadedModel:
 def before_loading(name: str) -> str | None:
     """What stands between choosing the model `name` and running it, as far as it is known without either.
 
-    None for the bundled model, and where nothing is known.
+    None for a bundled model, and where nothing is known.
     """
     name = name.strip()
-    if not name or name == DEMO:
+    if not name or name in BUNDLED:
         return None
     entry = next((entry for entry in entries() if entry.name == name), None)
     try:
@@ -71,9 +71,9 @@ def before_loading(name: str) -> str | None:
 
 
 def offered() -> tuple[str, ...]:
-    """The names to choose from, the bundled one first: those of the policy, else those of `entries`."""
+    """The names to choose from, the bundled ones first: those of the policy, else those of `entries`."""
     named = policy().models
-    return tuple(entry.name for entry in entries()) if named is None else (DEMO, *named)
+    return tuple(entry.name for entry in entries()) if named is None else (*BUNDLED, *named)
 
 
 def fingerprint(name: str) -> str:

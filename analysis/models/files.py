@@ -11,9 +11,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from analysis import demo_model
 from analysis.errors import ModelError, Remedy
-from analysis.models.offered import DEMO, entries, nearest, size
+from analysis.models.offered import BUNDLED, DEMO, entries, nearest, size
 from analysis.models.reading import LARGEST_BYTES, check_regular, read_json, state_of
 from analysis.models.sizes import check_sizes
 from analysis.models.weights import WEIGHTS, count_tensors, weight_files
@@ -78,14 +77,14 @@ class ModelFiles:
 
 
 def find(name: str, *, download: bool = True) -> ModelFiles:
-    """The files of `name`: the bundled model, a local folder or a Hugging Face id.
+    """The files of `name`: a bundled model, a local folder or a Hugging Face id.
 
     The Hugging Face cache is looked at before the network. Raises `ModelError` where there is
     no such model, where a file is missing, or, with ``download=False``, where it is not here yet; where the
     policy names the models, for any other name, whatever there is.
     """
     name, rules = name.strip(), policy()
-    rules.check_model(name, DEMO)
+    rules.check_model(name, tuple(BUNDLED))
     if len(name) > _LONGEST_NAME:
         raise ModelError(
             f"The name of a model has at most {_LONGEST_NAME:,} characters, and this one has {len(name):,}. "
@@ -95,8 +94,8 @@ def find(name: str, *, download: bool = True) -> ModelFiles:
         raise ModelError(
             f"No model is named. Give {DEMO!r}, a Hugging Face id such as 'gpt2', or a local folder."
         )
-    if name == DEMO:
-        return _files(demo_model.DIRECTORY, name)
+    if name in BUNDLED:
+        return _files(BUNDLED[name], name)
     if rules.models is not None:
         return _from_hub(name, download=False)
     try:
@@ -120,7 +119,7 @@ def fetched(name: str) -> ModelFiles:
 
 
 def is_from_hub(name: str) -> bool:
-    """Whether `name` is looked for on the Hub: it is neither the bundled model nor a folder here.
+    """Whether `name` is looked for on the Hub: it is neither a bundled model nor a folder here.
 
     What is known of a model by its id is known of no folder that somebody gave the same name.
     """
@@ -128,7 +127,7 @@ def is_from_hub(name: str) -> bool:
     if (models := policy().models) is not None:
         return name in models
     try:
-        return bool(name) and name != DEMO and not Path(name).expanduser().exists()
+        return bool(name) and name not in BUNDLED and not Path(name).expanduser().exists()
     except (OSError, RuntimeError, ValueError):
         return False
 
@@ -206,7 +205,7 @@ def _with_other_names(error: ModelError, name: str, here: tuple[str, ...]) -> Mo
     sentences = [str(error)]
     if told:
         sentences.append(f"Did you mean {' or '.join(told)}?")
-    named = ", ".join(map(repr, (DEMO, *here[:_NAMED])))
+    named = ", ".join(map(repr, (*BUNDLED, *here[:_NAMED])))
     more = f" and {len(here) - _NAMED} more" * (len(here) > _NAMED)
     sentences.append(f"On this machine: {named}{more}.")
     return ModelError(

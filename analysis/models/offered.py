@@ -6,12 +6,20 @@ Nothing here imports torch, or looks at a file.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from pathlib import Path
 
-#: The catalogue name of the bundled model.
-DEMO = "demo"
+from analysis import demo_model, induction_model
+from analysis.demo_model import examples as of_the_demo
+from analysis.induction_model import examples as of_induction
+from analysis.labels import head_label
+
+#: The catalogue names of the bundled models: the one that was trained, and the one that was set by hand.
+DEMO, INDUCTION = demo_model.NAME, induction_model.NAME
+#: The folder of each bundled model.
+BUNDLED: Mapping[str, Path] = {DEMO: demo_model.DIRECTORY, INDUCTION: induction_model.DIRECTORY}
 
 #: As alike as two names have to be (of 1) for one to be taken for the other, mistyped.
 _ALIKE = 0.65
@@ -33,9 +41,18 @@ class CatalogueEntry:
 
 
 def entries() -> tuple[CatalogueEntry, ...]:
-    """The models worth offering by name, the bundled one first."""
+    """The models worth offering by name, the bundled ones first."""
+    previous, induction = head_label(*induction_model.PREVIOUS), head_label(*induction_model.INDUCTION)
     return (
         CatalogueEntry(DEMO, "Demo", "Bundled, 4 layers of 8 heads; trained on the ready examples.", 10, 4),
+        CatalogueEntry(
+            INDUCTION,
+            "Induction",
+            "Bundled, 2 layers of 4 heads, weights set by hand as an induction circuit: the previous-token "
+            f"head {previous} feeds the key of the induction head {induction}, which writes the answer.",
+            4,
+            1,
+        ),
         CatalogueEntry(
             "gpt2", "GPT-2 small", "12 layers of 12 heads; the model of the IOI circuit.", 548, 124
         ),
@@ -61,6 +78,11 @@ def entries() -> tuple[CatalogueEntry, ...]:
             2614,
         ),
     )
+
+
+def ready_examples(model: str) -> tuple[of_the_demo.Example, ...]:
+    """The ready examples of a model: the one set by hand has its own, all others have those of the demo."""
+    return of_induction.EXAMPLES if model.strip() == INDUCTION else of_the_demo.EXAMPLES
 
 
 def nearest(name: str, others: Iterable[str] = ()) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from analysis.results.graph import (
     GraphRequest,
     GraphResult,
 )
+from analysis.results.neurons import RUNS_SHOWN, NeuronsRequest, NeuronsResult
 from analysis.results.node import (
     PATTERNS_SHOWN,
     WRITES_READ,
@@ -40,6 +41,7 @@ from analysis.results.patching import (
     PathResult,
 )
 from analysis.results.paths import ChosenPathsRequest, HeadPathsRequest, PathsResult, StrongestPathsRequest
+from analysis.results.position import position_from_start
 from analysis.results.provenance import Provenance, Result
 from analysis.results.sanity import SanityRequest, SanityResult
 from analysis.results.sets import MOST_PAIRS, PromptSet, PromptSetRequest, PromptSetResult, TextPair
@@ -49,6 +51,7 @@ __all__ = [
     "DIRECTIONS",
     "MOST_PAIRS",
     "PATTERNS_SHOWN",
+    "RUNS_SHOWN",
     "WRITES_READ",
     "AllSourcesRequest",
     "AllSourcesResult",
@@ -77,6 +80,8 @@ __all__ = [
     "HeadPathsRequest",
     "LongRequest",
     "LongWork",
+    "NeuronsRequest",
+    "NeuronsResult",
     "NodeAttributionRequest",
     "NodeAttributionResult",
     "NodeRequest",
@@ -102,6 +107,7 @@ __all__ = [
     "StrongestPathsRequest",
     "TextPair",
     "WriteRead",
+    "position_from_start",
     "request_from_json",
     "request_to_json",
 ]

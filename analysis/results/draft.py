@@ -70,5 +70,5 @@ class DraftRequest(Request[DraftResult]):
     """Tokens and next tokens of both prompts, how answer and foil stand, and what could be asked instead."""
 
     computed_by = "analysis.experiment:draft_result"
-    version = 1
+    version = 2
     of_a_draft = True

@@ -126,6 +126,12 @@ class GraphResult(EdgesResult, GrowingResult):
         edges = self.graph.edges
         return edges[np.argsort(-np.abs(self.share[tuple(edges.T)]), kind="stable")]
 
+    def strongest(self, most: int) -> EdgeLabels:
+        """The `most` strongest edges, without those whose worth rounding alone can explain."""
+        chosen = self.ranking[:most]
+        nothing = self.below_resolution(self.share[tuple(chosen.T)] * self.difference)
+        return tuple(self.graph.labels(chosen[~nothing]))
+
     @cached_property
     def _summed(self) -> Float[np.ndarray, " edge"]:
         worth = np.abs(self.share[tuple(self.ranking.T)]).cumsum()

@@ -112,6 +112,27 @@ class NodeResult(EdgesResult):
         """
         return position_from_start(position, len(self.clean_tokens))
 
+    def attention_table(self) -> pd.DataFrame:
+        """One row for each query and each key that it may attend to, on the clean and the corrupted run.
+
+        Columns: run, query, key, query_token, key_token, attention. Empty where nothing is attended to.
+        """
+        import pandas as pd
+
+        tokens = {"clean": self.clean_tokens, "corrupted": self.corrupted_tokens}
+        texts = {
+            # Half of a surrogate pair is no text to a table, nor to a file.
+            run: [token.encode("utf-8", "backslashreplace").decode() for token in of_run]
+            for run, of_run in tokens.items()
+        }
+        rows = [
+            (run, query, key, texts[run][query], texts[run][key], pattern[query, key])
+            for run, pattern in zip(texts, self.attention, strict=False)
+            for query in range(len(pattern))
+            for key in range(query + 1)
+        ]
+        return pd.DataFrame(rows, columns=["run", "query", "key", "query_token", "key_token", "attention"])
+
     def promoted(self, position: int, read: WriteRead = "clean") -> pd.DataFrame:
         """The tokens that the write at one position promotes most, and last those that it suppresses most.
 

@@ -1,4 +1,4 @@
-"""Prompt pairs of the same kind as a ready example, drawn from the words of the bundled model."""
+"""Prompt pairs of the same kind as a ready example, drawn from the words of the bundled models."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from analysis.demo_model.examples import EXAMPLES, Example
 from analysis.demo_model.landmarks import CITIES_OF_LANDMARKS
 from analysis.demo_model.words import DAYS, MONTHS, NUMBER_WORDS
 from analysis.errors import PathscopeError
+from analysis.induction_model.examples import EXAMPLES as OF_INDUCTION
 from analysis.results import TextPair
 from analysis.sets.template import Words, drawn, filled
 
@@ -80,6 +81,28 @@ def _followers(rng: random.Random, words: Words) -> TextPair:
     return TextPair(f"{' '.join(clean)} {asked}", f"{' '.join(corrupted)} {asked}", f" {answer}", f" {foil}")
 
 
+def _keys(rng: random.Random, words: Words) -> TextPair:
+    """Two letters of a row change places, so that another one stands after the letter asked for."""
+    one, two, asked, answer, other, foil = drawn("letter", 6, rng, words)
+    clean, corrupted = (one, two, asked, answer, other, foil), (one, two, other, answer, asked, foil)
+    end = " ".join((one, two, asked))
+    return TextPair(f"{' '.join(clean)} {end}", f"{' '.join(corrupted)} {end}", f" {answer}", f" {foil}")
+
+
+def _values(rng: random.Random, words: Words) -> TextPair:
+    """Another letter stands after the one asked for."""
+    one, two, asked, answer, five, six, foil = drawn("letter", 7, rng, words)
+    start, end = " ".join((one, two, asked)), " ".join((five, six, one, two, asked))
+    return TextPair(f"{start} {answer} {end}", f"{start} {foil} {end}", f" {answer}", f" {foil}")
+
+
+def _queries(rng: random.Random, words: Words) -> TextPair:
+    """One row, of which another letter is asked for."""
+    one, two, asked, answer, other, foil = drawn("letter", 6, rng, words)
+    row = " ".join((one, two, asked, answer, other, foil, one, two))
+    return TextPair(f"{row} {asked}", f"{row} {other}", f" {answer}", f" {foil}")
+
+
 def _runs(sentence: str, cycle: tuple[str, ...], shown: int, wraps: bool) -> Draw:
     """`shown` items of a cycle in their order, on which the next one follows."""
 
@@ -102,9 +125,12 @@ _DRAWS: Mapping[str, Draw] = {
     "days": _runs("The day after {} is", DAYS, 1, wraps=True),
     "numbers": _runs("The numbers go {},", NUMBER_WORDS, 3, wraps=False),
     "months": _runs("The months of the year go {},", MONTHS, 3, wraps=True),
+    "keys": _keys,
+    "values": _values,
+    "queries": _queries,
 }
-#: Every kind by its name, in the order of the ready examples.
+#: Every kind by its name, in the order of the ready examples, each of them once.
 READY_KINDS: Mapping[str, ReadyKind] = {
     name: ReadyKind(name, example, draw)
-    for (name, draw), example in zip(_DRAWS.items(), EXAMPLES, strict=True)
+    for (name, draw), example in zip(_DRAWS.items(), dict.fromkeys((*EXAMPLES, *OF_INDUCTION)), strict=True)
 }

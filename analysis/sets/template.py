@@ -12,6 +12,7 @@ from analysis.demo_model.words import (
     ANIMALS,
     CONTENT_WORDS,
     DAYS,
+    LETTERS,
     MONTHS,
     NAMES,
     NOUNS,
@@ -37,6 +38,7 @@ _LISTS: Words = {
     "day": DAYS,
     "month": MONTHS,
     "number": NUMBER_WORDS,
+    "letter": LETTERS,
     "word": CONTENT_WORDS,
 }
 #: Two people, and which of them acts: the second named in the clean prompt, the first in the corrupted one.

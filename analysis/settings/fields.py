@@ -145,7 +145,7 @@ class Settings(BaseModel):
         "",
         pattern=_listed(rf"{_WORD}(/{_WORD})?"),
         alias="PATHSCOPE_HOSTED_MODELS",
-        description="Hugging Face ids of the models that strangers may use beside the bundled one",
+        description="Hugging Face ids of the models that strangers may use beside the bundled ones",
     )
     hosted_names: str = Field(
         "",

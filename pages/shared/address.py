@@ -17,8 +17,9 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from analysis.kept import read_view
-from analysis.labels import printable
+from analysis.labels import model_title, printable
 from analysis.policy import policy
+from analysis.requests import Experiment
 from pages.shared.address_fields import Field, fields
 from pages.shared.keys import B_PROMPT_KEYS, PROMPT_KEYS, SOURCE_KEYS, Key
 from pages.shared.notes import note
@@ -192,6 +193,18 @@ def _in_bounds(words: dict[str, str]) -> dict[str, str]:
     while len(urlencode(words)) > LONGEST:
         words.pop(max(words, key=lambda key: len(words[key])))
     return words
+
+
+def link(experiment: Experiment) -> str:
+    """The whole address of the view at hand, to be opened elsewhere.
+
+    Empty where it is not known, and where it would hold the path of a folder of this machine.
+    """
+    here = st.context.url
+    if not here or model_title(experiment.model) != experiment.model:
+        return ""
+    words = _in_bounds(held())
+    return f"{here}?{urlencode(words)}" if words else here
 
 
 def held() -> dict[str, str]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.demo_model.examples import EXAMPLES
-from analysis.models import offered
+import streamlit as st
+
+from analysis.models import offered, ready_examples
 from analysis.policy import policy
 from pages.shared import circuit_state, set_state
 from pages.shared.choices import CHOICES, COMPONENT, LAYER_NORM, RUN
@@ -50,15 +51,15 @@ def _one_position(word: str) -> str | None:
     return None if found == EVERY else found
 
 
-def fields() -> tuple[Field, ...]:
-    return (
-        Field(Key.MODEL, offered()[0], _model),
-        *(Field(key, getattr(EXAMPLES[0], key)) for key in PROMPT_KEYS),
-        # Of these the strongest path's are taken where the address has none: `take_lead`.
-        *(
-            Field(choice.key, None if choice is COMPONENT else choice.default, choice.read)
-            for choice in CHOICES
-        ),
+def fields() -> Iterator[Field]:
+    """Every parameter; what the session holds for the first, the model, decides the defaults of the next."""
+    yield Field(Key.MODEL, offered()[0], _model)
+    first, *_ = ready_examples(st.session_state.get(Key.MODEL) or "")
+    yield from (Field(key, getattr(first, key)) for key in PROMPT_KEYS)
+    # Of these the strongest path's are taken where the address has none: `take_lead`.
+    for choice in CHOICES:
+        yield Field(choice.key, None if choice is COMPONENT else choice.default, choice.read)
+    yield from (
         Field(Key.POSITION, LAST, _position),
         *(Field(key, None, _head_or_layer) for key in SOURCE_KEYS),
         Field(Key.EDGES, circuit_state.DRAWN_AT_FIRST, circuit_state.read_count),

@@ -12,18 +12,19 @@ from analysis.requests import Experiment
 from analysis.results import NodeAttributionRequest, NodeAttributionResult, RunShown
 from pages.shared.attribution_parts import largest_first, largest_list, sum_of_parts
 from pages.shared.cards import answer_or_stop, provenance_panel
-from pages.shared.downloads import copy_as_python, downloads
 from pages.shared.findings import largest_nodes
 from pages.shared.history import keep
 from pages.shared.keys import Key
 from pages.shared.navigation import CIRCUIT, page_link
 from pages.shared.near import near_panel
+from pages.shared.neurons import neurons_panel
 from pages.shared.position import chosen_position
 from pages.shared.resolution import resolution_caption
+from pages.shared.shown_results import of_nodes
+from pages.shared.take_along import take_along
 from pages.shared.theme import current_theme
 
 if TYPE_CHECKING:
-    import altair as alt
     import pandas as pd
     from streamlit.delta_generator import DeltaGenerator
 
@@ -46,7 +47,7 @@ def attribution_map(experiment: Experiment, run: RunShown, row: DeltaGenerator) 
     selected = _selected(result, here)
     left, right = st.columns([7, 4], gap="large")
     with left:
-        chart = _draw(result, run, position, selected)
+        _draw(result, run, position, selected)
         st.caption("Click a node to see it from near.")
     with right:
         st.subheader("Largest")
@@ -55,9 +56,11 @@ def attribution_map(experiment: Experiment, run: RunShown, row: DeltaGenerator) 
     with st.container(border=True, key="node_from_near"):
         st.subheader(node_name(selected))
         near_panel(experiment, "logit_difference", selected)
+        if selected.startswith("MLP"):
+            st.subheader("Its neurons")
+            neurons_panel(experiment, selected, run, at)
         page_link(CIRCUIT, f"{selected} in the circuit", selected=selected)
-    downloads("attribution_node", result, table, chart)
-    copy_as_python(result, f"{run!r}, {position!r}")
+    take_along(of_nodes(result, run, position))
     provenance_panel(result, found.from_store)
 
 
@@ -68,9 +71,7 @@ def _selected(result: NodeAttributionResult, table: pd.DataFrame) -> str:
     return label if label in result.labels and not label.startswith("bias") else [*nodes, "embed"][0]
 
 
-def _draw(
-    result: NodeAttributionResult, run: RunShown, position: int | None, selected: str
-) -> alt.LayerChart:
+def _draw(result: NodeAttributionResult, run: RunShown, position: int | None, selected: str) -> None:
     """The map at one position, or the strongest nodes at all; a click selects a node."""
     from analysis.charts import node_map_chart, node_positions_chart
 
@@ -81,7 +82,6 @@ def _draw(
         else node_map_chart(result, run, position, theme, selected)
     )
     st.altair_chart(chart, width="stretch", key=Key.NODE_MAP, on_select=_take_click, selection_mode="node")
-    return chart
 
 
 def _take_click() -> None:

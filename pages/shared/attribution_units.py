@@ -12,16 +12,16 @@ from analysis.requests import Experiment, RunName, Unit
 from analysis.results import AttributionRequest, AttributionResult
 from pages.shared.attribution_parts import largest_first, largest_list, sum_of_parts
 from pages.shared.cards import answer_or_stop, provenance_panel
-from pages.shared.downloads import copy_as_python, downloads
 from pages.shared.findings import largest_part
 from pages.shared.history import keep
 from pages.shared.navigation import CIRCUIT, page_link
 from pages.shared.position import chosen_position
 from pages.shared.resolution import resolution_caption
+from pages.shared.shown_results import of_unit
+from pages.shared.take_along import take_along
 from pages.shared.theme import current_theme
 
 if TYPE_CHECKING:
-    import altair as alt
     from streamlit.delta_generator import DeltaGenerator
 
 
@@ -45,7 +45,7 @@ def attribution_by_unit(experiment: Experiment, unit: Unit, run: RunName, row: D
 
     left, right = st.columns([3, 1], gap="large")
     with left:
-        chart = parts(result, position)
+        parts(result, position)
     with right:
         st.subheader("Largest")
         table = largest_first(result.table(position))
@@ -54,15 +54,13 @@ def attribution_by_unit(experiment: Experiment, unit: Unit, run: RunName, row: D
     strongest_node = next(filter(None, map(node_of_part, table["component"])), None)
     if strongest_node is not None:
         page_link(CIRCUIT, f"{strongest_node} in the circuit", selected=strongest_node)
-    downloads(f"attribution_{unit}", result, table, chart)
-    copy_as_python(result, "" if position is None else str(position))
+    take_along(of_unit(result, position))
     provenance_panel(result, found.from_store)
 
 
-def parts(result: AttributionResult, position: int | None) -> alt.LayerChart:
+def parts(result: AttributionResult, position: int | None) -> None:
     """Draw what each part writes at `position`, or at every one."""
     from analysis.charts import attribution_chart
 
     chart = attribution_chart(result, position, current_theme())
     st.altair_chart(chart, width="stretch")
-    return chart

@@ -12,7 +12,7 @@ from analysis.labels import counted
 from analysis.results import EdgeLabels, EdgePositionsRequest, EdgeSetsRequest, GraphResult
 from pages.shared import circuit_state
 from pages.shared.cards import answer_or_stop
-from pages.shared.circuit_roles import published
+from pages.shared.circuit_roles import known_of
 from pages.shared.circuit_words import hidden
 from pages.shared.keys import KEPT, Key
 from pages.shared.notes import note
@@ -54,7 +54,8 @@ def how_many(graph: GraphResult, row: Sequence[DeltaGenerator]) -> None:
         most,
         key=Key.EDGES,
         persist_state=KEPT,
-        help="Ranked by the larger of what a path brings back and what it breaks, one by one.",
+        help="Ranked by the larger of what a path brings back and what it breaks, one by one. Those of which "
+        "rounding alone can explain it are left out.",
     )
     row[1].slider(
         "Share of all paths' worth",
@@ -72,8 +73,7 @@ def drawn_edges(graph: GraphResult) -> EdgeLabels:
     """My circuit, and as many of the strongest paths as are asked for."""
     kept, lost = circuit_state.known_edges(circuit_state.pins(), graph.graph)
     note(lost)
-    strongest = graph.graph.labels(graph.ranking[: st.session_state[Key.EDGES]])
-    return tuple(dict.fromkeys((*kept, *strongest)))
+    return tuple(dict.fromkeys((*kept, *graph.strongest(st.session_state[Key.EDGES]))))
 
 
 def graph_view(graph: GraphResult, edges: EdgeLabels) -> Drawing:
@@ -120,8 +120,8 @@ def small_graph(graph: GraphResult, edges: EdgeLabels) -> None:
 
 
 def _badges(graph: GraphResult, drawing: Drawing) -> dict[str, str]:
-    """What is published of the heads of this model."""
-    known = published(graph)
+    """What is known of the heads of this model."""
+    known = known_of(graph)
     return {
         node.label: role
         for node in drawing.used

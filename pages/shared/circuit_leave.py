@@ -11,53 +11,65 @@ from analysis.errors import PathscopeError
 from analysis.exports import (
     Groups,
     SavedCircuit,
-    circuit_csv,
+    circuit_code,
     circuit_from_json,
     circuit_json,
-    circuit_python,
+    tensors_of,
 )
 from analysis.models import fingerprint
 from analysis.policy import policy
 from analysis.results import CircuitScoresRequest, EdgeLabels, EdgeSetsResult, GraphResult
 from pages.shared import circuit_state
 from pages.shared.circuit_words import finding
-from pages.shared.downloads import download, picture_or_sentence
 from pages.shared.keys import PROMPT_KEYS, Key
-from pages.shared.theme import current_theme
+from pages.shared.shown import File, Shown
+from pages.shared.take_along import take_along
 from pages.shared.uploads import expect_files
 
 if TYPE_CHECKING:
     from analysis.charts import Drawing
 
+_MEASURED = (
+    "All paths are patched together, and what they bring back is measured, no sum. Of single paths those "
+    "marked as measured are, with the norm recomputed; the others are estimates, exact at the reader and "
+    "linear after it."
+)
+
 
 def leave_panel(graph: GraphResult, own: EdgeSetsResult, edges: EdgeLabels, drawing: Drawing) -> None:
-    """The picture, the paths and their scores, and a script that measures them anew."""
-    from analysis.charts import chart_png, chart_svg, circuit_chart
-
-    theme = current_theme()
+    """The menu by which the picture, the paths, their scores and code that measures them anew leave."""
     # Files are made outside of any run, where there is no state of a session.
     groups = tuple(circuit_state.known_groups(circuit_state.groups(), graph.graph).items())
-    told = {"finding": finding(graph, own, len(edges)), **_saved(graph, edges, groups).provenance}
-    with st.container(horizontal=True):
-        download(
-            "JSON", "circuit.json", "application/json", lambda: circuit_json(_saved(graph, edges, groups))
-        )
-        download("CSV", "circuit.csv", "text/csv", lambda: circuit_csv(graph, edges))
-        download(
-            "PNG",
-            "circuit.png",
-            "image/png",
-            picture_or_sentence(lambda: chart_png(circuit_chart(drawing, theme), theme, told), "png", theme),
-        )
-        download(
-            "SVG",
-            "circuit.svg",
-            "image/svg+xml",
-            picture_or_sentence(lambda: chart_svg(circuit_chart(drawing, theme), theme, told), "svg", theme),
-        )
-    with st.expander("Copy as Python", icon=":material/code:"):
-        script = circuit_python(graph.request.experiment, edges, graph.request.metric, groups)
-        st.code(script, language="python", height=300)
+    take_along(of_circuit(graph, own, edges, drawing, groups))
+
+
+def of_circuit(
+    graph: GraphResult, own: EdgeSetsResult, edges: EdgeLabels, drawing: Drawing, groups: Groups = ()
+) -> Shown:
+    """The paths that are drawn, as they leave; the circuit as a file that loads again is one of theirs."""
+    from analysis.charts import circuit_chart
+
+    metric = graph.request.metric
+    return Shown(
+        name="circuit_paths",
+        title=f"The {len(edges):,} paths drawn of {len(graph.graph):,}",
+        told=graph,
+        experiment=graph.request.experiment,
+        sentence=finding(graph, own, len(edges)),
+        measured=_MEASURED,
+        table=graph.table(graph.graph.index(edges)),
+        draw=lambda theme, width: circuit_chart(drawing, theme, width),
+        codes=lambda experiment: (circuit_code(experiment, edges, metric, groups),),
+        tensors=lambda: tensors_of(graph),
+        files=(
+            File(
+                "Circuit, loads again",
+                "circuit.json",
+                "application/json",
+                lambda: circuit_json(_saved(graph, edges, groups)),
+            ),
+        ),
+    )
 
 
 def _saved(graph: GraphResult, edges: EdgeLabels, groups: Groups) -> SavedCircuit:

@@ -46,8 +46,8 @@ def scores_panel(graph: GraphResult, own: EdgeSetsResult, edges: EdgeLabels) -> 
         st.altair_chart(chart, width="stretch")
         cpr, cmd = graph.areas.tolist()
         st.caption(
-            "The strongest paths together; the large points are the paths drawn. Over all sizes: CPR "
-            f"{cpr:.3f} (higher is better), CMD {cmd:.4f} (0 is best)."
+            "The strongest paths by the estimate, together; the large points are the paths drawn. Over all "
+            f"sizes: CPR {cpr:.3f} (higher is better), CMD {cmd:.4f} (0 is best)."
         )
     with random.container():
         random_controls(graph, edges)

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from analysis.demo_model.examples import EXAMPLES
 from analysis.labels import shown_token
-from analysis.models import offered
+from analysis.models import offered, ready_examples
 from analysis.policy import policy
 from analysis.requests import Experiment
 from pages.shared import address
@@ -19,6 +18,8 @@ from pages.shared.keys import B_PROMPT_KEYS, KEPT, LAST, PROMPT_KEYS, Key
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
+
+    from analysis.demo_model.examples import Example
 
 _AS_IN_A = "As in A"
 _OWN = "Your own pair"
@@ -82,20 +83,26 @@ def _list(label: str, key: Key, names: Mapping[str, str]) -> None:
 def _pair() -> None:
     """A ready example as B's pair."""
     held = [st.session_state[key] for key in B_PROMPT_KEYS]
-    spelt = [[getattr(example, key) for key in PROMPT_KEYS] for example in EXAMPLES]
+    examples = _examples()
+    spelt = [[getattr(example, key) for key in PROMPT_KEYS] for example in examples]
     chosen = next((number for number, example in enumerate(spelt) if _fits(held, example)), None)
     st.session_state[Key.B_EXAMPLE] = chosen
     own = chosen is None and any(text is not None for text in held)
     st.selectbox(
         "B: pair",
-        range(len(EXAMPLES)),
-        format_func=lambda number: EXAMPLES[number].title,
+        range(len(examples)),
+        format_func=lambda number: examples[number].title,
         key=Key.B_EXAMPLE,
         index=None,
         placeholder=_OWN if own else _AS_IN_A,
         on_change=_take_example,
         width=300,
     )
+
+
+def _examples() -> tuple[Example, ...]:
+    """Those of B's model."""
+    return ready_examples(st.session_state[Key.B_MODEL] or st.session_state[Key.MODEL] or "")
 
 
 def _fits(held: list[str | None], example: list[str]) -> bool:
@@ -108,7 +115,7 @@ def _fits(held: list[str | None], example: list[str]) -> bool:
 
 def _take_example() -> None:
     number = st.session_state[Key.B_EXAMPLE]
-    example = None if number is None else EXAMPLES[number]
+    example = None if number is None else _examples()[number]
     _hold([None if example is None else getattr(example, key) for key in PROMPT_KEYS])
 
 

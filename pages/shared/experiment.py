@@ -6,8 +6,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from analysis.demo_model.examples import EXAMPLES
-from analysis.models import before_loading, entries, offered
+from analysis.demo_model.examples import Example
+from analysis.models import BUNDLED, before_loading, entries, offered, ready_examples
 from analysis.policy import policy
 from analysis.requests import Experiment
 from pages.shared import address
@@ -52,6 +52,7 @@ def experiment_sidebar() -> Experiment:
             offered(),
             key=Key.MODEL,
             persist_state=KEPT,
+            on_change=_follow_model,
             accept_new_options=not policy().hosted,
             help=None
             if policy().hosted
@@ -77,18 +78,19 @@ def experiment_sidebar() -> Experiment:
 
 def _example_field() -> None:
     """A list of the ready examples, and what the one at hand is about."""
-    st.session_state[Key.EXAMPLE] = _example_of_the_fields()
+    examples = _examples()
+    st.session_state[Key.EXAMPLE] = _example_of_the_fields(examples)
     example = st.selectbox(
         "Ready example",
-        range(len(EXAMPLES)),
-        format_func=lambda index: EXAMPLES[index].title,
+        range(len(examples)),
+        format_func=lambda index: examples[index].title,
         key=Key.EXAMPLE,
         index=None,
         placeholder="Your own prompts",
         on_change=_take_example,
     )
     if example is not None:
-        st.caption(EXAMPLES[example].explanation)
+        st.caption(examples[example].explanation)
 
 
 def _prompt_fields() -> None:
@@ -122,18 +124,35 @@ def _prompt_fields() -> None:
         st.form_submit_button("Ask", key=Key.ASK, icon=":material/keyboard_return:", width="stretch")
 
 
-def _example_of_the_fields() -> int | None:
-    """The example that the four fields spell out, however they were filled in."""
+def _examples() -> tuple[Example, ...]:
+    """Those of the model at hand."""
+    return ready_examples(st.session_state[Key.MODEL] or "")
+
+
+def _example_of_the_fields(examples: tuple[Example, ...]) -> int | None:
+    """The one of `examples` that the four fields spell out, however they were filled in."""
     fields = [st.session_state[key] for key in PROMPT_KEYS]
-    spelt = [[getattr(example, key) for key in PROMPT_KEYS] for example in EXAMPLES]
+    spelt = [[getattr(example, key) for key in PROMPT_KEYS] for example in examples]
     return spelt.index(fields) if fields in spelt else None
 
 
 def _take_example() -> None:
     index = st.session_state[Key.EXAMPLE]
     if index is not None:
-        for key in PROMPT_KEYS:
-            st.session_state[key] = getattr(EXAMPLES[index], key)
+        _fill_in(_examples()[index])
+
+
+def _follow_model() -> None:
+    """A ready example that the model now chosen has not gives way to its first one; what was typed stays."""
+    examples = _examples()
+    others = tuple(example for model in BUNDLED for example in ready_examples(model))
+    if _example_of_the_fields(examples) is None and _example_of_the_fields(others) is not None:
+        _fill_in(examples[0])
+
+
+def _fill_in(example: Example) -> None:
+    for key in PROMPT_KEYS:
+        st.session_state[key] = getattr(example, key)
 
 
 def _swap() -> None:

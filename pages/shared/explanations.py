@@ -55,7 +55,7 @@ EXPLANATIONS: dict[Leaf, Explanation] = {
         r" \end{aligned}",
         "w is what part i writes to the residual stream, less its mean where the last norm takes means off; "
         "sigma is the last norm's scale, W_U the unembedding, b its bias.",
-        ("attribution", "logit difference", "logit lens", "remainder", "resolution"),
+        ("attribution", "logit difference", "logit lens", "remainder", "neuron", "resolution"),
         (FRAMEWORK, LOGIT_LENS),
     ),
     PATH_PATCHING: Explanation(

@@ -33,7 +33,7 @@ class Step:
     view: dict[str, str] = field(default_factory=dict)
 
 
-#: The first ready example in the bundled model, which is what an address without an experiment means.
+#: The first ready example in the trained bundled model, which is what an address without an experiment means.
 TOUR = (
     Step(
         RESULT,
@@ -90,7 +90,7 @@ def _help(leaf: Leaf) -> None:
 
 
 def _tour() -> None:
-    st.markdown("**One example in five steps**, in the bundled model. Each link opens its page with it.")
+    st.markdown("**One example in five steps**, in the bundled model demo. Each link opens its page with it.")
     for number, step in enumerate(TOUR, start=1):
         label = f"{number}. {step.leaf.title}"
         if step.leaf is leaf_at_hand():  # to which a link from itself would not lead

@@ -14,6 +14,8 @@ from analysis.requests import Experiment, MetricName
 from analysis.results import WRITES_READ, NodeRequest, NodeResult, PatternShown
 from pages.shared.cards import answer_or_stop
 from pages.shared.resolution import written
+from pages.shared.shown_results import of_attention
+from pages.shared.take_along import take_along
 from pages.shared.theme import current_theme
 
 if TYPE_CHECKING:
@@ -44,6 +46,9 @@ def near_panel(
     if left is not None:
         with left:
             attention(result)
+            shown = of_attention(result)
+            if shown is not None:
+                take_along(shown)
     with right:
         promoted(result)
 

@@ -7,6 +7,7 @@ import streamlit as st
 from analysis.answers import answer
 from analysis.errors import PathscopeError
 from analysis.labels import counted
+from analysis.models import ready_examples
 from analysis.policy import policy
 from analysis.requests import Experiment
 from analysis.results import MOST_PAIRS, PromptSet, PromptSetRequest
@@ -34,7 +35,7 @@ _FIRST_TEMPLATE = "When {A} and {B} went to the {place}, {S} gave a {object} to"
 def chosen_set(experiment: Experiment) -> PromptSet:
     """Draw the controls; the set that is chosen in them."""
     word = word_at_hand(experiment)
-    _ready_controls(word)
+    _ready_controls(word, experiment.model)
     with st.expander("Your own prompts", icon=":material/upload_file:"):
         paste, template, *upload = st.tabs(
             ["Paste a table", "Fill a template", *([] if policy().hosted else ["Upload a table"])]
@@ -62,10 +63,14 @@ def _set_of(word: str, experiment: Experiment) -> PromptSet:
     return answer_or_stop(lambda: answer(request), "Drawing pairs").result.prompt_set
 
 
-def _ready_controls(word: str) -> None:
+def _ready_controls(word: str, model: str) -> None:
     ready = ready_set(word)
     kind = ready[0] if ready else ALONE if word == ALONE else _TEMPLATE if template_set(word) else _OWN
-    titles = {name: f"Same kind: {kind.example.title}" for name, kind in READY_KINDS.items()}
+    titles = {
+        name: f"Same kind: {known.example.title}"
+        for name, known in READY_KINDS.items()
+        if name == kind or known.example in ready_examples(model)
+    }
     titles |= {ALONE: "The pair in the sidebar, alone"}
     titles |= {name: title for name, title in _OTHER_TITLES.items() if name == kind}
     # As the word says, however it was chosen.

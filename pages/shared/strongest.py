@@ -11,12 +11,13 @@ from analysis.errors import UnsupportedModelError
 from analysis.results import PathsResult, StrongestPathsRequest
 from pages.shared.cards import answer_or_stop
 from pages.shared.choices import COMPONENT
-from pages.shared.downloads import copy_as_python
 from pages.shared.findings import strongest_path
 from pages.shared.keys import Key
 from pages.shared.patching import edge_columns, edge_formats
 from pages.shared.path_near import path_from_near, rank_of
 from pages.shared.selection import path_label, selected_path, take
+from pages.shared.shown_results import of_strongest_paths
+from pages.shared.take_along import take_along
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +38,7 @@ def strongest_list(request: StrongestPathsRequest) -> pd.DataFrame | None:
         f"The {len(table):,} largest estimates of all {result.n_paths:,} paths between heads, each measured. "
         "Select one to see it from near."
     )
-    copy_as_python(result)
+    take_along(of_strongest_paths(result))
     return table
 
 

@@ -12,11 +12,12 @@ from analysis.labels import head_label
 from analysis.requests import HeadInput, MetricName
 from analysis.results import AllSourcesRequest, AllSourcesResult, EffectScale
 from pages.shared.choices import COMPONENT
-from pages.shared.downloads import downloads
 from pages.shared.keys import Key
 from pages.shared.patching import edge_columns, edge_formats
 from pages.shared.resolution import resolution_caption
 from pages.shared.selection import path_label, take
+from pages.shared.shown_results import of_all_sources
+from pages.shared.take_along import take_along
 from pages.shared.theme import current_theme
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def sweep_view(
             "Click a cell to see its path from near. Zoom with Ctrl and the wheel or a pinch, move with "
             "Shift and the pointer; a double click shows all again."
         )
-    downloads(f"all_sources_{result.request.component}", result, result.table(), chart)
+    take_along(of_all_sources(result, scale))
     picked = event.selection.get("edge") or []
     take(Key.EDGE_CHART, picked, _label(picked[0], result.request.component) if picked else None)
 

@@ -13,6 +13,7 @@ Term = Literal[
     "attribution",
     "logit lens",
     "remainder",
+    "neuron",
     "path",
     "patch",
     "effect",
@@ -38,6 +39,8 @@ TERMS: dict[Term, str] = {
     "All parts and the unembedding bias add up to the logit difference.",
     "logit lens": "The residual stream after each sublayer, read as if it were the last.",
     "remainder": "All that the parts shown do not hold: embeddings, MLPs and biases of attention.",
+    "neuron": "One dimension of an MLP's hidden layer. It writes its activation times its own direction; "
+    "with the output bias the neurons add up to what the MLP writes.",
     "path": "From what one part writes straight to what a later part reads, through no part between.",
     "patch": "One run is computed with a value from the other run in one place.",
     "effect": "The metric with the patch, minus the metric of the corrupted run. Positive moves up.",

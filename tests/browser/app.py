@@ -107,6 +107,13 @@ def settle(page: Page) -> None:
     page.wait_for_selector("[data-testid='stSkeleton']", state="detached", timeout=1000 * PATIENCE)
 
 
+def take_along(page: Page, name: str = "") -> None:
+    """Open the menu by which a result leaves: that whose files begin with `name`, else the page's first."""
+    menu = page.locator(f"[class*='st-key-take_{name}'] button").filter(has_text="Take along").first
+    menu.click()
+    page.get_by_role("button", name="HTML").first.wait_for()
+
+
 def complaints(page: Page) -> list[str]:
     """What goes wrong on `page` from now on: console errors, failed and refused requests, other hosts."""
     found: list[str] = []

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +15,7 @@ from analysis.labels import node_name
 from analysis.results import NodeAttributionRequest
 from pages.shared.keys import Key
 from tests.browser.app import PATIENCE, complaints, served, settle
+from tests.browser.test_prompt_set import downloaded, rows
 from tests.pages.test_compare import OF_A, without_its_last_mlp
 
 pytestmark = pytest.mark.browser
@@ -33,9 +32,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def differences(page: Page) -> list[dict[str, str]]:
     """The table of the comparison, as it is downloaded."""
-    with page.expect_download() as download:
-        page.locator("[class*='st-key-download_comparison-csv']").get_by_role("button").click()
-    return list(csv.DictReader(io.StringIO(download.value.path().read_text())))
+    return rows(downloaded(page, "comparison.csv"))
 
 
 def test_two_models_attribution_is_compared_and_the_link_shows_the_same_to_others(
@@ -50,20 +47,20 @@ def test_two_models_attribution_is_compared_and_the_link_shows_the_same_to_other
     settle(page)
     expect(page.get_by_text("only where both models are checkpoints of one training")).to_be_visible()
 
-    rows = differences(page)
+    table = differences(page)
     ours, theirs = (
         answer(NodeAttributionRequest(replace(OF_A, model=model))).result
         for model in ("demo", str(checkpoint))
     )
-    found = {row["item"]: (float(row["a"]), float(row["b"]), float(row["difference"])) for row in rows}
-    assert len(found) == len(rows) > 30
+    found = {row["item"]: (float(row["a"]), float(row["b"]), float(row["difference"])) for row in table}
+    assert len(found) == len(table) > 30
     for index, label in enumerate(ours.labels):
         a, b = (float(result.shown("clean")[index, -1]) for result in (ours, theirs))
         if a or b:
             told = found.pop(node_name(label))
             assert told == pytest.approx((a, b, b - a), abs=1e-4)
     assert not found, "and nothing else"
-    first = rows[0]
+    first = table[0]
     goes = "falls" if float(first["difference"]) < 0 else "rises"
     expect(page.get_by_text(f"{first['item']}'s attribution {goes} from")).to_be_visible()
 
@@ -71,7 +68,7 @@ def test_two_models_attribution_is_compared_and_the_link_shows_the_same_to_other
     fresh = open_page(f"{link.path.lstrip('/')}?{link.query}")
     settle(fresh)
     expect(fresh.get_by_text("Read from the store.")).to_be_visible()
-    assert differences(fresh) == rows
+    assert differences(fresh) == table
 
 
 @pytest.fixture

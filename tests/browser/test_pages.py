@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from analysis.demo_model.examples import EXAMPLES
 from pages.shared.keys import Key
-from tests.browser.app import PAGES, PATIENCE, complaints, served, settle
+from tests.browser.app import PAGES, PATIENCE, complaints, served, settle, take_along
 
 pytestmark = pytest.mark.browser
 Open = Callable[..., Page]
@@ -56,6 +56,7 @@ def test_a_table_leaves_by_the_button_whose_file_holds_no_formula_and_by_no_othe
     page.get_by_test_id("stDataFrame").first.hover()
     expect(page.get_by_role("button", name="Search").first).to_be_visible()
     expect(page.get_by_role("button", name="Download as CSV")).to_have_count(0)
+    take_along(page)
     with page.expect_download() as download:
         page.get_by_role("button", name="CSV").click()
     assert download.value.path().read_text().startswith('"node","name","position","token",')

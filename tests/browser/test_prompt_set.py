@@ -14,7 +14,7 @@ from playwright.sync_api import Page, expect
 
 from analysis.sets import READY_KINDS
 from pages.shared.keys import Key
-from tests.browser.app import PATIENCE, settle
+from tests.browser.app import PATIENCE, settle, take_along
 
 pytestmark = pytest.mark.browser
 Open = Callable[..., Page]
@@ -34,8 +34,10 @@ def computed(page: Page) -> None:
 
 
 def downloaded(page: Page, file: str) -> str:
+    take_along(page, file.partition(".")[0])
     with page.expect_download() as download:
         page.locator(f"[class*='st-key-download_{file.replace('.', '-')}']").get_by_role("button").click()
+    page.keyboard.press("Escape")
     return download.value.path().read_text()
 
 
@@ -68,7 +70,7 @@ def test_a_table_with_a_broken_row_is_uploaded_and_its_agreement_is_that_of_its_
         robust = int(path["same_sign"]) == 3 and int(path["strongest"]) >= 2
         assert path["robust"] == str(robust)
     assert sum(int(path["strongest"]) for path in paths) == 30, "ten paths lead in each prompt"
-    origin = json.loads(downloaded(page, "paths_over_prompts.json"))
+    origin = json.loads(downloaded(page, "paths_over_prompts.json"))["origin"]
     assert [pair[2] for pair in json.loads(origin["prompts"])] == [" Tuesday", " Monday", " Wednesday"]
 
     fresh = open_page(f"prompt_set?{urlsplit(page.url).query}")

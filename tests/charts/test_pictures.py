@@ -15,11 +15,12 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from analysis.charts import chart_png, chart_svg, path_chart, pictures, sentence_picture
+from analysis.charts import Layout, chart_png, chart_svg, path_chart, pictures, sentence_picture
 from analysis.charts.pictures import AT_ONCE, draw
 from analysis.errors import PictureError
 from analysis.release import __version__
-from pages.shared import downloads
+from pages.shared.shown_results import of_path
+from pages.shared.take_along import figure
 from tests.chart_samples import PROVENANCE, overview, path
 
 NOT_DRAWN = r"^The picture could not be drawn: .*{}.* The CSV has the numbers\.$"
@@ -49,7 +50,7 @@ def _none_left() -> None:
     assert pictures._places._value == AT_ONCE
 
 
-@pytest.mark.parametrize("form", ["svg", "png"])
+@pytest.mark.parametrize("form", ["svg", "png", "pdf"])
 def test_a_text_that_ends_the_converter_is_a_sentence_and_the_next_picture_is_drawn(form: pictures.Form):
     with not_drawn("its process came to an end", "SIGABRT"):
         draw(spec("\x00"), form)
@@ -158,26 +159,26 @@ def test_a_sentence_is_drawn_in_place_of_a_picture():
 # What a visitor gets
 
 
-def buttons(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What each download button would send, by its label."""
-    made: dict[str, Any] = {}
-    monkeypatch.setattr(downloads, "download", lambda label, name, mime, data: made.update({label: data}))
-    result = path()
-    downloads.downloads("paths", result, result.table(), path_chart(result))
-    return made
+def buttons() -> dict[str, Any]:
+    """What each download button of a figure would send, by its label."""
+    shown = of_path(path(), "effect")
+    forms: tuple[pictures.Form, ...] = ("png", "svg", "pdf")
+    return {form.upper(): figure(shown, form, Layout()) for form in forms}
 
 
 def test_of_a_picture_that_cannot_be_drawn_a_visitor_gets_the_sentence(monkeypatch: pytest.MonkeyPatch):
-    made = buttons(monkeypatch)
-    usual = {label: made[label]() for label in ("PNG", "SVG")}
+    made = buttons()
+    usual = {label: make() for label, make in made.items()}
     assert usual["PNG"].startswith(b"\x89PNG") and "<svg" in usual["SVG"]
+    assert usual["PDF"].startswith(b"%PDF")
 
     def dies_of_a_chart(spec: dict[str, Any], form: pictures.Form) -> bytes:
         return draw(spec | ({"description": "\x00", "title": "\x00"} if "datasets" in spec else {}), form)
 
     monkeypatch.setattr("analysis.charts.export.draw", dies_of_a_chart)
     assert b"The picture could not be drawn" in made["SVG"]() and b"The CSV has the numbers" in made["SVG"]()
-    assert made["PNG"]().startswith(b"\x89PNG") and made["PNG"]() != usual["PNG"]
+    for label, start in {"PNG": b"\x89PNG", "PDF": b"%PDF"}.items():
+        assert made[label]().startswith(start) and made[label]() != usual[label]
 
 
 ORIGIN = replace(overview(), provenance=replace(PROVENANCE, model="/home/ann/one\ntwo\u202e")).origin()

@@ -1,4 +1,4 @@
-"""The CSV of a circuit is read plainly, and a spreadsheet finds nothing to run in it."""
+"""The CSV of a table is read plainly, and a spreadsheet finds nothing to run in it."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from analysis.errors import PathscopeError
-from analysis.exports import circuit_csv, inert_csv
+from analysis.exports import inert_csv
 from tests.chart_samples import attribution
 from tests.exports.samples import EDGES, GRAPH, graph_result
 
 
 def test_plain_pandas_reads_what_the_table_holds():
     graph = graph_result("/home/ann/mine")
-    text = circuit_csv(graph, EDGES)
+    text = inert_csv(graph.table(graph.graph.index(EDGES)))
     read = pd.read_csv(io.StringIO(text))
     pd.testing.assert_frame_equal(read, graph.table(GRAPH.index(EDGES)), check_exact=False, rtol=1e-14)
     assert [tuple(row) for row in read[["writer", "reader"]].to_numpy()] == list(EDGES)
@@ -27,13 +26,9 @@ def test_plain_pandas_reads_what_the_table_holds():
 
 
 def test_an_empty_circuit_has_its_columns():
-    read = pd.read_csv(io.StringIO(circuit_csv(graph_result(), ())))
+    graph = graph_result()
+    read = pd.read_csv(io.StringIO(inert_csv(graph.table(graph.graph.index(())))))
     assert list(read) == list(graph_result().table()) and read.empty
-
-
-def test_what_is_no_edge_is_refused():
-    with pytest.raises(PathscopeError, match="no path from L1H0 to L0H0"):
-        circuit_csv(graph_result(), (("L1H0", "L0H0.q"),))
 
 
 @pytest.mark.parametrize("start", [*"=+-@\t\r\n", "\uff1d", "\uff0b", "\uff0d", "\uff20"])

@@ -18,13 +18,14 @@ from tests.pages import looking
 __all__ = ["hub", "hub_cache"]
 
 NAMED = "pathscope/tiny"
-#: The ready example that the tests' gallery holds.
+#: The ready example of each bundled model that the tests' gallery holds.
 FIRST_EXAMPLE = 0
 
 _WARM_ONE = """
 import sys
 from analysis import warm
-warm.EXAMPLES = warm.EXAMPLES[{0}:{0} + 1]
+of_model = warm.ready_examples
+warm.ready_examples = lambda model: of_model(model)[{0}:{0} + 1]
 sys.exit(warm.main(["--into", sys.argv[1]]))
 """
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from analysis.demo_model.examples import EXAMPLES
+from analysis.models import BUNDLED, entries, ready_examples
 from pages.shared.keys import Key
 from tests.hosted.conftest import FIRST_EXAMPLE
 from tests.pages.looking import ROOT
@@ -20,9 +20,9 @@ from tests.pages.looking import ROOT
 VISITS = """
 import sys
 from tests.pages.looking import visit
-from analysis.demo_model.examples import EXAMPLES
-for page in sys.argv[1:]:
-    app = visit(page)
+for model in ("demo", "induction"):
+  for page in sys.argv[1:]:
+    app = visit(page, model=model)
     assert not app.exception, page
     captions = [caption.value for caption in app.main.caption]
     assert page == "gallery" or "Read from the store." in captions, page
@@ -62,19 +62,22 @@ def gallery(hosted, gallery_folder, monkeypatch, visit: Callable[..., AppTest]) 
 
 
 def test_each_ready_pair_stands_there_with_sentences_and_links(gallery):
-    example = EXAMPLES[FIRST_EXAMPLE]
-    assert [title.value for title in gallery.subheader] == [example.title]
+    examples = {model: ready_examples(model)[FIRST_EXAMPLE] for model in BUNDLED}
+    assert [title.value for title in gallery.header] == ["Bundled model demo", "Bundled model induction"]
+    captions = [caption.value for caption in gallery.main.caption]
+    assert all(entry.description in captions for entry in entries() if entry.name in BUNDLED)
+    assert [title.value for title in gallery.subheader] == [one.title for one in examples.values()]
     told = "\n".join(text.value for text in gallery.main.text)
-    for words in (example.clean, "Answer minus foil: ", "Largest direct effects", " tells ", "is worth most"):
-        assert words in told
+    for example in examples.values():
+        assert example.clean in told
+    for words in ("Answer minus foil: ", "Largest direct effects", " tells ", "is worth most"):
+        assert told.count(words) == 2
     links = [link.proto for link in gallery.main.get("page_link")]
-    assert [link.label for link in links] == [
-        "Result",
-        "Direct logit attribution",
-        "Path patching",
-        "Circuit",
-    ]
-    assert all("clean=When" in link.query_string and "model=demo" in link.query_string for link in links)
+    pages = ["Result", "Direct logit attribution", "Path patching", "Circuit"]
+    assert [link.label for link in links] == 2 * pages
+    for model, first_word, some in (("demo", "When", links[:4]), ("induction", "A", links[4:])):
+        asked = (f"clean={first_word}+", f"model={model}")
+        assert all(word in link.query_string for word in asked for link in some)
 
 
 def test_a_gallery_without_results_says_what_to_do(hosted, visit: Callable[..., AppTest]):

@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from analysis import host, models
 from analysis.errors import ModelError, PathscopeError
-from analysis.models import DEMO, fetched, find, is_from_hub, offered
+from analysis.models import BUNDLED, DEMO, INDUCTION, fetched, find, is_from_hub, offered
 from analysis.policy import OWN_MACHINE
 from pages.shared.keys import Key
 from tests.hosted.conftest import NAMED
@@ -21,7 +21,7 @@ from tests.pages.test_notes import notes
 
 pytestmark = pytest.mark.usefixtures("hosted")
 
-REFUSED = f"That model is not offered here; 'demo' and '{NAMED}' may be chosen. {OWN_MACHINE}"
+REFUSED = f"That model is not offered here; 'demo', 'induction' and '{NAMED}' may be chosen. {OWN_MACHINE}"
 
 
 @pytest.fixture
@@ -49,12 +49,12 @@ def test_a_named_model_is_that_of_the_hub_though_a_folder_has_its_name(
     (tmp_path / "elsewhere" / NAMED).symlink_to(folder)
     monkeypatch.chdir(tmp_path / "elsewhere")
     assert find(NAMED).config == named_model / "config.json"
-    assert is_from_hub(NAMED) and not is_from_hub(DEMO)
+    assert is_from_hub(NAMED) and not any(map(is_from_hub, BUNDLED))
 
 
-def test_the_bundled_model_and_the_named_one_are_there(named_model):
-    assert offered() == (DEMO, NAMED)
-    assert len({models.fingerprint(DEMO), models.fingerprint(NAMED)}) == 2
+def test_the_bundled_models_and_the_named_one_are_there(named_model):
+    assert offered() == (DEMO, INDUCTION, NAMED)
+    assert len({models.fingerprint(name) for name in offered()}) == 3
 
 
 def test_nothing_is_fetched_for_a_visitor(hub: type[Hub]):
@@ -92,7 +92,7 @@ def test_from_its_beginning_on_a_server_asks_nothing_of_the_hub(named_model, mon
 def test_the_policy_and_what_does_not_fit_it_are_told(hub_cache, monkeypatch, capsys, tmp_path):
     assert host.main(["check"]) == 1
     told = capsys.readouterr().out
-    assert f"Models: the bundled one, {NAMED}." in told and "at most 64 tokens and 640 characters" in told
+    assert f"Models: the bundled ones, {NAMED}." in told and "at most 64 tokens and 640 characters" in told
     assert f"The model '{NAMED}' is not ready" in told and "This machine fits it." not in told
     monkeypatch.setenv("PATHSCOPE_HOSTED_MODELS", "")
     monkeypatch.setenv("PATHSCOPE_STORE_BYTES", "1TiB")
@@ -132,6 +132,6 @@ def test_nothing_can_be_typed_and_no_file_loaded(visit: Callable[..., AppTest]):
     app = visit("circuit")
     assert not app.exception
     box = app.selectbox(Key.MODEL)
-    assert not box.proto.accept_new_options and box.options == [DEMO, NAMED]
+    assert not box.proto.accept_new_options and box.options == [DEMO, INDUCTION, NAMED]
     assert not app.get("file_uploader")
     assert any("Prompts are not logged" in text.value for text in app.sidebar.text)

@@ -32,9 +32,9 @@ def change_config(folder: Path, **fields: Any) -> None:
 # The catalogue
 
 
-def test_the_bundled_model_comes_first_and_names_are_unique():
+def test_the_bundled_models_come_first_and_names_are_unique():
     names = [entry.name for entry in models.entries()]
-    assert names[0] == "demo"
+    assert names[:2] == ["demo", "induction"] == list(models.BUNDLED)
     assert len(set(names)) == len(names)
 
 

@@ -8,9 +8,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from analysis.answers import answer
-from analysis.results import HeadPathsRequest, NodeAttributionRequest
+from analysis.labels import shown_token
+from analysis.results import RUNS_SHOWN, HeadPathsRequest, NeuronsRequest, NodeAttributionRequest
 from pages.shared.keys import Key
-from tests.pages.looking import table, texts
+from tests.pages.looking import table, texts, written
 from tests.pages.stored_results import EXPERIMENT
 
 Visit = Callable[..., AppTest]
@@ -95,5 +96,48 @@ def test_a_head_at_either_end_of_the_model_says_that_nobody_is_there(visit: Visi
 def test_a_page_is_copied_as_the_python_that_asks_its_question(visit: Visit, page: str, asked: str):
     app = visit(page)
     assert not app.exception
-    [code] = app.code
+    *_, code = app.code  # the last is the page's own, after those of what stands on it from near
     assert asked in code.value and repr(EXPERIMENT.clean) in code.value
+
+
+@pytest.mark.parametrize(("run", "position"), [("clean", "last"), ("clean_minus_corrupted", "11")])
+def test_the_neurons_of_an_mlp_are_those_of_the_run_and_position(visit: Visit, run: str, position: str):
+    app = visit("direct_logit_attribution", selected="MLP3", run=run, position=position)
+    assert not app.exception and {"L3 MLP", "Its neurons"} <= set(subheaders(app))
+    at = 14 if position == "last" else int(position)
+    result = answer(NeuronsRequest(EXPERIMENT, "MLP3", at)).result
+    nodes = answer(NodeAttributionRequest(EXPERIMENT)).result
+    shown = table(app, "promotes")
+    strongest = result.table(run, 20)
+    columns = ["neuron", *RUNS_SHOWN, "activation_clean", "activation_corrupted"]
+    assert shown[columns].equals(strongest[columns])
+    first = result.strongest(run)[0]
+    assert shown["promotes"].iloc[0].split(" ") == [shown_token(text) for text in result.promoted(first)[0]]
+    assert shown["suppresses"].iloc[0].split(" ") == [shown_token(text) for text in result.promoted(first)[1]]
+    told = texts(app)
+    whole = f"{nodes.shown(run)[nodes.node('MLP3'), at]:+.3f}".replace("-", MINUS)
+    assert f"At position {at} ({shown_token(result.clean_tokens[at])}) its 12 strongest neurons write" in told
+    assert "756 others" in told and f": {whole} in all." in told
+    read = written(app, "promotes")
+    assert read[run].iloc[0] == f"{strongest[run].iloc[0]:+.3f}".replace("-", MINUS)
+    code = app.code[0].value
+    assert "NeuronsRequest(" in code and f"position={at}" in code and f"result.table({run!r})" in code
+
+
+def test_a_head_has_no_neurons(visit: Visit):
+    app = visit("direct_logit_attribution", selected="L2H5")
+    assert not app.exception and "Its neurons" not in subheaders(app)
+
+
+def test_of_an_mlp_that_writes_nothing_that_is_said(visit: Visit):
+    app = visit("direct_logit_attribution", model="induction", selected="MLP0")
+    assert not app.exception
+    assert "None of its 4 neurons writes anything to answer minus foil here." in texts(app)
+
+
+def test_of_a_model_that_is_not_replayed_that_is_said(visit: Visit, family_directory):
+    model = str(family_directory("bloom"))
+    asked = {"clean": " a b c d e f", "corrupted": " a b x d y f", "answer": " g", "foil": " h"}
+    app = visit("direct_logit_attribution", model=model, selected="MLP1", **asked)
+    assert not app.exception
+    assert "The neurons of this model cannot be seen: the replay does not know its MLPs." in texts(app)

@@ -24,8 +24,8 @@ from analysis.results import (
     StrongestPathsRequest,
     request_from_json,
 )
-from pages.shared.downloads import provenance_json
 from pages.shared.keys import Key
+from pages.shared.take_along import provenance_json
 from tests.charts.drawn import as_number
 from tests.pages.looking import table
 

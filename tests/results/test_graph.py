@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -35,6 +37,16 @@ def test_the_smallest_set_that_holds_a_share_is_the_smallest(share: float) -> No
     assert sizes[:few].sum() >= share * sizes.sum() - 1e-9 > sizes[: few - 1].sum() - 2e-9
     assert result.accounted(few) == pytest.approx(sizes[:few].sum() / sizes.sum())
     assert result.smallest(0.0) == 0 and result.accounted(0) == 0.0
+
+
+def test_what_rounding_can_explain_is_not_among_the_strongest() -> None:
+    result = a_graph()
+    labels = result.graph.labels(result.ranking)
+    assert result.strongest(5) == tuple(labels[:5]) and result.strongest(0) == ()
+    worth = np.abs(result.share[tuple(result.ranking.T)] * result.difference)
+    coarse = replace(result, provenance=replace(result.provenance, resolution=float(worth[7])))
+    assert coarse.strongest(5) == tuple(labels[:5])
+    assert coarse.strongest(len(labels)) == tuple(labels[:8])
 
 
 def test_the_table_has_each_edges_own_numbers() -> None:

@@ -11,7 +11,8 @@ from analysis.demo_model.examples import EXAMPLES
 from analysis.errors import PathscopeError
 from analysis.experiment import tokenize
 from analysis.experiment.prompts import pieces
-from analysis.models import DEMO, load
+from analysis.induction_model.examples import EXAMPLES as OF_INDUCTION
+from analysis.models import BUNDLED, DEMO, load, ready_examples
 from analysis.results import OverviewRequest, PromptSetRequest, TextPair
 from analysis.sets import READY_KINDS, TEMPLATE_SLOTS, drawn_pairs, kind_of
 from analysis.sets.template import words_of_one_token
@@ -26,8 +27,8 @@ def store(tmp_path_factory) -> Store:
     return Store.open(tmp_path_factory.mktemp("store"))
 
 
-def length(text: str) -> int:
-    return len(pieces(load(DEMO).bridge, text))
+def length(text: str, model: str = DEMO) -> int:
+    return len(pieces(load(model).bridge, text))
 
 
 def words(text: str) -> int:
@@ -36,22 +37,31 @@ def words(text: str) -> int:
 
 
 def test_every_ready_example_has_its_kind_and_no_other_pair_has_one():
-    assert [kind.example for kind in READY_KINDS.values()] == list(EXAMPLES)
+    assert [kind.example for kind in READY_KINDS.values()] == list(dict.fromkeys((*EXAMPLES, *OF_INDUCTION)))
     assert all(kind_of(kind.first) is kind for kind in READY_KINDS.values())
     assert kind_of(BASE._replace(foil=" Tom")) is None
 
 
-@pytest.mark.parametrize("name", READY_KINDS)
-def test_five_of_a_kind_are_of_one_length_different_and_solved_both_ways(store, name):
+#: Every kind on each bundled model whose example it is.
+ON = [
+    (name, model)
+    for name, kind in READY_KINDS.items()
+    for model in BUNDLED
+    if kind.example in ready_examples(model)
+]
+
+
+@pytest.mark.parametrize(("name", "model"), ON)
+def test_five_of_a_kind_are_of_one_length_different_and_solved_both_ways(store, name, model):
     kind = READY_KINDS[name]
-    pairs = compute(PromptSetRequest(kind.first.on(DEMO)), store).prompt_set.pairs
+    pairs = compute(PromptSetRequest(kind.first.on(model)), store).prompt_set.pairs
     assert len(set(pairs)) == len(pairs) == 5 and pairs[0] == kind.first
-    bridge = load(DEMO).bridge
+    bridge = load(model).bridge
     lengths = {tokenize(bridge, text).shape[1] for pair in pairs for text in (pair.clean, pair.corrupted)}
     assert len(lengths) == 1
     for pair in pairs:
-        assert length(pair.answer) == length(pair.foil) == 1
-        clean, corrupted = compute(OverviewRequest(pair.on(DEMO)), store).metrics["logit_difference"]
+        assert length(pair.answer, model) == length(pair.foil, model) == 1
+        clean, corrupted = compute(OverviewRequest(pair.on(model)), store).metrics["logit_difference"]
         assert clean > 1 and corrupted < -1
 
 
