@@ -91,7 +91,10 @@ class Policy:
             f"places go round between visitors. What nobody has watched for {self.grace_seconds:g} s is "
             "stopped.",
             f"An address makes at most {self.requests:,} requests in a minute.",
-            "Files are not taken. Prompts are not logged; the results that are kept hold their tokens.",
+            "A cookie with a random name lets a browser find its own history again; it tells nothing else, "
+            "and no script and no other site reads it.",
+            "Files are not taken. Prompts are not logged; the results that are kept hold their tokens, and a "
+            "history and the short links that are asked for hold their texts.",
         )
 
 

@@ -19,6 +19,7 @@ from pages.shared.cards import identical_note, overview_or_stop, provenance_pane
 from pages.shared.choices import INPUTS
 from pages.shared.experiment import experiment_sidebar
 from pages.shared.findings import strongest_path
+from pages.shared.history import keep, strongest_of
 from pages.shared.keys import Key
 from pages.shared.lead import begin_with_the_strongest
 from pages.shared.notes import note
@@ -53,6 +54,7 @@ def show(result: AllSourcesResult, from_store: bool) -> None:
         selected_from_near(of_all, strongest, every)
     baselines(result)
     sweep_view(result, view_of(*result.values.shape[:2]))
+    keep(result.request, sentence=strongest_path(result), values=strongest_of(result.effect))
     provenance_panel(result, from_store)
 
 

@@ -15,8 +15,10 @@ from pages.shared.circuit_leave import leave_panel, load_panel
 from pages.shared.circuit_own import my_circuit, search_panel
 from pages.shared.circuit_roles import known_of, roles_panel
 from pages.shared.circuit_scores import finding_panel, own_scores, scores_panel
+from pages.shared.circuit_words import finding
 from pages.shared.experiment import experiment_sidebar
 from pages.shared.heights import grid_height
+from pages.shared.history import keep
 from pages.shared.keys import Key
 from pages.shared.notes import note
 from pages.shared.work import result_or_progress
@@ -52,6 +54,12 @@ def show(result: GraphResult) -> None:
     own = own_scores(result, edges)
     with sentence:
         finding_panel(result, own, len(edges))
+    if result.n_done == result.n_total:
+        keep(
+            *(result.request, own.request),
+            sentence=finding(result, own, len(edges)),
+            values=result.share_of(edges),
+        )
     with leaving:
         leave_panel(result, own, edges, drawing)
     with scores:

@@ -12,11 +12,18 @@ from pages.shared.experiment import experiment_sidebar
 from pages.shared.findings import strongest_path
 from pages.shared.head_paths import head_paths_panel
 from pages.shared.heights import grid_height
+from pages.shared.history import keep
 from pages.shared.keys import Key
 from pages.shared.lead import begin_with_the_strongest
 from pages.shared.navigation import CIRCUIT, page_link
 from pages.shared.notes import note
-from pages.shared.patching import PatchingChoices, baselines, edge_columns, edge_formats, patching_controls
+from pages.shared.patching import (
+    PatchingChoices,
+    baselines,
+    edge_columns,
+    edge_formats,
+    patching_controls,
+)
 from pages.shared.resolution import resolution_caption
 from pages.shared.shown_paths import of_head_paths, of_path
 from pages.shared.source import source_list, source_map
@@ -75,7 +82,9 @@ table = result.table()
 if table.empty:
     note(f"{label} is in the last layer, so there is no later head to tell anything.")
 else:
-    said.text(strongest_path(result))
+    finding = strongest_path(result)
+    said.text(finding)
+    keep(overview.request, result.request, sentence=finding, values=result.effect)
     with right:
         st.header(f"Strongest destinations of {label}")
         st.dataframe(

@@ -9,9 +9,10 @@ from analysis.sets import Agreement, node_agreement, path_agreement
 from pages.shared.cards import provenance_panel
 from pages.shared.choices import LAYER_NORM, METRIC, RUN
 from pages.shared.experiment import experiment_sidebar
+from pages.shared.history import keep
 from pages.shared.set_choice import chosen_set
 from pages.shared.set_results import SetResults, results_or_stop
-from pages.shared.set_shown import Asked, of_agreement, of_prompts
+from pages.shared.set_shown import Asked, of_agreement, of_prompt_maps, of_prompts
 from pages.shared.set_tables import agreement_view, pairs_table, pairs_view
 from pages.shared.set_words import finding, rule_caption
 from pages.shared.take_along import take_along
@@ -50,6 +51,16 @@ def effects_section(found: SetResults, agreement: Agreement, called: str, unit: 
     take_along(of_agreement(found, agreement, called, unit, asked))
 
 
+def small_maps(found: SetResults, asked: Asked) -> None:
+    """A small map of what every node writes for each prompt, all on one scale."""
+    st.subheader("Prompt by prompt")
+    shown = of_prompt_maps(found, asked)
+    if shown.draw is not None:
+        st.altair_chart(shown.draw(current_theme(), 0), width="stretch")
+    st.caption(shown.title)
+    take_along(shown)
+
+
 experiment = experiment_sidebar()
 st.title("Prompt set")
 st.caption(
@@ -62,7 +73,9 @@ with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
 asked = Asked(metric, layer_norm, st.session_state[RUN.key])
 found = results_or_stop(prompts, experiment.model, metric, layer_norm)
 paths = path_agreement(found.strongest, found.left) if found.strongest else None
-st.text(finding(found.metrics(metric), metric, paths))
+said = finding(found.metrics(metric), metric, paths)
+st.text(said)
+keep(*(overview.request for overview in found.overviews), sentence=said, values=found.mean_by_layer())
 prompts_section(found, asked)
 
 st.header("Paths between heads")
@@ -72,6 +85,7 @@ st.header("What each node writes to the answer")
 run = RUN.draw()
 if found.nodes:
     effects_section(found, node_agreement(found.nodes, run), "node", "logits", asked._replace(run=run))
+    small_maps(found, asked._replace(run=run))
 for refusal in found.refusals.values():
     st.text(refusal)
 st.caption(rule_caption(len(found.numbers)))

@@ -16,6 +16,7 @@ from pages.shared.circuit_scores import finding_panel, own_scores
 from pages.shared.experiment import experiment_sidebar
 from pages.shared.findings import strongest_path
 from pages.shared.heights import grid_height
+from pages.shared.history import keep
 from pages.shared.lead import begin_with_the_strongest
 from pages.shared.navigation import (
     ALL_SOURCES,
@@ -101,7 +102,9 @@ aligned_prompts(result)
 differs = bool(result.differences)
 strongest = begin_with_the_strongest(experiment) if differs else None
 if strongest is not None and len(strongest.effect):
-    st.text(strongest_path(strongest))
+    finding = strongest_path(strongest)
+    st.text(finding)
+    keep(result.request, strongest.request, sentence=finding, values=strongest.by_source())
 left, right = st.columns([6, 5], gap="large")
 with right:
     st.header("Most probable next tokens")

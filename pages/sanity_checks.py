@@ -13,6 +13,7 @@ from analysis.results import SanityRequest, SanityResult
 from pages.shared import circuit_state
 from pages.shared.cards import answer_or_stop, provenance_panel
 from pages.shared.experiment import experiment_sidebar
+from pages.shared.history import keep
 from pages.shared.notes import escaped
 from pages.shared.shown_results import checks_table, of_sanity
 from pages.shared.take_along import take_along
@@ -65,4 +66,5 @@ held = f"{table['passed'].sum()} of {len(table)}"
 st.metric("Checks that hold", held, width="content", help=TERMS["identity"])
 st.table(narrow(as_read(table)), border="horizontal")
 take_along(of_sanity(result))
+keep(result.request, sentence=f"{held} identities hold on this experiment.")
 provenance_panel(result, found.from_store)

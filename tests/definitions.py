@@ -35,11 +35,13 @@ DEFINES_NOTHING = (
     *(
         "answers",
         "charts",
+        "compare",
         "demo_model",
         "errors",
         "exports",
         "induction_model",
         "jobs",
+        "kept",
         "labels",
         "memory",
         "release",

@@ -10,7 +10,7 @@ from analysis.charts.grid import framed, layer_by_head, row_height
 from analysis.charts.once import drawn_once
 from analysis.charts.scales import number, pale_note, reach, rounded, told_from_zero
 from analysis.charts.themes import PALETTES, Theme, drawn
-from analysis.labels import head_label, node_name, shown_token
+from analysis.labels import node_name, shown_token
 from analysis.labels import number as signed
 from analysis.results import NodeAttributionResult, RunShown
 
@@ -25,14 +25,15 @@ def node_map_chart(
     position: int = -1,
     theme: Theme = "light",
     selected: str | None = None,
+    end: float | None = None,
 ) -> alt.LayerChart:
     """Direct attribution of each node at one position, in logits.
 
-    Selection parameter `node` with the field node; the one that is `selected` is framed.
+    Selection parameter `node` with the field node; the one that is `selected` is framed. `end` is that of the
+    colour scale where several maps share one.
     """
     palette = PALETTES[theme]
-    rows, columns = _rows(result, shown, position)
-    layers = ["embedding", *map(str, range(result.n_layers))]
+    rows, layers, columns = _rows(result, shown, position)
     bounds = result.provenance.resolution, float(result.whole(shown)[-1])
     values = rows["attribution"].to_numpy()
     token = shown_token(result.tokens(shown)[result.position(position)])
@@ -40,7 +41,7 @@ def node_map_chart(
         rows,
         ("down", "across", "attribution"),
         (len(layers), len(columns)),
-        reach(values, *bounds),
+        end or reach(values, *bounds),
         (
             "layer",
             ["head", f"{CALLED[shown]}, at {token}", *pale_note(values, *bounds, "attribution")],
@@ -59,20 +60,27 @@ def node_map_chart(
     return drawn([cells, *numbers, frame], theme, height, _description(rows, shown, token))
 
 
-def _rows(result: NodeAttributionResult, shown: RunShown, position: int) -> tuple[pd.DataFrame, list[str]]:
-    """A row for each node, and the names of the columns; biases have one where there are any."""
-    by_layer = told_from_zero(result, result.by_layer(shown, position))
-    slots = [*range(result.n_heads), result.n_heads + 1]
-    columns = [*map(str, range(result.n_heads)), "MLP"]
-    if by_layer[:, result.n_heads].any():
-        slots, columns = [*slots, result.n_heads], [*columns, "bias"]
-    places = [("embed", 0, 0, told_from_zero(result, result.shown(shown)[0, result.position(position)]))]
-    for layer, values in enumerate(by_layer):
-        labels = [*(head_label(layer, head) for head in range(result.n_heads)), f"bias{layer}", f"MLP{layer}"]
-        places += [(labels[slot], layer + 1, column, values[slot]) for column, slot in enumerate(slots)]
-    rows = pd.DataFrame(places, columns=["node", "down", "across", "attribution"])
-    names = [node_name(label) for label in rows["node"]]
-    return rows.assign(name=names, attribution=rounded(rows["attribution"])), columns
+def _rows(
+    result: NodeAttributionResult, shown: RunShown, position: int
+) -> tuple[pd.DataFrame, tuple[str, ...], tuple[str, ...]]:
+    """A row for each node, and the names of the map's rows and columns; biases only where there are any."""
+    names, columns, places = result.map_places()
+    values = told_from_zero(result, result.shown(shown)[:, result.position(position)])
+    is_bias = places[:, 1] == columns.index("bias")
+    labels = result.labels
+    if not values[is_bias].any():
+        places, values, columns = places[~is_bias], values[~is_bias], columns[:-1]
+        labels = tuple(label for label, bias in zip(labels, is_bias, strict=True) if not bias)
+    rows = pd.DataFrame(
+        {
+            "node": labels,
+            "down": places[:, 0],
+            "across": places[:, 1],
+            "attribution": rounded(values),
+            "name": [node_name(label) for label in labels],
+        }
+    )
+    return rows, names, columns
 
 
 def _description(rows: pd.DataFrame, shown: RunShown, token: str) -> str:

@@ -113,6 +113,13 @@ class GraphResult(EdgesResult, GrowingResult):
         brings_back, breaks = self.known
         return np.where(np.abs(brings_back) >= np.abs(breaks), brings_back, breaks)
 
+    def share_of(self, edges: EdgeLabels) -> Float[np.ndarray, "writer reader"]:
+        """`share` of those `edges`, 0 for all others; NaN where there is no edge."""
+        found = np.where(self.graph.exists, 0.0, np.nan)
+        at = tuple(self.graph.index(edges).T)
+        found[at] = self.share[at]
+        return found
+
     @cached_property
     def ranking(self) -> GraphEdges:
         """Every edge, the one that is worth most (in size) first."""

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from analysis.errors import PathscopeError
 from analysis.labels import head_label, node_name
@@ -77,6 +77,17 @@ class NodeAttributionResult(Result):
     def by_layer(self, run: RunShown, position: int) -> Float[np.ndarray, "layer slot"]:
         """Heads, then attention bias, then MLP of each layer at one position; the embedding is left out."""
         return self.shown(run)[1:, self.position(position)].reshape(self.n_layers, self.n_heads + 2)
+
+    def map_places(self) -> tuple[tuple[str, ...], tuple[str, ...], Int[np.ndarray, "node 2"]]:
+        """A map of all nodes: the names of its rows and columns, and the row and column of each node.
+
+        The embedding stands above the layers, MLPs and then biases of attention beside the heads.
+        """
+        slots = [*range(self.n_heads), self.n_heads + 1, self.n_heads]
+        places = [(0, 0), *((layer + 1, slot) for layer in range(self.n_layers) for slot in slots)]
+        rows = ("embedding", *map(str, range(self.n_layers)))
+        columns = (*map(str, range(self.n_heads)), "MLP", "bias")
+        return rows, columns, np.array(places)
 
     def node(self, label: str) -> int:
         """The index of a node. Raises `PathscopeError` for one that the model does not have."""

@@ -60,6 +60,16 @@ class PathsResult(PatchingResult):
         table.insert(2, "component", [HEAD_INPUTS[index] for index in self.components[order]])
         return table
 
+    def by_source(self) -> Float[np.ndarray, "layer head"]:
+        """Of each head, the effect of the path out of it that is largest in size; NaN where none is here."""
+        found = np.full((self.n_layers, self.n_heads), np.nan)
+        weakest_first = np.argsort(np.abs(self.effect), kind="stable")
+        for place, effect in zip(
+            self.edges[weakest_first, :2].tolist(), self.effect[weakest_first].tolist(), strict=True
+        ):
+            found[tuple(place)] = effect
+        return found
+
     def map_of(self, component: int, end: str, layer: int, head: int) -> Float[np.ndarray, "layer head"]:
         """The effects of all paths into one component whose `end` is that head, by their other end.
 

@@ -12,7 +12,7 @@ from analysis.sets.agreement import (
     standard_error,
 )
 from analysis.sets.drawing import drawn_pairs
-from analysis.sets.of_results import node_agreement, path_agreement, paths_left, paths_to_compare
+from analysis.sets.of_results import node_agreement, node_table, path_agreement, paths_left, paths_to_compare
 from analysis.sets.reading import MOST_BYTES, TableRead, fault_of_pair, read_table
 from analysis.sets.ready import READY_KINDS, ReadyKind, kind_of
 from analysis.sets.template import LONGEST_TEMPLATE, TEMPLATE_SLOTS
@@ -36,6 +36,7 @@ __all__ = [
     "fault_of_pair",
     "kind_of",
     "node_agreement",
+    "node_table",
     "path_agreement",
     "paths_left",
     "paths_to_compare",

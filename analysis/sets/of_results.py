@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from analysis.labels import node_name
 from analysis.results import EdgeLabels, NodeAttributionResult, PathsResult, RunShown
 from analysis.sets.agreement import STRONGEST, Agreement, largest
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def node_agreement(results: Sequence[NodeAttributionResult], run: RunShown) -> Agreement:
@@ -22,6 +26,24 @@ def node_agreement(results: Sequence[NodeAttributionResult], run: RunShown) -> A
         below_resolution=below[:, writes],
         strongest=largest(effect[:, writes]),
         whole=np.array([result.whole(run)[-1] for result in results]),
+    )
+
+
+def node_table(
+    results: Sequence[NodeAttributionResult], numbers: Sequence[int], run: RunShown
+) -> pd.DataFrame:
+    """One row per prompt and node that writes something at the last token, `numbers` naming the prompts.
+
+    Columns: prompt, and those of `NodeAttributionResult.table`.
+    """
+    import pandas as pd
+
+    return pd.concat(
+        [
+            result.table(run, -1).assign(prompt=number)
+            for result, number in zip(results, numbers, strict=True)
+        ],
+        ignore_index=True,
     )
 
 

@@ -9,21 +9,19 @@ read where it leads (a first visit, Back, Forward), and written whole, at once, 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from analysis.kept import read_view
 from analysis.labels import model_title, printable
-from analysis.models import offered, ready_examples
 from analysis.policy import policy
 from analysis.requests import Experiment
-from pages.shared import circuit_state, set_state
-from pages.shared.choices import CHOICES, COMPONENT
-from pages.shared.keys import EVERY, LAST, PROMPT_KEYS, SOURCE_KEYS, Key
+from pages.shared.address_fields import Field, fields
+from pages.shared.keys import B_PROMPT_KEYS, PROMPT_KEYS, SOURCE_KEYS, Key
 from pages.shared.notes import note
 
 #: Characters of an address that are read, after the question mark: a server takes 64 KiB for all that leads
@@ -33,62 +31,7 @@ LONGEST = 60_000
 TOO_LONG = "address_length"
 
 #: Controls whose options follow from the prompts and the model.
-_UNDER_OTHER_TITLES = (Key.POSITION,)
-
-
-@dataclass(frozen=True)
-class Field:
-    """One parameter of the address.
-
-    `read` takes its word to a value of the session, None where the word is none; `title` takes a value
-    to the word that is written. A `default` is left out of the address.
-    """
-
-    key: Key
-    default: Any
-    read: Callable[[str], Any] = str
-    title: Callable[[Any], str] = str
-
-
-def _model(word: str) -> str | None:
-    """Any name where the policy names none."""
-    return word if policy().models is None or word in offered() else None
-
-
-def _head_or_layer(word: str) -> int | None:
-    return int(word) if re.fullmatch(r"\d{1,4}", word) else None
-
-
-def _map(word: str) -> str | None:
-    """What the map of all sources shows: "layers", "heads", or a block of paths such as "L3-L20"."""
-    return word if re.fullmatch(r"layers|heads|L\d{1,4}-L\d{1,4}", word) else None
-
-
-def _position(word: str) -> str | None:
-    """A position by its number or by the title of its option, such as "Last: ' to'" or "3: ' John'"."""
-    found = re.fullmatch(rf"({LAST}|{EVERY}|\d+)(:.*| positions)?", word, re.IGNORECASE | re.DOTALL)
-    return found and found[1].lower()
-
-
-def _fields() -> Iterator[Field]:
-    """Every parameter; what the session holds for the first, the model, decides the defaults of the next."""
-    yield Field(Key.MODEL, offered()[0], _model)
-    first, *_ = ready_examples(st.session_state.get(Key.MODEL) or "")
-    yield from (Field(key, getattr(first, key)) for key in PROMPT_KEYS)
-    # Of these the strongest path's are taken where the address has none: `take_lead`.
-    for choice in CHOICES:
-        yield Field(choice.key, None if choice is COMPONENT else choice.default, choice.read)
-    yield from (
-        Field(Key.POSITION, LAST, _position),
-        *(Field(key, None, _head_or_layer) for key in SOURCE_KEYS),
-        Field(Key.MAP, None, _map),
-        Field(Key.EDGES, circuit_state.DRAWN_AT_FIRST, circuit_state.read_count),
-        Field(Key.PINS, (), circuit_state.read_edges, circuit_state.write_edges),
-        Field(Key.GROUPS, (), circuit_state.read_groups, circuit_state.write_groups),
-        Field(Key.SELECTED, None),
-        Field(Key.SET, None, set_state.read_set),
-        Field(Key.FAITHFULNESS, 0.9, circuit_state.read_faithfulness, lambda share: f"{100 * share:.0f}"),
-    )
+_UNDER_OTHER_TITLES = (Key.POSITION, Key.B_POSITION)
 
 
 def enter() -> None:
@@ -96,7 +39,7 @@ def enter() -> None:
     state = st.session_state
     leads = Key.PAGE not in state or _browser_went_through_its_history()
     words = _words() if leads else st.query_params.to_dict()
-    for field in _fields():
+    for field in fields():
         word = words.get(field.key)
         if leads or (arrived() and word != state[Key.WRITTEN].get(field.key)):
             # Of a link to another page that leads which differs from the page that it stood on.
@@ -122,20 +65,36 @@ def _words() -> dict[str, str]:
         length = int(words[TOO_LONG]) if re.fullmatch(r"[0-9]{1,12}", words[TOO_LONG]) else LONGEST + 1
         note(f"The address has {length:,} characters, and at most {LONGEST:,} are read. {shown}")
         return {}
+    words = _expanded(words)
     most = policy().prompt_characters
-    for key in PROMPT_KEYS:
+    for key in (*PROMPT_KEYS, *B_PROMPT_KEYS):
         if (length := len(words.get(key, ""))) > most:
             note(
                 f"The address asks for {key} = a text of {length:,} characters, and at most {most:,} are "
                 f"read{policy().way_out(' (ten for each of PATHSCOPE_PROMPT_TOKENS).')} {shown}"
             )
-            return {other: word for other, word in words.items() if other not in PROMPT_KEYS}
+            return {
+                other: word for other, word in words.items() if other not in (*PROMPT_KEYS, *B_PROMPT_KEYS)
+            }
     return words
+
+
+def _expanded(words: dict[str, str]) -> dict[str, str]:
+    """`words` with what a short link stands for in its place."""
+    name = words.pop(Key.VIEW, None)
+    if name is None:
+        return words
+    found = read_view(name)
+    if found is None:
+        note("The short link's view is not in this server's store (any more). Ask for the whole link.")
+        return words
+    st.session_state[Key.VIEW] = name, found
+    return found | words
 
 
 def _left_out() -> str | None:
     """Says so where the view is too long for an address."""
-    missing = _held().keys() - query().keys()
+    missing = held().keys() - _in_bounds(held()).keys()
     if not missing:
         return None
     return (
@@ -146,13 +105,16 @@ def _left_out() -> str | None:
 
 def _refused(field: Field, word: str) -> str:
     """What the address asks for and there is not, and what is shown instead."""
-    if field.key == Key.MODEL:
-        return f"The address asks for a model that is not offered here; shown is {field.default!r}."
+    if field.key in (Key.MODEL, Key.B_MODEL):
+        instead = "that of A" if field.default is None else repr(field.default)
+        return f"The address asks for a model that is not offered here; shown is {instead}."
     instead = "nothing" if field.default in (None, ()) else field.title(field.default)
     if field.key in (Key.COMPONENT, *SOURCE_KEYS):
         instead = "that of the strongest path"
     elif field.key == Key.MAP:
         instead = "all of it"
+    elif field.key.startswith("b_"):
+        instead = "that of A"
     elif field.key == Key.SET:
         instead = "that of the sidebar's pair"
     return (
@@ -172,7 +134,7 @@ def entered() -> None:
 
 def write() -> None:
     """Make the address say what the session holds, in one step; nothing happens where it does already."""
-    known = {TOO_LONG, *(str(field.key) for field in _fields())}
+    known = {TOO_LONG, Key.VIEW, *(str(field.key) for field in fields())}
     foreign = {key: word for key, word in st.query_params.items() if key not in known}
     own = query()
     if st.query_params.to_dict() != foreign | own:
@@ -221,15 +183,23 @@ def _is_lead(key: Key) -> bool:
 
 def hold(words: Mapping[str, str]) -> None:
     """Hold what an address with these `words` asks for; a callback, since no widget may be drawn yet."""
-    for field in _fields():
+    for field in fields():
         word = words.get(field.key)
         value = None if word is None else field.read(word)
         st.session_state[field.key] = field.default if value is None else value
 
 
 def query() -> dict[str, str]:
-    """The parameters of the view at hand; the longest are left out where an address cannot hold them all."""
-    words = _held()
+    """The parameters of the view at hand: that of the short link which led here, as long as it is this view,
+    else all; the longest are left out where an address cannot hold them.
+    """
+    words = held()
+    name, same = st.session_state.get(Key.VIEW, ("", None))
+    return {str(Key.VIEW): name} if words == same else _in_bounds(words)
+
+
+def _in_bounds(words: dict[str, str]) -> dict[str, str]:
+    words = dict(words)
     while len(urlencode(words)) > LONGEST:
         words.pop(max(words, key=lambda key: len(words[key])))
     return words
@@ -243,16 +213,16 @@ def link(experiment: Experiment) -> str:
     here = st.context.url
     if not here or model_title(experiment.model) != experiment.model:
         return ""
-    words = query()
+    words = _in_bounds(held())
     return f"{here}?{urlencode(words)}" if words else here
 
 
-def _held() -> dict[str, str]:
+def held() -> dict[str, str]:
     """Every field that somebody chose otherwise, and its word."""
-    held = [(field, st.session_state.get(field.key)) for field in _fields()]
+    values = [(field, st.session_state.get(field.key)) for field in fields()]
     return {
         str(field.key): field.title(value)
-        for field, value in held
+        for field, value in values
         if value is not None and value != field.default and not _is_lead(field.key)
     }
 

@@ -13,6 +13,7 @@ from analysis.results import NodeAttributionRequest, NodeAttributionResult, RunS
 from pages.shared.attribution_parts import largest_first, largest_list, sum_of_parts
 from pages.shared.cards import answer_or_stop, provenance_panel
 from pages.shared.findings import largest_nodes
+from pages.shared.history import keep
 from pages.shared.keys import Key
 from pages.shared.navigation import CIRCUIT, page_link
 from pages.shared.near import near_panel
@@ -39,7 +40,9 @@ def attribution_map(experiment: Experiment, run: RunShown, row: DeltaGenerator) 
     at = len(result.clean_tokens) - 1 if position is None else position
     table = largest_first(result.table(run, position))
     here = largest_first(result.table(run, at))
-    st.text(largest_nodes(result, run, at))
+    finding = largest_nodes(result, run, at)
+    st.text(finding)
+    keep(result.request, sentence=finding, values=result.by_layer(run, at))
     bias = 0.0 if run == "clean_minus_corrupted" else result.bias_difference
     sum_of_parts(float(result.shown(run)[:, at].sum()), bias, float(result.whole(run)[at]))
     selected = _selected(result, here)

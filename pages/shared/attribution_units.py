@@ -13,6 +13,7 @@ from analysis.results import AttributionRequest, AttributionResult
 from pages.shared.attribution_parts import largest_first, largest_list, sum_of_parts
 from pages.shared.cards import answer_or_stop, provenance_panel
 from pages.shared.findings import largest_part
+from pages.shared.history import keep
 from pages.shared.navigation import CIRCUIT, page_link
 from pages.shared.position import chosen_position
 from pages.shared.resolution import resolution_caption
@@ -33,7 +34,9 @@ def attribution_by_unit(experiment: Experiment, unit: Unit, run: RunName, row: D
     with row:
         position = chosen_position(result.tokens)
     at = len(result.tokens) - 1 if position is None else position
-    st.text(largest_part(result, at))
+    finding = largest_part(result, at)
+    st.text(finding)
+    keep(result.request, sentence=finding, values=result.attribution)
     sum_of_parts(
         float(result.reconstructed[at] - result.bias_difference),
         result.bias_difference,

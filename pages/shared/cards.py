@@ -75,8 +75,8 @@ def aligned_prompts(result: OverviewResult) -> None:
     pair_chips(result.clean_tokens, result.corrupted_tokens, result.differences)
 
 
-def provenance_panel(result: Result, from_store: bool) -> None:
-    """Where the numbers on this page come from."""
+def provenance_panel(result: Result, from_store: bool, beside: Result | None = None) -> None:
+    """Where the numbers on this page come from; of two results, those of A and, `beside` it, of B."""
     st.caption("Read from the store." if from_store else "Computed just now.")
     # The label stays as it is: with another one the panel would be another, and closed.
     panel = st.expander(
@@ -85,10 +85,14 @@ def provenance_panel(result: Result, from_store: bool) -> None:
     # A closed panel's table would cost every visit as much as an open one's.
     if panel.open:
         rows = result.provenance.rows()
+        values = {"value" if beside is None else "A": list(rows.values())}
+        if beside is not None:
+            values["B"] = list(beside.provenance.rows().values())
+        # As wide as a fingerprint needs.
+        wide = st.column_config.TextColumn(width=600)
         panel.dataframe(
-            {"what": list(rows), "value": list(rows.values())},
+            {"what": list(rows), **values},
             hide_index=True,
             width="stretch",
-            # As wide as a fingerprint needs.
-            column_config={"value": st.column_config.TextColumn(width=600)},
+            column_config=dict.fromkeys(values, wide),
         )

@@ -21,6 +21,10 @@ CircuitLayout = Literal["layers", "tokens"]
 InputsShown = Literal["apart", "together"]
 
 
+#: What two results are compared by.
+Compared = Literal["attribution", "path", "strongest_paths", "all_sources"]
+
+
 @dataclass(frozen=True)
 class Choice(Generic[V]):
     """A control that takes one of a few values.
@@ -139,4 +143,21 @@ LAYOUT: Choice[CircuitLayout] = Choice(
     help="By layers, every node has one place. By tokens, each write stands over the token where it matters "
     "most.",
 )
-CHOICES = (UNIT, RUN, COMPONENT, LAYER_NORM, METRIC, SCALE, INPUTS, LAYOUT)
+COMPARED: Choice[Compared] = Choice(
+    Key.COMPARED,
+    "What is compared",
+    {
+        "attribution": "Attribution",
+        "path": "Paths of a head",
+        "strongest_paths": "Strongest paths",
+        "all_sources": "All sources",
+    },
+    help=meaning_of("attribution", "path"),
+    meanings={
+        "attribution": "What every node writes straight along answer minus foil, in logits.",
+        "path": "The effect of every path from one head to a later head, each patched alone.",
+        "strongest_paths": "The effects of the paths between heads that are among the strongest of A or B.",
+        "all_sources": "The effect of every path from a head to a later one, where both sweeps are finished.",
+    },
+)
+CHOICES = (UNIT, RUN, COMPONENT, LAYER_NORM, METRIC, SCALE, INPUTS, LAYOUT, COMPARED)

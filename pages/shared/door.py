@@ -28,6 +28,7 @@ from analysis.policy import policy
 from analysis.settings import settings
 from pages.shared import uploads
 from pages.shared.address import LONGEST, TOO_LONG
+from pages.shared.browser_name import naming
 from pages.shared.disclosure import without_places
 from pages.shared.headers import guarded
 from pages.shared.limits import paced, too_many
@@ -128,6 +129,7 @@ class Door:
             if (refused := _refusal(Request(scope))) is not None:
                 await refused(scope, receive, send)
                 return
+            send = naming(scope, send)
         await self._app(scope, receive, send)
 
 

@@ -14,6 +14,7 @@ from pages.shared import address
 from pages.shared.about import about_this_server
 from pages.shared.draft import draft_panel
 from pages.shared.guide import guide
+from pages.shared.history import begin_visit
 from pages.shared.keys import KEPT, PROMPT_KEYS, Key
 from pages.shared.navigation import enter_through_the_app, page_links
 from pages.shared.notes import begin_notes
@@ -32,6 +33,7 @@ def sidebar_without_an_experiment() -> None:
 def _begin() -> None:
     enter_through_the_app()
     begin_notes()
+    begin_visit()
     if address.arrived():
         expect_files(False)
     address.enter()

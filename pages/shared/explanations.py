@@ -8,6 +8,7 @@ from pages.shared.navigation import (
     ALL_SOURCES,
     ATTRIBUTION,
     CIRCUIT,
+    COMPARE,
     PATH_PATCHING,
     PROMPT_SET,
     RESULT,
@@ -100,6 +101,14 @@ EXPLANATIONS: dict[Leaf, Explanation] = {
         "attribution, the share is of the logit difference of the run that is shown.",
         ("prompt set", "path", "attribution", "effect", "robust", "resolution"),
         (IOI,),
+    ),
+    COMPARE: Explanation(
+        "What changes with another pair, another model, or another way of asking?",
+        r"\begin{aligned} d_i &= b_i - a_i \\ r &= \mathrm{corr}(a, b) \end{aligned}",
+        "a and b are what both sides say of the same node or path i, r is Pearson's correlation over all. "
+        "Rounding alone can explain a difference below the resolutions of both sides together.",
+        ("attribution", "path", "effect", "LayerNorm frozen or exact", "resolution"),
+        (FRAMEWORK, PATH_PATCHING_PAPER),
     ),
     SANITY_CHECKS: Explanation(
         "Can these numbers be trusted?",

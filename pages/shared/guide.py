@@ -1,4 +1,4 @@
-"""Help, a tour and what the app is, each a click away on every page."""
+"""Help, a tour, what the app is and the link to the view, each a click away on every page."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from analysis import __version__
 from pages.shared import address
 from pages.shared.explanations import EXPLANATIONS
 from pages.shared.keys import Key
+from pages.shared.link import copy_link
 from pages.shared.navigation import (
     ALL_SOURCES,
     ATTRIBUTION,
@@ -64,7 +65,7 @@ TOUR = (
 
 
 def guide() -> None:
-    """Draw the three in one row."""
+    """Draw the four in one row."""
     with st.container(horizontal=True, gap="xsmall", key=Key.GUIDE):
         leaf = leaf_at_hand()
         if leaf is not None:
@@ -74,6 +75,8 @@ def guide() -> None:
             _tour()
         with st.popover("About", key=f"{Key.GUIDE}_about"):
             _about()
+        with st.popover("Copy link", icon=":material/link:", key=f"{Key.GUIDE}_link"):
+            copy_link()
 
 
 def _help(leaf: Leaf) -> None:

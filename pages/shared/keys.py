@@ -49,6 +49,17 @@ class Key(StrEnum):
     SMALL_GRAPH = "small_graph"
     DRAWN = "drawn"
     CIRCUIT_TABLE = "circuit_table"
+    COMPARED = "compared"
+    B_MODEL = "b_model"
+    B_CLEAN = "b_clean"
+    B_CORRUPTED = "b_corrupted"
+    B_ANSWER = "b_answer"
+    B_FOIL = "b_foil"
+    B_RUN = "b_run"
+    B_POSITION = "b_position"
+    B_LAYER_NORM = "b_layer_norm"
+    B_EXAMPLE = "b_example"
+    EXCHANGE = "exchange"
     SET = "set"
     SET_KIND = "set_kind"
     SET_SIZE = "set_size"
@@ -88,9 +99,17 @@ class Key(StrEnum):
     CORRECTED = "corrected"
     GUIDE = "guide"
     NOTES = "notes"
+    HISTORY = "history"
+    HISTORY_SEEN = "history_seen"
+    HISTORY_ALL = "history_all"
+    VISIT = "visit"
+    VIEW = "view"
+    SHORT_LINK = "short_link"
 
 
 PROMPT_KEYS = (Key.CLEAN, Key.CORRUPTED, Key.ANSWER, Key.FOIL)
+#: The same of side B of a comparison, in the same order; None is "as in A".
+B_PROMPT_KEYS = (Key.B_CLEAN, Key.B_CORRUPTED, Key.B_ANSWER, Key.B_FOIL)
 SOURCE_KEYS = (Key.SOURCE_LAYER, Key.SOURCE_HEAD)
 #: Values of `Key.POSITION` beside the numbers.
 LAST, EVERY = "last", "all"

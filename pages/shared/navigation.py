@@ -28,15 +28,18 @@ PATH_PATCHING = Leaf("pages/path_patching.py", "Path patching", ":material/conve
 ALL_SOURCES = Leaf("pages/all_sources.py", "All sources", ":material/grid_on:")
 CIRCUIT = Leaf("pages/circuit.py", "Circuit", ":material/account_tree:")
 PROMPT_SET = Leaf("pages/prompt_set.py", "Prompt set", ":material/library_books:")
+COMPARE = Leaf("pages/compare.py", "Compare", ":material/compare:")
 SANITY_CHECKS = Leaf("pages/sanity_checks.py", "Sanity checks", ":material/verified:")
 #: The first page where strangers are served.
 GALLERY = Leaf("pages/gallery.py", "Gallery", ":material/collections:")
-LEAVES = (RESULT, ATTRIBUTION, PATH_PATCHING, ALL_SOURCES, CIRCUIT, PROMPT_SET, SANITY_CHECKS)
+#: What was looked at; it is about no experiment.
+HISTORY = Leaf("pages/history.py", "History", ":material/history:")
+LEAVES = (RESULT, ATTRIBUTION, PATH_PATCHING, ALL_SOURCES, CIRCUIT, PROMPT_SET, COMPARE, SANITY_CHECKS)
 
 
 def leaves() -> tuple[Leaf, ...]:
     """The pages that there are, the first one first."""
-    return (GALLERY, *LEAVES) if policy().hosted else LEAVES
+    return (GALLERY, *LEAVES, HISTORY) if policy().hosted else (*LEAVES, HISTORY)
 
 
 def enter_through_the_app() -> None:
@@ -63,16 +66,19 @@ def page_links() -> None:
 
 def page_link(leaf: Leaf, label: str, **changed: str) -> None:
     """A link to `leaf` that takes the view along, but for the parameters that are `changed`."""
-    st.page_link(
-        leaf.file, label=label, icon=leaf.icon, query_params=address.query() | changed, width="stretch"
-    )
+    view = address.held() | changed if changed else address.query()
+    st.page_link(leaf.file, label=label, icon=leaf.icon, query_params=view, width="stretch")
 
 
 def leaf_at_hand() -> Leaf | None:
     """The page whose run this is. Streamlit 1.67 tells it only in the run's context."""
     context = get_script_run_ctx()
     page = None if context is None else context.pages_manager.get_pages().get(context.page_script_hash)
-    title = None if page is None else page.get("page_name")
+    return leaf_of("" if page is None else str(page.get("page_name")))
+
+
+def leaf_of(title: str) -> Leaf | None:
+    """The page of that title; None where there is none."""
     return next((leaf for leaf in leaves() if leaf.title == title), None)
 
 

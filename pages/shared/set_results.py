@@ -54,6 +54,11 @@ class SetResults:
         """The metric of each prompt on the clean and on the corrupted run."""
         return np.array([overview.metrics[metric] for overview in self.overviews])
 
+    def mean_by_layer(self) -> Float[np.ndarray, "layer slot"] | None:
+        """The mean of the prompts' attribution, clean, at the last token, as of their `by_layer`."""
+        by_layer = [result.by_layer("clean", -1) for result in self.nodes]
+        return np.mean(by_layer, axis=0) if by_layer else None
+
     def origin(self) -> dict[str, str]:
         """Where the numbers of the first prompt come from, the pairs, and how they were brought together."""
         return self.overviews[0].origin() | {

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from analysis.exports import Code, prompt_set_code, tensors_of_agreement
 from analysis.requests import Experiment, LayerNormMode, MetricName
 from analysis.results import RunShown
-from analysis.sets import RULE, Agreement
+from analysis.sets import RULE, Agreement, node_table
 from pages.shared.choices import METRIC
 from pages.shared.set_results import SetResults
 from pages.shared.set_tables import pairs_table
@@ -58,6 +58,28 @@ def of_agreement(found: SetResults, agreement: Agreement, called: str, unit: str
         draw=lambda theme, _: agreement_chart(agreement, f"effect ({unit})", theme),
         codes=lambda experiment: _codes(found, asked, experiment),
         tensors=lambda: tensors_of_agreement(agreement, numbers, origin),
+    )
+
+
+def of_prompt_maps(found: SetResults, asked: Asked) -> Shown:
+    """What every node writes at the last token, prompt by prompt."""
+    from analysis.charts import attribution_maps_chart, most_maps
+
+    drawn = most_maps(found.nodes)
+    of_all = "" if drawn == len(found.nodes) else f" The first {drawn} of {len(found.nodes)} are drawn."
+    return Shown(
+        name="attribution_by_prompt",
+        title="What every node writes at the last token, in logits, on one colour scale for all prompts."
+        + of_all,
+        told=found,
+        experiment=found.overviews[0].request.experiment,
+        sentence="",
+        measured="Direct logit attribution, exact: read off one forward pass of the model on each prompt.",
+        table=node_table(found.nodes, found.numbers, asked.run),
+        draw=lambda theme, _: attribution_maps_chart(
+            found.nodes[:drawn], found.numbers[:drawn], asked.run, theme
+        ),
+        codes=lambda experiment: _codes(found, asked, experiment),
     )
 
 

@@ -30,6 +30,7 @@ PAGES = {
     "all_sources": "All sources",
     "circuit": "Circuit",
     "prompt_set": "Prompt set",
+    "compare": "Compare",
     "sanity_checks": "Sanity checks",
 }
 

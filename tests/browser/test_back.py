@@ -21,7 +21,8 @@ Act = Callable[[Page], None]
 _CONTROLS = (
     Key.MODEL, Key.EXAMPLE, Key.CLEAN, Key.CORRUPTED, Key.ANSWER, Key.FOIL, Key.UNIT, Key.RUN, Key.POSITION,
     Key.COMPONENT, Key.LAYER_NORM, Key.METRIC, Key.SCALE, Key.SOURCE, Key.INPUTS, Key.MAP_LIST,
-    Key.EDGES, Key.LAYOUT,
+    Key.EDGES, Key.LAYOUT, Key.COMPARED, Key.B_MODEL, Key.B_EXAMPLE, Key.B_RUN, Key.B_POSITION,
+    Key.B_LAYER_NORM,
 )  # fmt: skip
 _READ = """keys => Object.fromEntries(keys.map(key => [key, document.querySelector('.st-key-' + key)])
     .filter(([key, control]) => control !== null)
@@ -155,6 +156,12 @@ ACTS: dict[str, dict[str, Act]] = {
     "circuit": {
         "the layout": pressed(Key.LAYOUT, "Tokens"),
         "the number of paths": moved(Key.EDGES, 1),
+    },
+    "compare": {
+        "what is compared": pressed(Key.COMPARED, "Strongest paths"),
+        "B's pair": chosen(Key.B_EXAMPLE, EXAMPLES[2].title),
+        "B's run": chosen(Key.B_RUN, "Clean minus corrupted"),
+        "both sides exchanged": lambda page: page.locator(f".st-key-{Key.EXCHANGE} button").first.click(),
     },
     "sanity_checks": {"the foil": ANYWHERE["the foil"]},
 }

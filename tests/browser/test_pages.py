@@ -63,7 +63,10 @@ def test_a_link_is_the_first_thing_that_a_fresh_server_sees(browser: Browser, tm
         expect(page.get_by_role("heading", level=1)).to_have_text("Path patching", timeout=1000 * PATIENCE)
         settle(page)
         links = page.locator(".st-key-page_links").get_by_role("link")
-        assert [link.inner_text().split("\n")[-1] for link in links.all()] == list(PAGES.values())
+        assert [link.inner_text().split("\n")[-1] for link in links.all()] == [
+            *PAGES.values(),
+            "History",
+        ]
         expect(page.locator(f".st-key-{Key.COMPONENT} button[aria-checked='true']")).to_have_text("Key")
         page.context.close()
     assert not found

@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from analysis.demo_model.examples import EXAMPLES
 from analysis.requests import HEAD_INPUTS, LAYER_NORM_MODES, METRIC_NAMES, UNITS
 from analysis.results import EffectScale, RunShown
-from pages.shared.choices import CHOICES, Choice, CircuitLayout, InputsShown
+from pages.shared.choices import CHOICES, Choice, CircuitLayout, Compared, InputsShown
 from pages.shared.keys import Key
 
 Visit = Callable[..., AppTest]
@@ -20,6 +20,7 @@ PAGE_OF = {
     Key.RUN: "direct_logit_attribution",
     Key.LAYOUT: "circuit",
     Key.INPUTS: "all_sources",
+    Key.COMPARED: "compare",
 }
 
 
@@ -39,6 +40,7 @@ def test_the_choices_offer_what_a_request_may_hold_its_default_first():
         Key.SCALE: get_args(EffectScale),
         Key.INPUTS: get_args(InputsShown),
         Key.LAYOUT: get_args(CircuitLayout),
+        Key.COMPARED: get_args(Compared),
     }
 
 

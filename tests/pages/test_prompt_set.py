@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from analysis.answers import answer, compute
 from analysis.errors import UnsupportedModelError
+from analysis.labels import node_name
 from analysis.requests import Experiment
 from analysis.results import (
     ChosenPathsRequest,
@@ -24,12 +25,13 @@ from analysis.results import (
     StrongestPathsRequest,
     TextPair,
 )
-from analysis.sets import MOST_BYTES, READY_KINDS, Agreement
+from analysis.sets import MOST_BYTES, READY_KINDS, Agreement, node_table
 from pages.shared.keys import PROMPT_KEYS, Key
 from pages.shared.set_results import SetResults
 from pages.shared.set_state import ALONE, own_set, read_set, ready_set, template_set, word_of
 from pages.shared.set_words import few_prompts, finding, paths_finding, rule_caption
-from tests.pages.looking import captions, table, texts
+from tests.charts.drawn import as_number
+from tests.pages.looking import captions, chart, table, texts
 
 Visit = Callable[..., AppTest]
 FIRST = READY_KINDS["drinks"].first
@@ -329,3 +331,26 @@ def test_strangers_send_no_file_and_what_they_have_computed_is_counted(visit: Vi
     app = shown(visit, set="days-2")
     assert not app.file_uploader and len(table(app, PAIRS)) == 2
     assert "This visit has had 9 results computed" in texts(shown(visit, set="days-3"))
+
+
+def test_each_prompt_has_a_small_map_of_its_own_attribution(visit: Visit):
+    app = shown(visit, run="corrupted")
+    drawn = chart(app, "cell")
+    found = {(mark.told["map"], mark.told["item"]): mark.told["logits"] for mark in drawn.of("rect", "item")}
+    for number, experiment in enumerate(experiments(5), start=1):
+        result = answer(NodeAttributionRequest(experiment)).result
+        for label, value in zip(result.labels, result.shown("corrupted")[:, -1], strict=True):
+            told = found[f"prompt {number}", node_name(label)]
+            assert told == "below resolution" or as_number(told) == pytest.approx(value, abs=1e-4)
+    assert "on one colour scale for all prompts" in captions(app) and "The first" not in captions(app)
+
+
+def test_the_maps_are_not_more_than_a_browser_bears_and_the_table_has_all(visit: Visit, monkeypatch):
+    monkeypatch.setattr("analysis.charts.prompt_maps._MOST_CELLS", 90)
+    app = shown(visit)
+    assert "The first 2 of 5 are drawn." in captions(app)
+    results = [answer(NodeAttributionRequest(experiment)).result for experiment in experiments(5)]
+    rows = node_table(results, [1, 2, 3, 4, 5], "clean")
+    assert set(rows["prompt"]) == {1, 2, 3, 4, 5}
+    third = rows[rows["prompt"] == 3].set_index("node")["attribution"]
+    assert third["MLP3"] == results[2].shown("clean")[results[2].node("MLP3"), -1]

@@ -11,7 +11,18 @@ from streamlit.proto.Element_pb2 import Element
 
 from analysis.demo_model.examples import EXAMPLES
 from analysis.labels import head_label
-from pages.shared.choices import CHOICES, COMPONENT, INPUTS, LAYER_NORM, LAYOUT, METRIC, RUN, SCALE, UNIT
+from pages.shared.choices import (
+    CHOICES,
+    COMPARED,
+    COMPONENT,
+    INPUTS,
+    LAYER_NORM,
+    LAYOUT,
+    METRIC,
+    RUN,
+    SCALE,
+    UNIT,
+)
 from pages.shared.keys import EVERY, LAST, PROMPT_KEYS, SOURCE_KEYS, Key
 
 _PATCHING = {choice.key for choice in (COMPONENT, LAYER_NORM, METRIC, SCALE)}
@@ -22,6 +33,7 @@ CONTROLS: dict[str, set[Key]] = {
     "path_patching": _PATCHING | {Key.SOURCE},
     "all_sources": _PATCHING | {INPUTS.key},
     "circuit": {METRIC.key, LAYOUT.key},
+    "compare": {COMPARED.key},
     "sanity_checks": set(),
 }
 

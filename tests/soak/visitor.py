@@ -21,6 +21,7 @@ PAGES = (
     "all_sources",
     "all_sources",
     "circuit",
+    "compare",
     "sanity_checks",
 )
 
