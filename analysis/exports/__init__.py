@@ -13,7 +13,7 @@ from analysis.exports.saved_circuit import (
     SavedScores,
 )
 from analysis.exports.spreadsheet import inert_csv
-from analysis.exports.tables import ORIGIN, table_json, table_parquet
+from analysis.exports.tables import ORIGIN, TableFile, table_json, table_parquet
 from analysis.exports.tensors import (
     Tensors,
     tensors_npz,
@@ -32,6 +32,7 @@ __all__ = [
     "SavedCircuit",
     "SavedScores",
     "Section",
+    "TableFile",
     "Tensors",
     "circuit_code",
     "circuit_from_json",

@@ -37,18 +37,22 @@ class TableRead:
         return PromptSet(self.pairs)
 
 
-def read_table(data: bytes | str) -> TableRead:
+def read_table(data: bytes | str, *, as_a_set: bool = True) -> TableRead:
     """The prompt pairs of a table with the columns clean, corrupted, answer and foil.
 
     JSON lines where the text begins with a brace, TSV where its first line has a tab, else CSV. Other columns
     are ignored, and every line break is a plain one. Rows are counted from 1, without the heading and empty
-    ones. Raises `PathscopeError` for what is no such table, or larger than `MOST_BYTES`.
+    ones. What is read `as_a_set` ends after `MOST_PAIRS`. Raises `PathscopeError` for what is no such table,
+    and for a set larger than `MOST_BYTES`.
     """
+    if as_a_set:
+        _check_size(data)
     text = _decoded(data)
     first = text.lstrip()[:1]
     if not first:
         raise PathscopeError(f"The table is empty. Give a heading {', '.join(_COLUMNS)} and a row per pair.")
-    return _checked(_json_rows(text) if first == "{" else _separated_rows(text.lstrip("\r\n")))
+    rows = _json_rows(text) if first == "{" else _separated_rows(text.lstrip("\r\n"))
+    return _checked(rows, MOST_PAIRS if as_a_set else None)
 
 
 def fault_of_pair(pair: TextPair) -> str | None:
@@ -66,12 +70,15 @@ def fault_of_pair(pair: TextPair) -> str | None:
     return "answer and foil are the same" if pair.answer == pair.foil else None
 
 
-def _decoded(data: bytes | str) -> str:
+def _check_size(data: bytes | str) -> None:
     size = len(data) if isinstance(data, bytes) else len(data.encode("utf-8", "surrogatepass"))
     if size > MOST_BYTES:
         raise PathscopeError(
             f"The table has {size:,} bytes, and at most {MOST_BYTES:,} are read. Leave rows or columns out."
         )
+
+
+def _decoded(data: bytes | str) -> str:
     try:
         text = data.decode("utf-8-sig") if isinstance(data, bytes) else data.removeprefix("\ufeff")
     except UnicodeDecodeError as error:
@@ -133,7 +140,7 @@ def _check_columns(heading: list[str]) -> None:
         )
 
 
-def _checked(rows: Iterator[_Row]) -> TableRead:
+def _checked(rows: Iterator[_Row], most: int | None) -> TableRead:
     pairs: dict[TextPair, int] = {}
     left_out, beyond = [], []
     for number, cells in rows:
@@ -143,14 +150,14 @@ def _checked(rows: Iterator[_Row]) -> TableRead:
             left_out.append(f"Row {number} is left out: {fault}.")
         elif pair in pairs:
             left_out.append(f"Row {number} is left out: it is row {pairs[pair]} again.")
-        elif len(pairs) == MOST_PAIRS:
+        elif len(pairs) == most:
             beyond.append(number)
         else:
             pairs[pair] = number
     if beyond:
         left_out.append(
             f"{counted(len(beyond), 'row')} from row {beyond[0]} on "
-            f"{'is' if len(beyond) == 1 else 'are'} left out: a set has at most {MOST_PAIRS} pairs."
+            f"{'is' if len(beyond) == 1 else 'are'} left out: a set has at most {most} pairs."
         )
     return TableRead(tuple(pairs), tuple(left_out))
 
