@@ -86,7 +86,7 @@ def test_where_measured_and_estimated_differ_by_much_is_said_with_both() -> None
 @pytest.mark.parametrize(("estimate", "true"), [(0.77, 0.8), (0.77, 0.6), (0.001, 0.05), (0.0, 0.0)])
 def test_an_estimate_that_holds_or_is_of_hardly_anything_is_no_miss(estimate: float, true: float) -> None:
     said = estimates_missed(a_sweep_with(estimate, true))
-    assert said is not None and said.startswith("What was estimated holds: of the 48 paths measured")
+    assert said is not None and said.startswith("The estimate holds: of the 48 paths measured")
 
 
 def test_rounding_is_no_miss() -> None:
