@@ -8,7 +8,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -36,10 +35,15 @@ class Activations(Mapping[str, Tensor]):
 
     def __init__(self, run: Callable[[], Mapping[str, Tensor]], device: str) -> None:
         self._run, self._device = run, device
+        self._made: Mapping[str, Tensor] | None = None
 
-    @cached_property
+    @property
     def _values(self) -> Mapping[str, Tensor]:
-        return self._run()
+        # No `cached_property`: until Python 3.12 all of them share one lock, which a thread that waits for
+        # the model would hold against the one that has it.
+        if self._made is None:
+            self._made = self._run()
+        return self._made
 
     def __getitem__(self, name: str) -> Tensor:
         return self._values[name].to(self._device, copy=True)
