@@ -66,8 +66,8 @@ def estimates_missed(result: AllSourcesResult) -> str | None:
     measured = counted(int(known.sum()), "path")
     if not off.any():
         return (
-            f"The estimate holds: of the {measured} measured, none that is 1 % of the difference or more is off "
-            "by more than a quarter."
+            f"The estimate holds: of the {measured} measured, none that is 1 % of the difference or more is "
+            "off by more than a quarter."
         )
     worst = np.unravel_index(np.where(off, np.abs(missed), -1.0).argmax(), missed.shape)
     sl, sh, dl, dh = map(int, worst)
