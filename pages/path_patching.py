@@ -52,7 +52,6 @@ def chosen_paths(result: PathResult) -> None:
     st.header(f"Whom {label} tells")
     paths(result, scale)
     st.caption("Grey cells have no causal path from the source: they are no measurement, not zero.")
-    take_along(of_path(result, scale))
 
 
 experiment = experiment_sidebar()
@@ -95,6 +94,7 @@ else:
             column_config=edge_formats(choices["metric"]),
         )
         resolution_caption(result, table["below_resolution"], "paths")
+        take_along(of_path(result, scale))
 if scale == "recovery" and result.clean_metric == result.corrupted_metric:
     note("The metric is the same on both runs, so recovery is not defined; the effect is.")
 # Where the engine replays, every path of the head is quick; else each takes forward passes of its own.

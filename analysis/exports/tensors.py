@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from analysis.exports.tables import ORIGIN
-from analysis.requests import RUN_NAMES
+from analysis.requests import HEAD_INPUTS, RUN_NAMES
 from analysis.results import DIRECTIONS, WRITES_READ, AttributionResult, Result
 from analysis.sets import Agreement
 
@@ -21,6 +21,7 @@ from analysis.sets import Agreement
 _ALONG: dict[str, Callable[[Any, int], Sequence[str]]] = {
     "layer": lambda result, length: [f"L{layer}" for layer in range(length)],
     "head": lambda result, length: [f"H{head}" for head in range(length)],
+    "input": lambda result, length: HEAD_INPUTS,
     "component": lambda result, length: result.labels,
     "stage": lambda result, length: result.labels,
     "node": lambda result, length: result.labels,

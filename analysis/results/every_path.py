@@ -31,6 +31,18 @@ class PathEstimatesResult(PatchingResult):
     request: PathEstimatesRequest
     estimate: Float[np.ndarray, "input layer head layer head"]
 
+    def table(self) -> pd.DataFrame:
+        """One row per path, the largest absolute estimate first.
+
+        Columns: source, destination, component, sl, sh, dl, dh, effect, recovery, below_resolution.
+        """
+        places = np.argwhere(~np.isnan(self.estimate))
+        effect = self.estimate[tuple(places.T)]
+        order = np.argsort(-np.abs(effect), kind="stable")
+        table = edge_table(self, places[order, 1:], effect[order])
+        table.insert(2, "component", [HEAD_INPUTS[index] for index in places[order, 0]])
+        return table
+
 
 @dataclass(frozen=True)
 class PathEstimatesRequest(Request[PathEstimatesResult]):

@@ -84,7 +84,6 @@ def of_path_estimates(known: KnownPaths, drawn: PathMap, draw: Draw) -> Shown:
         f"are measured; {_ESTIMATED}, LayerNorm {estimates.request.layer_norm}{rounding(estimates)}.",
         table=drawn.table(),
         draw=draw,
-        asked=None,
     )
 
 

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from analysis.answers import answer
-from analysis.charts import drawing_of, lines_of
+from analysis.charts import drawing_of, layer_map_chart, lines_of
 from analysis.demo_model.examples import EXAMPLES
 from analysis.requests import Experiment
 from analysis.results import (
@@ -16,10 +16,13 @@ from analysis.results import (
     ChosenPathsRequest,
     EdgeSetsRequest,
     GraphRequest,
+    HeadPathsRequest,
+    KnownPaths,
     NeuronsRequest,
     NodeAttributionRequest,
     NodeRequest,
     OverviewRequest,
+    PathEstimatesRequest,
     PathRequest,
     PromptSet,
     Request,
@@ -88,6 +91,14 @@ def _attention() -> Shown:
     return shown
 
 
+def _path_estimates() -> Shown:
+    known = KnownPaths.of(ask(PathEstimatesRequest(EXPERIMENT)), ask(StrongestPathsRequest(EXPERIMENT)))
+    drawn = known.together
+    return paths.of_path_estimates(
+        known, drawn, lambda theme, _: layer_map_chart(drawn, "effect", theme, known.largest)
+    )
+
+
 def _unit(unit: Any, position: int | None) -> Shown:
     return of.of_unit(ask(AttributionRequest(EXPERIMENT, unit, "corrupted")), position)
 
@@ -102,6 +113,8 @@ SHOWN: dict[str, Callable[[], Shown]] = {
     "path": lambda: paths.of_path(ask(PathRequest(EXPERIMENT, 0, 7, "v")), "recovery"),
     "all sources": lambda: paths.of_all_sources(ask(AllSourcesRequest(EXPERIMENT, "v")), "effect"),
     "strongest paths": lambda: paths.of_strongest_paths(ask(StrongestPathsRequest(EXPERIMENT))),
+    "paths of a head": lambda: paths.of_head_paths(ask(HeadPathsRequest(EXPERIMENT, 1, 2)), "effect"),
+    "path estimates": _path_estimates,
     "attention": _attention,
     "neurons": lambda: of.of_neurons(
         ask(NeuronsRequest(EXPERIMENT, "MLP3", 14)), "clean_minus_corrupted", "These neurons write most."
