@@ -26,7 +26,7 @@ def only(example, monkeypatch):
 
 def test_everything_a_page_opens_with_is_stored_and_stays(monkeypatch, one_example):
     requests = list(warm.requests_of(one_example))
-    assert len(requests) == 15
+    assert len(requests) == 16
     assert warm.main() == 0
     assert all(answers.stored(request) is not None for request in requests)
     experiment = next(request.experiment for request in requests)

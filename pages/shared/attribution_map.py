@@ -60,7 +60,7 @@ def attribution_map(experiment: Experiment, run: RunShown, row: DeltaGenerator) 
         st.header(node_name(selected))
         near_panel(experiment, "logit_difference", selected)
         if selected.startswith("MLP"):
-            st.header("Its neurons")
+            st.subheader("Its neurons")
             neurons_panel(experiment, selected, run, at)
         page_link(CIRCUIT, f"{selected} in the circuit", selected=selected)
     take_along(of_nodes(result, run, position))

@@ -134,7 +134,7 @@ INPUTS: Choice[InputsShown] = Choice(
     "In the map",
     {"apart": "Patched input", "together": "Strongest of three"},
     help="The paths into the patched input that is chosen, or, of the three paths between each pair of "
-    "heads, the strongest.",
+    f"heads, the strongest. {meaning_of('path')}",
 )
 LAYOUT: Choice[CircuitLayout] = Choice(
     Key.LAYOUT,

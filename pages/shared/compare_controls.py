@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _AS_IN_A = "As in A"
 _OWN = "Your own pair"
+_HELP = "What B has in place of what A has; where nothing is chosen, B has the same."
 _TITLES = ("Clean prompt", "Corrupted prompt", "Answer", "Foil")
 
 
@@ -39,6 +40,7 @@ def controls_of_b(a: Side, b: Side, compared: Compared) -> DeltaGenerator:
             placeholder=_AS_IN_A,
             accept_new_options=not policy().hosted,
             width=230,
+            help=_HELP,
         )
         _pair()
         if compared == "attribution":
@@ -77,6 +79,7 @@ def _list(label: str, key: Key, names: Mapping[str, str]) -> None:
         index=None,
         placeholder=_AS_IN_A,
         width=200,
+        help=_HELP,
     )
 
 
@@ -97,6 +100,7 @@ def _pair() -> None:
         placeholder=_OWN if own else _AS_IN_A,
         on_change=_take_example,
         width=300,
+        help=_HELP,
     )
 
 
@@ -136,7 +140,7 @@ def _own_pair(a: Experiment, b: Experiment) -> None:
 
     with st.form("pair_of_b", border=False):
         for title, field in zip(_TITLES, fields, strict=True):
-            st.text_input(f"B: {title[0].lower()}{title[1:]}", key=field, max_chars=most)
+            st.text_input(f"B: {title[0].lower()}{title[1:]}", key=field, max_chars=most, help=_HELP)
         st.form_submit_button("Compare with this pair", icon=":material/keyboard_return:", on_click=take)
 
 

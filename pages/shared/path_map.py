@@ -70,7 +70,8 @@ def map_controls(n_layers: int, n_heads: int) -> MapShown:
     address.correct({Key.MAP: held if held in titles else first}, there_is_not)
     shown = MapShown(st.session_state[Key.MAP])
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        listed(Key.MAP_LIST, "Map", titles, shown.word, _take)
+        help = "All paths layer by layer or head by head, or those from one layer to another."
+        listed(Key.MAP_LIST, "Map", titles, shown.word, _take, help=help)
         if shown.block is not None:
             st.button("All layers", icon=":material/unfold_less:", on_click=_take, args=("layers",))
     return shown

@@ -108,8 +108,17 @@ def _layout(shown: Shown) -> Layout:
         required=True,
         format_func=lambda word: f"{_WIDTHS[word]}{f', {INCHES[word]} in' if word in INCHES else ''}",
         key=f"{Key.FIGURE_WIDTH}_{shown.name}",
+        help="How wide the figure is: one column of a paper, its whole page, or as on the screen.",
     )
-    points = st.number_input("Font, pt", 5, 14, 8, key=f"{Key.FIGURE_POINTS}_{shown.name}", width=110)
+    points = st.number_input(
+        "Font, pt",
+        5,
+        14,
+        8,
+        key=f"{Key.FIGURE_POINTS}_{shown.name}",
+        width=110,
+        help="The size of the figure's letters, in points.",
+    )
     titled = st.checkbox("Title", key=f"{Key.FIGURE_TITLE}_{shown.name}")
     captioned = st.checkbox("Caption", value=True, key=f"{Key.FIGURE_CAPTION}_{shown.name}")
     return Layout(width, float(points), shown.title if titled else "", captioned)
@@ -135,6 +144,7 @@ def _chosen(name: str, codes: tuple[Code, ...]) -> Code:
         required=True,
         format_func=_NEEDS.__getitem__,
         key=f"{Key.TAKE}_needs_{name}",
+        help="What has to be installed where the script runs.",
     )
     return by_needs[needs]
 

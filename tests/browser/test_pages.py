@@ -31,7 +31,7 @@ def test_a_table_leaves_by_the_button_whose_file_holds_no_formula_and_by_no_othe
     page.get_by_test_id("stDataFrame").first.hover()
     expect(page.get_by_role("button", name="Search").first).to_be_visible()
     expect(page.get_by_role("button", name="Download as CSV")).to_have_count(0)
-    take_along(page)
+    take_along(page, "attribution_node")
     with page.expect_download() as download:
         page.get_by_role("button", name="CSV").click()
     assert download.value.path().read_text().startswith('"node","name","position","token",')
@@ -78,7 +78,7 @@ def test_a_first_visit_takes_the_first_example_through_all_pages(open_page: Open
     assert page.evaluate("history.length") <= 2, "Back no longer leads where the visitor came from"
     for title in (*list(PAGES.values())[1:], "Result"):
         settle(page)
-        page.locator(".st-key-page_links").get_by_text(title).click()
+        page.locator(".st-key-page_links").get_by_role("link", name=title).click()
         expect(page.get_by_role("heading", level=1)).to_have_text(title)
         settle(page)
         expect(page.locator(".st-key-error_card")).to_have_count(0)
@@ -91,7 +91,7 @@ def test_an_emptied_prompt_stays_empty_on_another_page(open_page: Open):
     page.locator(f".st-key-{Key.CLEAN} textarea").fill("")
     page.keyboard.press("Control+Enter")
     expect(page.locator(".st-key-error_card")).to_be_visible()
-    page.locator(".st-key-page_links").get_by_text("Path patching").click()
+    page.locator(".st-key-page_links").get_by_role("link", name="Path patching").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Path patching")
     settle(page)
     assert value(page, Key.CLEAN) == ""
@@ -107,7 +107,7 @@ def test_the_experiment_and_the_view_stay_when_the_page_changes(open_page: Open)
     page.locator(f".st-key-{Key.COMPONENT}").get_by_text("Key").click()
     page.wait_for_function("location.search.includes('component=k') && location.search.includes('Helen')")
     for title in ("Direct logit attribution", "All sources"):
-        page.locator(".st-key-page_links").get_by_text(title).click()
+        page.locator(".st-key-page_links").get_by_role("link", name=title).click()
         expect(page.get_by_role("heading", level=1)).to_have_text(title)
         settle(page)
         assert value(page, Key.FOIL) == " Helen"

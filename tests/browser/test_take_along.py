@@ -60,7 +60,7 @@ def test_a_report_opens_alone_and_asks_nobody_for_anything(open_page: Open, brow
 def test_the_options_of_a_figure_are_those_of_its_file(open_page: Open):
     page = open_page("direct_logit_attribution")
     settle(page)
-    take_along(page)
+    take_along(page, "attribution_node")
     body = page.get_by_test_id("stPopoverBody")
     body.get_by_text("Page, 6.75 in").click()
     body.get_by_text("Title", exact=True).click()
@@ -79,7 +79,7 @@ def test_the_options_of_a_figure_are_those_of_its_file(open_page: Open):
 def test_code_is_copied_as_what_it_needs(open_page: Open):
     page = open_page("direct_logit_attribution")
     settle(page)
-    take_along(page)
+    take_along(page, "attribution_node")
     script = leaves(page, "Script").read_text()
     assert "needs TransformerLens 4.3 alone" in script
     notebook = nbformat.reads(leaves(page, "Notebook").read_text(), as_version=4)

@@ -19,7 +19,7 @@ MINUS = "\N{MINUS SIGN}"
 
 
 def headers(app: AppTest) -> list[str]:
-    return [one.value for one in app.header]
+    return [one.value for one in (*app.header, *app.subheader)]
 
 
 def test_the_map_opens_on_the_largest_node_and_lists_it_first(visit: Visit):
