@@ -7,9 +7,12 @@ from collections.abc import Callable
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from analysis.answers import answer
 from analysis.demo_model.examples import EXAMPLES, Example
 from analysis.induction_model.examples import EXAMPLES as OF_INDUCTION
 from analysis.models import INDUCTION
+from analysis.requests import Experiment
+from analysis.results import GraphRequest
 from pages.shared.keys import PROMPT_KEYS, Key
 
 Visit = Callable[..., AppTest]
@@ -79,6 +82,8 @@ def test_a_set_of_the_same_kind_is_offered_for_its_examples_alone(visit: Visit):
 
 
 def test_the_circuit_page_knows_the_roles_of_its_heads(visit: Visit):
+    first = OF_INDUCTION[0]
+    answer(GraphRequest(Experiment(INDUCTION, first.clean, first.corrupted, first.answer, first.foil)))
     app = visit("circuit", model=INDUCTION)
     assert not app.exception
     (told,) = (caption.value for caption in app.main.caption if "with a known role" in caption.value)
