@@ -13,6 +13,7 @@ from playwright.sync_api import Browser
 
 from tests.browser.app import PATIENCE, complaints, free_port, wait_until_healthy
 from tests.pages.looking import ROOT
+from tests.soak.server import START
 
 RECIPES = ROOT / ".streamlit" / "deploy"
 DOCKERFILE = (RECIPES / "Dockerfile").read_text()
@@ -97,15 +98,7 @@ def test_a_secret_is_a_setting(tmp_path):
     """As Streamlit Community Cloud has it: nothing but a file of secrets beside the app."""
     secrets = tmp_path / "secrets.toml"
     secrets.write_text('PATHSCOPE_HOSTED = "1"\nPATHSCOPE_HOSTED_MODELS = "../no/id"\n')
-    command = [
-        sys.executable,
-        "-m",
-        "streamlit",
-        "run",
-        "app.py",
-        "--server.headless=true",
-        "--server.port=0",
-    ]
+    command = [*START, "--server.port=0"]
     ended = subprocess.run(
         [*command, "--secrets.files", str(secrets)],
         cwd=ROOT,

@@ -7,7 +7,6 @@ import http.client
 import signal
 import socket
 import subprocess
-import sys
 import tomllib
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -30,7 +29,7 @@ from pages.shared.address import LONGEST
 from pages.shared.keys import Key
 from tests.asynchronous import run
 from tests.pages.test_notes import notes
-from tests.soak.server import ROOT, Server, serve
+from tests.soak.server import ROOT, START, Server, serve
 
 FIRST = EXAMPLES[0]
 UPGRADE = {
@@ -120,15 +119,7 @@ def test_a_page_without_an_uploader_takes_no_file(server, path):
 
 @pytest.mark.parametrize("setting", ["PATHSCOPE_WORKERS", "PATHSCOPE_CACHE_BYTES"])
 def test_a_server_with_a_bad_setting_does_not_start(setting, tmp_path):
-    command = [
-        sys.executable,
-        "-m",
-        "streamlit",
-        "run",
-        "app.py",
-        "--server.headless=true",
-        "--server.port=0",
-    ]
+    command = [*START, "--server.port=0"]
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), setting: "abc"}
     ended = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False

@@ -17,6 +17,8 @@ from pathlib import Path
 import psutil
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+#: The README's command that starts the app, without a browser of its own.
+START = (sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless=true")
 
 
 @dataclass(frozen=True)
@@ -51,10 +53,9 @@ def serve(directory: Path, environment: Mapping[str, str]) -> Iterator[Server]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     log = directory / "server.log"
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless=true"]
     with log.open("w") as output:
         process = subprocess.Popen(
-            [*command, f"--server.port={port}"],
+            [*START, f"--server.port={port}"],
             cwd=ROOT,
             env={**os.environ, "PATHSCOPE_STORE_DIR": str(directory / "store"), **environment},
             stdout=output,
