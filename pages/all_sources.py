@@ -83,13 +83,14 @@ def follow(job: jobs.Job[AllSourcesResult], result: AllSourcesResult) -> None:
     st.fragment(follow_cells, run_every=seconds)(job, view)
 
 
-def show_estimates(known: KnownPaths) -> None:
+def show_estimates(known: KnownPaths, from_store: bool) -> None:
     """The map before anybody has asked for the sweep: all that is estimated, and the strongest measured."""
     view = view_of(overview.n_layers, overview.n_heads)
     assert view.known is not None
     paths = view.known.together if inputs == "together" else view.known.into(choices["component"])
     path_map(paths, view.shown, view.scale, view.largest)
     take_along(of_path_estimates(known, paths, view.drawn(paths)))
+    provenance_panel(known.estimates, from_store)
 
 
 experiment = experiment_sidebar()
@@ -104,7 +105,7 @@ inputs = INPUTS.draw()
 request = AllSourcesRequest(experiment, **choices)
 of_all = StrongestPathsRequest(experiment, choices["layer_norm"], choices["metric"])
 strongest = strongest_list(of_all)
-known = None if strongest is None else known_paths(experiment, choices)
+known, from_store = (None, False) if strongest is None else known_paths(experiment, choices)
 if known is None and inputs == "together":
     note("There is no estimate for this model: shown is the patched input that is chosen, alone.")
 near = st.container()
@@ -136,4 +137,4 @@ else:
         selected_from_near(of_all, strongest)
     job = jobs.find(request)
     if known is not None and (job is None or job.snapshot().result is None):
-        show_estimates(known)
+        show_estimates(known, from_store)

@@ -62,7 +62,7 @@ def source_map(
     from analysis.charts import source_map_chart
 
     try:
-        known = known_paths(experiment, choices)
+        known, _ = known_paths(experiment, choices)
     except (MetricError, UnsupportedModelError) as error:
         st.text(str(error))
         return
@@ -81,20 +81,21 @@ def source_map(
     )
 
 
-def known_paths(experiment: Experiment, choices: PatchingChoices) -> KnownPaths:
+def known_paths(experiment: Experiment, choices: PatchingChoices) -> tuple[KnownPaths, bool]:
     """Every path estimated, and the strongest measured, in the mode and metric that are chosen.
 
+    Besides, whether the estimates were read from the store.
     Raises `UnsupportedModelError` or `MetricError` where there is no estimate.
     """
     asked = choices["layer_norm"], choices["metric"]
     kept = (MetricError, UnsupportedModelError)
     estimates = answer_or_stop(
         lambda: answer(PathEstimatesRequest(experiment, *asked)), "Estimating every path at once", kept
-    ).result
+    )
     strongest: PathsResult = answer_or_stop(
         lambda: answer(StrongestPathsRequest(experiment, *asked)), "Looking for the strongest paths", kept
     ).result
-    return KnownPaths.of(estimates, strongest)
+    return KnownPaths.of(estimates.result, strongest), estimates.from_store
 
 
 def _take(label: str) -> None:
