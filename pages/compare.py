@@ -24,6 +24,7 @@ from pages.shared.compare_shown import of_comparison
 from pages.shared.compare_sides import Side, differences, sides
 from pages.shared.compare_words import finding, other_weights, rounding
 from pages.shared.experiment import experiment_sidebar
+from pages.shared.heights import draw_chart
 from pages.shared.history import keep
 from pages.shared.keys import LAST
 from pages.shared.lead import begin_with_the_strongest
@@ -114,7 +115,7 @@ def maps(found: Found, comparison: Comparison) -> None:
 
     if comparison.places is None or not comparison.labels:
         return
-    st.altair_chart(comparison_maps_chart(comparison, *found.axes, current_theme()), width="stretch")
+    draw_chart("maps", comparison_maps_chart(comparison, *found.axes, current_theme()))
     st.caption("One colour scale for all three. The difference is B minus A: orange rises, blue falls.")
 
 
@@ -123,7 +124,7 @@ def scatter(comparison: Comparison) -> None:
     from analysis.charts import MOST_POINTS, comparison_scatter_chart
 
     st.header("A against B")
-    st.altair_chart(comparison_scatter_chart(comparison, current_theme()), width="stretch")
+    draw_chart("scatter", comparison_scatter_chart(comparison, current_theme()))
     if len(comparison.labels) > MOST_POINTS:
         st.caption(f"The {MOST_POINTS:,} largest of {len(comparison.labels):,} are drawn.")
 
@@ -175,7 +176,7 @@ def node_map(result: NodeAttributionResult, side: Side, end: float) -> None:
     from analysis.charts import node_map_chart
 
     at = side.at(len(result.clean_tokens))
-    st.altair_chart(node_map_chart(result, side.run, at, current_theme(), end=end or 1.0), width="stretch")
+    draw_chart("nodes", node_map_chart(result, side.run, at, current_theme(), end=end or 1.0))
 
 
 experiment = experiment_sidebar()

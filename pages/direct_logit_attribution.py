@@ -12,9 +12,10 @@ from pages.shared.notes import note
 
 experiment = experiment_sidebar()
 st.title("Direct logit attribution")
+unit = UNIT.draw()
 row = st.container(horizontal=True, vertical_alignment="bottom", gap="medium")
 with row:
-    unit, run = UNIT.draw(), RUN.draw()
+    run = RUN.draw()
 st.caption(f"{UNIT.meanings[unit]} In logits; positive pushes towards the answer, negative towards the foil.")
 if unit == "node":
     attribution_map(experiment, run, row)

@@ -11,7 +11,7 @@ from pages.shared.cards import answer_or_stop, identical_note, overview_or_stop,
 from pages.shared.experiment import experiment_sidebar
 from pages.shared.findings import strongest_path
 from pages.shared.head_paths import head_paths_panel
-from pages.shared.heights import grid_height
+from pages.shared.heights import draw_chart, grid_height, kept_place
 from pages.shared.history import keep
 from pages.shared.keys import Key
 from pages.shared.lead import begin_with_the_strongest
@@ -26,16 +26,19 @@ from pages.shared.patching import (
 )
 from pages.shared.resolution import resolution_caption
 from pages.shared.shown_paths import of_head_paths, of_path
-from pages.shared.source import source_list, source_map
+from pages.shared.source import source_list, source_map, source_place
 from pages.shared.take_along import take_along
 from pages.shared.theme import current_theme
+
+#: Destinations that are listed beside the map, and pixels of what stands around the list.
+_LISTED, _HEADING = 15, 100
 
 
 def paths(result: PathResult, scale: EffectScale) -> None:
     """Draw every path from the source."""
     from analysis.charts import path_chart
 
-    st.altair_chart(path_chart(result, scale, current_theme()), width="stretch", key=Key.PATH_CHART)
+    draw_chart("paths", path_chart(result, scale, current_theme()), key=Key.PATH_CHART)
 
 
 def every_path(result: PathResult, choices: PatchingChoices) -> None:
@@ -67,11 +70,17 @@ estimated = begin_with_the_strongest(experiment) is not None
 left, right = st.columns([3, 2], gap="large")
 with left:
     layer, head = source_list(overview)
+    place = source_place(overview) if estimated else None
 label = head_label(layer, head)
+n_listed = min(_LISTED, (overview.n_layers - layer - 1) * overview.n_heads)
+with right:
+    beside = kept_place("destinations", _HEADING + grid_height(n_listed)) if n_listed else st.container()
+if n_listed:
+    beside.header(f"Strongest destinations of {label}")
 choices = patching_controls()
 scale = st.session_state[Key.SCALE]
-with left:
-    if estimated:
+if place is not None:
+    with place:
         source_map(experiment, choices, scale, label)
 found = answer_or_stop(lambda: answer(PathRequest(experiment, layer, head, **choices)), "Patching every path")
 result = found.result
@@ -84,13 +93,12 @@ else:
     finding = strongest_path(result)
     said.text(finding)
     keep(overview.request, result.request, sentence=finding, values=result.effect)
-    with right:
-        st.header(f"Strongest destinations of {label}")
+    with beside:
         st.dataframe(
-            edge_columns(table.head(15), "destination"),
+            edge_columns(table.head(_LISTED), "destination"),
             hide_index=True,
             width="stretch",
-            height=grid_height(min(15, len(table))),
+            height=grid_height(n_listed),
             column_config=edge_formats(choices["metric"]),
         )
         resolution_caption(result, table["below_resolution"], "paths")

@@ -9,6 +9,7 @@ from analysis.sets import Agreement, node_agreement, path_agreement
 from pages.shared.cards import provenance_panel
 from pages.shared.choices import LAYER_NORM, METRIC, RUN
 from pages.shared.experiment import experiment_sidebar
+from pages.shared.heights import draw_chart
 from pages.shared.history import keep
 from pages.shared.set_choice import chosen_set
 from pages.shared.set_results import SetResults, results_or_stop
@@ -27,22 +28,22 @@ def prompts_section(found: SetResults, asked: Asked) -> None:
     pairs_view(pairs_table(found, asked.metric), found.prompts)
     metrics = found.metrics(asked.metric)
     chart = metric_strip_chart(metrics, found.numbers, asked.metric, current_theme())
-    st.altair_chart(chart, width="stretch")
+    draw_chart("metrics", chart)
     take_along(of_prompts(found, asked))
 
 
-def strips(agreement: Agreement, unit: str) -> None:
+def strips(agreement: Agreement, called: str, unit: str) -> None:
     """Draw the effects of every prompt."""
     from analysis.charts import agreement_chart
 
-    st.altair_chart(agreement_chart(agreement, f"effect ({unit})", current_theme()), width="stretch")
+    draw_chart(f"effects_of_{called}", agreement_chart(agreement, f"effect ({unit})", current_theme()))
 
 
 def effects_section(found: SetResults, agreement: Agreement, called: str, unit: str, asked: Asked) -> None:
     """Strips, table and downloads of one kind of effect."""
     left, right = st.columns([2, 3], gap="large")
     with left:
-        strips(agreement, unit)
+        strips(agreement, called, unit)
         st.caption(
             "A dot for each prompt, the mean a tick. Filled in colour: robust. Hollow and grey: not robust."
         )
@@ -56,7 +57,7 @@ def small_maps(found: SetResults, asked: Asked) -> None:
     st.subheader("Prompt by prompt")
     shown = of_prompt_maps(found, asked)
     if shown.draw is not None:
-        st.altair_chart(shown.draw(current_theme(), 0), width="stretch")
+        draw_chart("small_maps", shown.draw(current_theme(), 0))
     st.caption(shown.title)
     take_along(shown)
 

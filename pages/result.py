@@ -15,7 +15,7 @@ from pages.shared.circuit_graph import small_graph
 from pages.shared.circuit_scores import finding_panel, own_scores
 from pages.shared.experiment import experiment_sidebar
 from pages.shared.findings import strongest_path
-from pages.shared.heights import grid_height
+from pages.shared.heights import draw_chart, grid_height
 from pages.shared.history import keep
 from pages.shared.lead import begin_with_the_strongest
 from pages.shared.navigation import (
@@ -43,8 +43,7 @@ def predictions(result: OverviewResult) -> None:
     """Draw the most probable next tokens."""
     from analysis.charts import predictions_chart
 
-    chart = predictions_chart(result, current_theme())
-    st.altair_chart(chart, width="stretch")
+    draw_chart("predictions", predictions_chart(result, current_theme()))
 
 
 def metrics_of_both(table: pd.DataFrame) -> None:

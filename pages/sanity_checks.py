@@ -13,6 +13,7 @@ from analysis.results import SanityRequest, SanityResult
 from pages.shared import circuit_state
 from pages.shared.cards import answer_or_stop, provenance_panel
 from pages.shared.experiment import experiment_sidebar
+from pages.shared.heights import kept_place, table_height
 from pages.shared.history import keep
 from pages.shared.notes import escaped
 from pages.shared.shown_results import checks_table, of_sanity
@@ -64,7 +65,8 @@ result = found.result
 table = checks_table(result)
 held = f"{table['passed'].sum()} of {len(table)}"
 st.metric("Checks that hold", held, width="content", help=TERMS["identity"])
-st.table(narrow(as_read(table)), border="horizontal")
+with kept_place("checks", table_height(len(table))):
+    st.table(narrow(as_read(table)), border="horizontal")
 take_along(of_sanity(result))
 keep(result.request, sentence=f"{held} identities hold on this experiment.")
 provenance_panel(result, found.from_store)

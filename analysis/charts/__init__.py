@@ -34,7 +34,7 @@ from analysis.charts.predictions import predictions_chart
 from analysis.charts.prompt_maps import attribution_maps_chart, most_maps
 from analysis.charts.prompt_set import agreement_chart, metric_strip_chart
 from analysis.charts.scales import stepped
-from analysis.charts.source_map import source_map_chart
+from analysis.charts.source_map import source_map_chart, source_map_height
 from analysis.charts.themes import Theme
 from analysis.charts.thumbnail import picture_of, thumbnail_png
 
@@ -88,6 +88,7 @@ __all__ = [
     "read_from_chart",
     "sentence_picture",
     "source_map_chart",
+    "source_map_height",
     "stepped",
     "thumbnail_png",
 ]

@@ -46,8 +46,14 @@ def source_map_chart(
     every = pd.DataFrame(list(np.ndindex(n_layers, n_heads)), columns=["sl", "sh"])
     labels = [head_label(layer, head) for layer, head in every.itertuples(index=False)]
     frame = framed(every[[label == selected for label in labels]], ("sl", "sh"), palette)
-    height = n_layers * row_height(n_layers, _HEIGHT)
-    return drawn([cells, silent, *numbers, frame], theme, height, _description(rows, scale))
+    return drawn(
+        [cells, silent, *numbers, frame], theme, source_map_height(n_layers), _description(rows, scale)
+    )
+
+
+def source_map_height(n_layers: int) -> int:
+    """Pixels of the plot of `source_map_chart`."""
+    return n_layers * row_height(n_layers, _HEIGHT)
 
 
 def _rows(paths: PathMap, scale: EffectScale) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from analysis.results import NodeAttributionRequest, NodeAttributionResult, RunS
 from pages.shared.attribution_parts import largest_first, largest_list, sum_of_parts
 from pages.shared.cards import answer_or_stop, provenance_panel
 from pages.shared.findings import largest_nodes
+from pages.shared.heights import draw_chart
 from pages.shared.history import keep
 from pages.shared.keys import Key
 from pages.shared.navigation import CIRCUIT, page_link
@@ -84,7 +85,7 @@ def _draw(result: NodeAttributionResult, run: RunShown, position: int | None, se
         if position is None
         else node_map_chart(result, run, position, theme, selected)
     )
-    st.altair_chart(chart, width="stretch", key=Key.NODE_MAP, on_select=_take_click, selection_mode="node")
+    draw_chart("nodes", chart, key=Key.NODE_MAP, on_select=_take_click, selection_mode="node")
 
 
 def _take_click() -> None:

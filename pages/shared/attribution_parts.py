@@ -10,6 +10,7 @@ import streamlit as st
 
 from analysis.labels import number
 from pages.shared.heights import grid_height
+from pages.shared.keys import Key
 from pages.shared.resolution import written
 from pages.shared.terms import meaning_of
 
@@ -22,7 +23,7 @@ _MOST_LISTED = 20
 
 def sum_of_parts(parts: float, bias: float, own: float) -> None:
     """The sum of the parts beside the model's own logit difference `own`, and the gap between them."""
-    with st.container(horizontal=True, gap="large"):
+    with st.container(horizontal=True, gap="large", key=Key.METRICS):
         st.metric("Sum of the parts", number(parts, "+.4f"), width="content", help=meaning_of("attribution"))
         st.metric(
             "Unembedding bias",

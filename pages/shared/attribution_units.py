@@ -13,6 +13,7 @@ from analysis.results import AttributionRequest, AttributionResult
 from pages.shared.attribution_parts import largest_first, largest_list, sum_of_parts
 from pages.shared.cards import answer_or_stop, provenance_panel
 from pages.shared.findings import largest_part
+from pages.shared.heights import draw_chart
 from pages.shared.history import keep
 from pages.shared.navigation import CIRCUIT, page_link
 from pages.shared.position import chosen_position
@@ -62,5 +63,4 @@ def parts(result: AttributionResult, position: int | None) -> None:
     """Draw what each part writes at `position`, or at every one."""
     from analysis.charts import attribution_chart
 
-    chart = attribution_chart(result, position, current_theme())
-    st.altair_chart(chart, width="stretch")
+    draw_chart("parts", attribution_chart(result, position, current_theme()))

@@ -12,6 +12,8 @@ import streamlit as st
 from starlette.requests import Request
 from starlette.types import Message, Scope, Send
 
+from pages.shared.headers import is_a_page
+
 COOKIE = "pathscope_browser"
 #: Days after which a browser that has not been here is not known any more.
 DAYS = 180
@@ -35,7 +37,7 @@ def naming(scope: Scope, send: Send) -> Send:
     cookie = f"{COOKIE}={name}; Max-Age={DAYS * 86_400}; Path=/; HttpOnly; SameSite=Lax{secure}"
 
     async def sent(message: Message) -> None:
-        if message["type"] == "http.response.start" and _is_a_page(message):
+        if message["type"] == "http.response.start" and is_a_page(message):
             # Kept by nothing on the way: what is kept there, others get, too.
             others = [pair for pair in message["headers"] if pair[0].lower() != b"cache-control"]
             ours = [(b"set-cookie", cookie.encode()), (b"cache-control", b"no-store")]
@@ -43,11 +45,6 @@ def naming(scope: Scope, send: Send) -> Send:
         await send(message)
 
     return sent
-
-
-def _is_a_page(message: Message) -> bool:
-    kinds = [value for name, value in message.get("headers", ()) if name.lower() == b"content-type"]
-    return message["status"] == 200 and any(kind.startswith(b"text/html") for kind in kinds)
 
 
 def _sound(name: object) -> str | None:

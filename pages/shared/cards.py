@@ -13,12 +13,16 @@ from analysis.requests import Experiment
 from analysis.results import OverviewRequest, OverviewResult, Result
 from pages.shared.disclosure import without_places
 from pages.shared.draft import refuse_what_is_known_to_fail
+from pages.shared.heights import kept_place
 from pages.shared.keys import Key
 from pages.shared.notes import escaped, note, result_notes
 from pages.shared.tokens import pair_chips
 from pages.shared.visitor import visitor
 
 R = TypeVar("R", bound=Result)
+
+#: Pixels of a row of tokens.
+_CHIPS = 50
 
 
 def answer_or_stop(
@@ -72,7 +76,8 @@ def _apply(remedy: Remedy) -> None:
 
 def aligned_prompts(result: OverviewResult) -> None:
     """Both prompts token by token, with a mark on each position where they differ."""
-    pair_chips(result.clean_tokens, result.corrupted_tokens, result.differences)
+    with kept_place("pair", _CHIPS):
+        pair_chips(result.clean_tokens, result.corrupted_tokens, result.differences)
 
 
 def provenance_panel(result: Result, from_store: bool, beside: Result | None = None) -> None:

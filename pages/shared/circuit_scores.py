@@ -16,6 +16,7 @@ from analysis.results import (
 )
 from pages.shared.cards import answer_or_stop
 from pages.shared.circuit_words import beside_random, finding
+from pages.shared.heights import draw_chart
 from pages.shared.terms import TERMS
 from pages.shared.theme import current_theme
 
@@ -43,7 +44,7 @@ def scores_panel(graph: GraphResult, own: EdgeSetsResult, edges: EdgeLabels) -> 
     random = st.empty()
     if len(graph.curve_edges):
         chart = circuit_curve_chart(graph, own, len(edges), current_theme())
-        st.altair_chart(chart, width="stretch")
+        draw_chart("curve", chart)
         cpr, cmd = graph.areas.tolist()
         st.caption(
             "The strongest paths by the estimate, together; the large points are the paths drawn. Over all "

@@ -30,6 +30,7 @@ from pages.shared import uploads
 from pages.shared.address import LONGEST, TOO_LONG
 from pages.shared.browser_name import naming
 from pages.shared.disclosure import without_places
+from pages.shared.first_page import prepared
 from pages.shared.headers import guarded
 from pages.shared.limits import paced, too_many
 from pages.shared.log_lines import begin_lines
@@ -129,7 +130,7 @@ class Door:
             if (refused := _refusal(Request(scope))) is not None:
                 await refused(scope, receive, send)
                 return
-            send = naming(scope, send)
+            send = prepared(scope, naming(scope, send))
         await self._app(scope, receive, send)
 
 

@@ -9,6 +9,7 @@ import streamlit as st
 from analysis.answers import answer
 from analysis.results import EffectScale, HeadPathsRequest, PathsResult
 from pages.shared.cards import answer_or_stop
+from pages.shared.heights import draw_chart
 from pages.shared.keys import Key
 from pages.shared.path_near import path_from_near, rank_of
 from pages.shared.selection import path_label, selected_path, selection_box
@@ -52,9 +53,9 @@ def head_paths_panel(request: HeadPathsRequest, scale: EffectScale) -> PathsResu
 
 def _map(chart: alt.LayerChart, end: HeadEnd) -> None:
     """Draw the paths of which the head is the `end`; a click selects one."""
-    st.altair_chart(
+    draw_chart(
+        f"paths_{end}",
         chart,
-        width="stretch",
         key=f"{Key.HEAD_PATHS}_{end}",
         on_select=lambda: _take_click(end),
         selection_mode="path",

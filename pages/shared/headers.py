@@ -30,6 +30,12 @@ def guarded(send: Send) -> Send:
     return sent
 
 
+def is_a_page(message: Message) -> bool:
+    """Whether an answer begins that brings a page, and not a file, a refusal or a redirection."""
+    kinds = [value for name, value in message.get("headers", ()) if name.lower() == b"content-type"]
+    return message["status"] == 200 and any(kind.startswith(b"text/html") for kind in kinds)
+
+
 def security_headers() -> dict[str, str]:
     """Header -> value, by the policy at this call."""
     embedded = policy().embedded

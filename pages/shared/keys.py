@@ -89,6 +89,7 @@ class Key(StrEnum):
     LEAD = "lead"
     WITHOUT_LEAD = "without_lead"
     PROVENANCE = "provenance"
+    METRICS = "metrics"
     TAKE = "take"
     FIGURE_WIDTH = "figure_width"
     FIGURE_POINTS = "figure_points"

@@ -13,7 +13,7 @@ from analysis.labels import number, percent, shown_token
 from analysis.requests import Experiment, MetricName
 from analysis.results import WRITES_READ, NodeRequest, NodeResult, PatternShown
 from pages.shared.cards import answer_or_stop
-from pages.shared.heights import grid_height
+from pages.shared.heights import draw_chart, grid_height
 from pages.shared.resolution import written
 from pages.shared.shown_results import of_attention
 from pages.shared.take_along import take_along
@@ -79,7 +79,7 @@ def attention(result: NodeResult) -> None:
         key=f"pattern_{node}_{first}",
         help=meaning_of("attention pattern", "attribution"),
     )
-    st.altair_chart(views[chosen](), width="stretch")
+    draw_chart("views", views[chosen]())
 
 
 def promoted(result: NodeResult) -> None:

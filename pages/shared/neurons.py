@@ -12,6 +12,7 @@ from analysis.labels import counted, number, shown_token
 from analysis.requests import Experiment
 from analysis.results import NeuronsRequest, NeuronsResult, RunShown
 from pages.shared.cards import answer_or_stop
+from pages.shared.heights import draw_chart
 from pages.shared.resolution import resolution_caption, written
 from pages.shared.shown_results import of_neurons
 from pages.shared.take_along import take_along
@@ -41,7 +42,7 @@ def neurons_panel(experiment: Experiment, node: str, run: RunShown, position: in
     st.text(neurons_found(result, run))
     left, right = st.columns([2, 3], gap="medium")
     with left:
-        st.altair_chart(neurons_chart(result, run, current_theme()), width="stretch")
+        draw_chart("neurons", neurons_chart(result, run, current_theme()))
     with right:
         _list(result, run)
     table = result.table(run)

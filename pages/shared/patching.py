@@ -10,6 +10,7 @@ from analysis.labels import number
 from analysis.requests import METRIC_UNITS, HeadInput, LayerNormMode, MetricName
 from analysis.results import PatchingResult
 from pages.shared.choices import COMPONENT, LAYER_NORM, METRIC, SCALE
+from pages.shared.keys import Key
 from pages.shared.resolution import written
 from pages.shared.terms import TERMS
 
@@ -37,7 +38,7 @@ def patching_controls() -> PatchingChoices:
 def baselines(result: PatchingResult) -> None:
     """The metric on both unpatched runs, the ends of every effect's scale."""
     title = f"{METRIC.options[result.request.metric]} ({METRIC_UNITS[result.request.metric]})"
-    with st.container(horizontal=True, gap="large"):
+    with st.container(horizontal=True, gap="large", key=Key.METRICS):
         for run, value in (("clean", result.clean_metric), ("corrupted", result.corrupted_metric)):
             st.metric(f"{title}, {run} run", number(value, "+.3f"), width="content", help=METRIC.help)
 

@@ -13,6 +13,7 @@ from analysis.labels import head_label
 from analysis.requests import HEAD_INPUTS, HeadInput
 from analysis.results import AllSourcesResult, EffectScale, PathMap
 from pages.shared import address
+from pages.shared.heights import draw_chart
 from pages.shared.keys import Key
 from pages.shared.listed import listed
 from pages.shared.selection import path_label, take
@@ -118,18 +119,14 @@ def map_chart(
 
 def _draw(chart: alt.LayerChart, shown: MapShown, paths: AllSourcesResult | PathMap) -> None:
     if shown.word == "layers":
-        event = st.altair_chart(
-            chart, width="stretch", key=Key.LAYER_MAP, on_select="rerun", selection_mode="block"
-        )
+        event = draw_chart("map", chart, key=Key.LAYER_MAP, on_select="rerun", selection_mode="block")
         picked = event.selection.get("block") or []
         word = f"L{picked[0]['sl']}-L{picked[0]['dl']}" if picked else None
         take(Key.LAYER_MAP, picked, word, Key.MAP)
         return
     # Streamlit 1.67 forgets a zoom that it does not watch whenever new data come.
     watched = ("edge", "zoom") if shown.word == "heads" else ("edge",)
-    event = st.altair_chart(
-        chart, width="stretch", key=Key.EDGE_CHART, on_select="rerun", selection_mode=watched
-    )
+    event = draw_chart("map", chart, key=Key.EDGE_CHART, on_select="rerun", selection_mode=watched)
     picked = event.selection.get("edge") or []
     take(Key.EDGE_CHART, picked, label_of(picked[0], paths) if picked else None)
 

@@ -15,6 +15,7 @@ from analysis.results import (
     StrongestPathsRequest,
 )
 from pages.shared.cards import answer_or_stop, overview_or_stop
+from pages.shared.heights import draw_chart
 from pages.shared.keys import Key
 from pages.shared.theme import current_theme
 
@@ -52,9 +53,7 @@ def by_position(asked: StrongestPathsRequest | HeadPathsRequest, path: tuple[str
         st.text(str(error))
         return
     st.text(positions_sentence(result))
-    st.altair_chart(
-        path_positions_chart(result, st.session_state[Key.SCALE], current_theme()), width="stretch"
-    )
+    draw_chart("positions", path_positions_chart(result, st.session_state[Key.SCALE], current_theme()))
 
 
 def positions_sentence(result: PathPositionsResult) -> str:

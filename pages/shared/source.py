@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from analysis.answers import answer
 from analysis.errors import MetricError, UnsupportedModelError
@@ -21,6 +22,7 @@ from analysis.results import (
 )
 from pages.shared import address
 from pages.shared.cards import answer_or_stop
+from pages.shared.heights import height_around, kept_place
 from pages.shared.keys import SOURCE_KEYS, Key
 from pages.shared.listed import listed
 from pages.shared.patching import PatchingChoices
@@ -52,6 +54,18 @@ def source_list(overview: OverviewResult) -> tuple[int, int]:
     return layer, head
 
 
+def source_place(overview: OverviewResult) -> DeltaGenerator:
+    """Where the map of every head will stand, as high as it will be, and what it shows."""
+    from analysis.charts import source_map_height
+
+    place = kept_place("sources", height_around(source_map_height(overview.n_layers)))
+    place.caption(
+        "Each head by its strongest path into a later query, key or value: the strongest are measured, the "
+        "others estimated. Click a head to make it the source. Grey heads have none after them."
+    )
+    return place
+
+
 def source_map(
     experiment: Experiment,
     choices: PatchingChoices,
@@ -74,10 +88,6 @@ def source_map(
         key=key,
         on_select=lambda: _take_click(key),
         selection_mode="head",
-    )
-    st.caption(
-        "Each head by its strongest path into a later query, key or value: the strongest are measured, the "
-        "others estimated. Click a head to make it the source. Grey heads have none after them."
     )
 
 
