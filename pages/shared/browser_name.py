@@ -12,7 +12,7 @@ import streamlit as st
 from starlette.requests import Request
 from starlette.types import Message, Scope, Send
 
-from pages.shared.headers import is_a_page
+from pages.shared.first_page import is_a_page
 
 COOKIE = "pathscope_browser"
 #: Days after which a browser that has not been here is not known any more.

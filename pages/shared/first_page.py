@@ -2,7 +2,8 @@
 
 Streamlit's client asks for each kind of element when it first draws one, and makes room for the sidebar when
 the sidebar comes; meanwhile what stands on the page moves. So the page says at once which files it will need,
-and keeps the places. It also says what it is, for whoever shows a link to it.
+and keeps the places. It also says what it is, for whoever shows a link to it, and marks what is under the
+pointer wherever else it is shown: asking the server at each move would take too long.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from pathlib import Path
 from starlette.types import Message, Scope, Send
 from streamlit.file_util import get_static_dir
 
-from pages.shared.headers import is_a_page
 from pages.shared.heights import HIGHEST, STEP, place_of
 
 TITLE = "Pathscope"
@@ -31,7 +31,7 @@ _DRAWN_WITH = (
 ).split()
 #: The font of the icons: before it is there, each icon is as wide as its name.
 _ICONS = "MaterialSymbols-Rounded"
-_STYLES = Path(__file__).with_name("first_page.css")
+_STYLES, _SCRIPT = (Path(__file__).with_name(f"first_page.{kind}") for kind in ("css", "js"))
 #: What asks for less than the whole text, and what says something of the file that is not what is sent.
 _FOR_A_PART = (b"accept-encoding", b"range", b"if-none-match", b"if-modified-since")
 _OF_THE_FILE = (b"content-length", b"etag", b"last-modified")
@@ -67,6 +67,12 @@ def _of_length(message: Message, length: int) -> Message:
     return {**message, "headers": [*kept, (b"content-length", str(length).encode())]}
 
 
+def is_a_page(message: Message) -> bool:
+    """Whether an answer begins that brings a page, and not a file, a refusal or a redirection."""
+    kinds = [value for name, value in message.get("headers", ()) if name.lower() == b"content-type"]
+    return message["status"] == 200 and any(kind.startswith(b"text/html") for kind in kinds)
+
+
 def with_our_head(page: str) -> str:
     """Streamlit's page, with our title and what our pages need in its head."""
     page = re.sub(r"<title>.*?</title>", f"<title>{TITLE}</title>", page, count=1)
@@ -83,6 +89,7 @@ def _head() -> str:
             f'<meta property="og:description" content="{described}">',
             *_needed(),
             f"<style>{_STYLES.read_text(encoding='utf-8')}{''.join(_places())}</style>",
+            f"<script>{_SCRIPT.read_text(encoding='utf-8')}</script>",
         )
     )
 

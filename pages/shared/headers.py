@@ -12,8 +12,9 @@ from starlette.types import Message, Send
 from streamlit.file_util import get_static_dir
 
 from analysis.policy import policy
+from pages.shared.first_page import with_our_head
 
-#: A script that stands in Streamlit's own page; all others are files.
+#: A script that stands in the page itself; all others are files.
 _INLINE_SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
 
@@ -28,12 +29,6 @@ def guarded(send: Send) -> Send:
         await send(message)
 
     return sent
-
-
-def is_a_page(message: Message) -> bool:
-    """Whether an answer begins that brings a page, and not a file, a refusal or a redirection."""
-    kinds = [value for name, value in message.get("headers", ()) if name.lower() == b"content-type"]
-    return message["status"] == 200 and any(kind.startswith(b"text/html") for kind in kinds)
 
 
 def security_headers() -> dict[str, str]:
@@ -53,7 +48,7 @@ def security_headers() -> dict[str, str]:
 @cache
 def _content_policy(embedded: bool) -> str:
     """Everything comes from this server; styles are written into the page, as Streamlit does."""
-    page = Path(get_static_dir(), "index.html").read_text(encoding="utf-8")
+    page = with_our_head(Path(get_static_dir(), "index.html").read_text(encoding="utf-8"))
     digests = [hashlib.sha256(script.encode()).digest() for script in _INLINE_SCRIPT.findall(page)]
     scripts = " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
     return "; ".join(

@@ -19,7 +19,8 @@ window.seen = {lefts: [], kept: {}};
   if (main && !window.seen.lefts.includes(left)) window.seen.lefts.push(left);
   for (const missing of document.querySelectorAll(".stElementContainer > [data-testid='stSkeleton']")) {
     const key = missing.parentElement.className.match(/st-key-\\S+/);
-    if (key && !missing.closest("[class*='_high']")) window.seen.kept[key[0]] = missing.getBoundingClientRect().height;
+    if (!key || missing.closest("[class*='_high']")) continue;
+    window.seen.kept[key[0]] = missing.getBoundingClientRect().height;
   }
   requestAnimationFrame(look);
 })()
