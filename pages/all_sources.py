@@ -100,8 +100,9 @@ st.caption(
     "told the destination something that the metric depends on."
 )
 begin_with_the_strongest(experiment)
-choices = patching_controls()
-inputs = INPUTS.draw()
+with st.container(key=Key.CONTROLS):
+    choices = patching_controls()
+    inputs = INPUTS.draw()
 request = AllSourcesRequest(experiment, **choices)
 of_all = StrongestPathsRequest(experiment, choices["layer_norm"], choices["metric"])
 strongest = strongest_list(of_all)

@@ -91,7 +91,8 @@ identical = not overview_or_stop(experiment).result.differences
 if identical:
     note("The two prompts are identical: no path carries any difference, so there is no circuit to find.")
     st.stop()
-first, *controls, last = st.columns([4, 5, 5, 4], gap="medium", vertical_alignment="bottom")
+with st.container(key=Key.CONTROLS):
+    first, *controls, last = st.columns([4, 5, 5, 4], gap="medium", vertical_alignment="bottom")
 with first:
     request = GraphRequest(experiment, METRIC.draw())
 with last:

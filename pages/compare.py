@@ -26,7 +26,7 @@ from pages.shared.compare_words import finding, other_weights, rounding
 from pages.shared.experiment import experiment_sidebar
 from pages.shared.heights import draw_chart
 from pages.shared.history import keep
-from pages.shared.keys import LAST
+from pages.shared.keys import LAST, Key
 from pages.shared.lead import begin_with_the_strongest
 from pages.shared.notes import note
 from pages.shared.patching import edge_columns, edge_formats
@@ -185,10 +185,11 @@ st.caption(
     "Two results side by side, and what changes from one to the other. A is the sidebar's experiment with "
     "the choices of the first row; B is A, but for what is chosen in the second."
 )
-compared = COMPARED.draw()
-st.caption(COMPARED.meanings[compared])
-a, b = sides(experiment, compared)
-found = compare_attributions(a, b) if compared == "attribution" else compare_paths(a, b, compared)
+with st.container(key=Key.CONTROLS):
+    compared = COMPARED.draw()
+    st.caption(COMPARED.meanings[compared])
+    a, b = sides(experiment, compared)
+    found = compare_attributions(a, b) if compared == "attribution" else compare_paths(a, b, compared)
 if found is None:
     st.stop()
 if found.comparison is None:

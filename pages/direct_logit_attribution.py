@@ -8,12 +8,14 @@ from pages.shared.attribution_map import attribution_map
 from pages.shared.attribution_units import attribution_by_unit
 from pages.shared.choices import RUN, UNIT
 from pages.shared.experiment import experiment_sidebar
+from pages.shared.keys import Key
 from pages.shared.notes import note
 
 experiment = experiment_sidebar()
 st.title("Direct logit attribution")
-unit = UNIT.draw()
-row = st.container(horizontal=True, vertical_alignment="bottom", gap="medium")
+with st.container(key=Key.CONTROLS):
+    unit = UNIT.draw()
+    row = st.container(horizontal=True, vertical_alignment="bottom", gap="medium")
 with row:
     run = RUN.draw()
 st.caption(f"{UNIT.meanings[unit]} In logits; positive pushes towards the answer, negative towards the foil.")

@@ -11,6 +11,7 @@ from pages.shared.choices import LAYER_NORM, METRIC, RUN
 from pages.shared.experiment import experiment_sidebar
 from pages.shared.heights import draw_chart
 from pages.shared.history import keep
+from pages.shared.keys import Key
 from pages.shared.set_choice import chosen_set
 from pages.shared.set_results import SetResults, results_or_stop
 from pages.shared.set_shown import Asked, of_agreement, of_prompt_maps, of_prompts
@@ -68,9 +69,10 @@ st.caption(
     "One prompt pair proves little. The same questions over several prompts: what leads in all of them is a "
     "mechanism of the model, what changes every time is a matter of the one prompt."
 )
-prompts = chosen_set(experiment)
-with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-    metric, layer_norm = METRIC.draw(), LAYER_NORM.draw()
+with st.container(key=Key.CONTROLS):
+    prompts = chosen_set(experiment)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        metric, layer_norm = METRIC.draw(), LAYER_NORM.draw()
 asked = Asked(metric, layer_norm, st.session_state[RUN.key])
 found = results_or_stop(prompts, experiment.model, metric, layer_norm)
 paths = path_agreement(found.strongest, found.left) if found.strongest else None

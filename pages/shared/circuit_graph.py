@@ -14,6 +14,7 @@ from pages.shared import circuit_state
 from pages.shared.cards import answer_or_stop
 from pages.shared.circuit_roles import known_of
 from pages.shared.circuit_words import hidden
+from pages.shared.heights import kept_place
 from pages.shared.keys import KEPT, Key
 from pages.shared.notes import note
 from pages.shared.selection import selection_box
@@ -87,9 +88,10 @@ def graph_view(graph: GraphResult, edges: EdgeLabels) -> Drawing:
         "node": [node.label for node in drawing.nodes],
         "edge": [line.label for line in drawing.edges],
     }
-    st.echarts_chart(
+    height = graph_height(drawing)
+    kept_place("graph", height).echarts_chart(
         circuit_graph(drawing, current_theme(), st.session_state[Key.SELECTED], _badges(graph, drawing)),
-        height=graph_height(drawing),
+        height=height,
         key=Key.GRAPH,
         on_select=_take_selection,
         renderer="canvas",

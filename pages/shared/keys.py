@@ -90,6 +90,7 @@ class Key(StrEnum):
     WITHOUT_LEAD = "without_lead"
     PROVENANCE = "provenance"
     METRICS = "metrics"
+    CONTROLS = "controls"
     TAKE = "take"
     FIGURE_WIDTH = "figure_width"
     FIGURE_POINTS = "figure_points"

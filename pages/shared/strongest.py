@@ -12,6 +12,7 @@ from analysis.results import PathsResult, StrongestPathsRequest
 from pages.shared.cards import answer_or_stop
 from pages.shared.choices import COMPONENT
 from pages.shared.findings import strongest_path
+from pages.shared.heights import kept_place
 from pages.shared.keys import Key
 from pages.shared.patching import edge_columns, edge_formats
 from pages.shared.path_near import path_from_near, rank_of
@@ -21,6 +22,9 @@ from pages.shared.take_along import take_along
 
 if TYPE_CHECKING:
     import pandas as pd
+
+#: Pixels of the list.
+_HEIGHT = 320
 
 
 def strongest_list(request: StrongestPathsRequest) -> pd.DataFrame | None:
@@ -49,11 +53,11 @@ def _ranked(result: PathsResult, table: pd.DataFrame) -> None:
         into=[COMPONENT.options[read].lower() for read in table["component"]],
         size=table["effect"].abs(),
     )
-    event = st.dataframe(
+    event = kept_place("strongest", _HEIGHT).dataframe(
         edge_columns(shown, "rank", "source", "destination", "into", "size"),
         hide_index=True,
         width="stretch",
-        height=320,
+        height=_HEIGHT,
         key=Key.STRONGEST_TABLE,
         on_select="rerun",
         selection_mode="single-row",
