@@ -1,6 +1,7 @@
 """Which models there are, the files that decide their numbers, and loading one."""
 
 from analysis.models.catalogue import GPT2_SMALL, LoadedModel, before_loading, fingerprint, load, offered
+from analysis.models.downloads import Download, download_of, forget_download
 from analysis.models.files import ModelFiles, compute_dtype, fetched, find, is_from_hub
 from analysis.models.offered import (
     BUNDLED,
@@ -9,6 +10,7 @@ from analysis.models.offered import (
     CatalogueEntry,
     entries,
     ready_examples,
+    size,
 )
 from analysis.models.reading import read_json
 
@@ -18,17 +20,21 @@ __all__ = [
     "GPT2_SMALL",
     "INDUCTION",
     "CatalogueEntry",
+    "Download",
     "LoadedModel",
     "ModelFiles",
     "before_loading",
     "compute_dtype",
+    "download_of",
     "entries",
     "fetched",
     "find",
     "fingerprint",
+    "forget_download",
     "is_from_hub",
     "load",
     "offered",
     "read_json",
     "ready_examples",
+    "size",
 ]

@@ -1,8 +1,8 @@
 """Fetching from the Hugging Face Hub, in a process of its own: ``python -m analysis.models.fetching``.
 
 A process can be ended, at any time and whatever it waits for. It reads one line of JSON, the arguments of
-`fetch`; it writes a line when the Hub has answered and another at the end, with the folder or what went
-wrong. It ends when whoever started it does.
+`fetch`; it writes a line when the Hub has answered, with the number of files and their bytes, and another at
+the end, with the folder or what went wrong. It ends when whoever started it does.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def fetch(name: str, wanted: list[str], cache: str, most_bytes: int, with_token:
     about = HfApi(token=token).model_info(name, files_metadata=True, timeout=_HUB_SECONDS)
     sizes = {file.rfilename: file.size or 0 for file in about.siblings or ()}
     files = list(filter_repo_objects(sizes, allow_patterns=wanted, ignore_patterns=list(NOT_WANTED)))
-    print(json.dumps({"files": len(files)}), flush=True)
+    print(json.dumps({"files": len(files), "bytes": sum(sizes[file] for file in files)}), flush=True)
     _check(name, [sizes[file] for file in files], Path(cache), most_bytes)
     if files:
         _write_no_file_larger_than(max(sizes[file] for file in files))

@@ -41,8 +41,43 @@ class NotReachedError(ModelError):
     """The Hub does not answer, or is not to be asked."""
 
 
+class StoppedError(ModelError):
+    """A download was stopped by whoever asked for it."""
+
+
 class NoSuchModelError(ModelError):
     """A name is no id of the Hub, or the Hub has no model of that id."""
+
+
+class _Fetching:
+    """A download that goes on: how much there is to come, and whether it is to be stopped."""
+
+    def __init__(self) -> None:
+        self.total: int | None = None
+        self.stopped = threading.Event()
+
+
+_fetching: dict[str, _Fetching] = {}
+
+
+def stop(name: str) -> None:
+    """End the download of `name`, if there is one; whoever waits for it gets `StoppedError`."""
+    if (fetching := _fetching.get(name)) is not None:
+        fetching.stopped.set()
+
+
+def bytes_so_far(name: str) -> tuple[int, int | None]:
+    """How many bytes of `name` are in the cache, and how many are to be fetched, while it is downloaded."""
+    fetching = _fetching.get(name)
+    blobs = Path(constants.HF_HUB_CACHE) / f"models--{name.replace('/', '--')}" / "blobs"
+    return sum(_size(file) for file in blobs.glob("*")), None if fetching is None else fetching.total
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except OSError:  # it has just got its own name
+        return 0
 
 
 def cached(name: str, wanted: Sequence[str]) -> Path:
@@ -108,15 +143,31 @@ def _fetched(model: str, seconds: float, **arguments: Any) -> dict[str, Any]:
             assert process.stdin is not None
             process.stdin.write(json.dumps(arguments).encode() + b"\n")
             process.stdin.flush()
-            _wait(process, model, seconds, lambda: os.fstat(output.fileno()).st_size > 0)
+            fetching = _fetching.setdefault(model, _Fetching())
+            try:
+                _wait(process, model, seconds, fetching, lambda: _listed(output.fileno()))
+            finally:
+                _fetching.pop(model, None)
         output.seek(0)
         lines = output.read().splitlines()
     answer: dict[str, Any] = json.loads(lines[-1]) if lines else {}
     return answer if answer.keys() & {"folder", "error"} else {"error": [], "said": "the download broke off"}
 
 
-def _wait(process: subprocess.Popen[bytes], model: str, seconds: float, listed: Callable[[], bool]) -> None:
-    """Return when `process` has ended; end it and raise `ModelError` where it takes too long."""
+def _listed(output: int) -> int | None:
+    """How many bytes are to come, once the Hub has said so; `output` is what the process has written."""
+    first, end, _ = os.pread(output, 1_000, 0).partition(b"\n")
+    return json.loads(first).get("bytes", 0) if end else None
+
+
+def _wait(
+    process: subprocess.Popen[bytes],
+    model: str,
+    seconds: float,
+    fetching: _Fetching,
+    listed: Callable[[], int | None],
+) -> None:
+    """Return when `process` has ended; end it and raise `ModelError` if it takes too long or is stopped."""
     start = time.monotonic()
     while process.poll() is None:
         waited = time.monotonic() - start
@@ -126,7 +177,14 @@ def _wait(process: subprocess.Popen[bytes], model: str, seconds: float, listed: 
                 f"{model!r} is not downloaded after {seconds:g} s, and the download was ended. Try again, "
                 f"which goes on from there, or allow more time (PATHSCOPE_DOWNLOAD_SECONDS). {_WAY_OUT}"
             )
-        if waited > _LISTED_SECONDS and not listed():
+        if fetching.stopped.is_set():
+            process.kill()
+            raise StoppedError(
+                f"The download of {model!r} was stopped. What has come is kept: it goes on from there."
+            )
+        if fetching.total is None:
+            fetching.total = listed()
+        if waited > _LISTED_SECONDS and fetching.total is None:
             process.kill()
             raise _not_reached(model)
         time.sleep(_LOOK_SECONDS)

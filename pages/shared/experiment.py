@@ -12,6 +12,7 @@ from analysis.policy import policy
 from analysis.requests import Experiment
 from pages.shared import address
 from pages.shared.about import about_this_server
+from pages.shared.download import download_panel, download_to_wait_for
 from pages.shared.draft import draft_panel
 from pages.shared.guide import guide
 from pages.shared.history import begin_visit
@@ -72,8 +73,12 @@ def experiment_sidebar() -> Experiment:
         )
         prompts = {key.value: str(st.session_state[key] or "") for key in PROMPT_KEYS}
         experiment = Experiment(model=model or "", **prompts)
-        draft_panel(experiment)
+        download = download_to_wait_for(experiment.model)
+        if download is None:
+            draft_panel(experiment)
     address.entered()
+    if download is not None:
+        download_panel(download)
     return experiment
 
 

@@ -90,6 +90,8 @@ class Key(StrEnum):
     WITHOUT_LEAD = "without_lead"
     PROVENANCE = "provenance"
     METRICS = "metrics"
+    FETCH = "fetch"
+    STOP_FETCHING = "stop_fetching"
     CONTROLS = "controls"
     TAKE = "take"
     FIGURE_WIDTH = "figure_width"

@@ -18,6 +18,8 @@ class Hub(BaseHTTPRequestHandler):
     stated: ClassVar[dict[str, int]] = {}
     #: What the Hub was told of whoever asked.
     logins: ClassVar[set[str | None]] = set()
+    #: What it waits for in the middle of the weights.
+    goes_on: threading.Event | None = None
     #: What it waits for before it answers.
     open_again: threading.Event | None = None
 
@@ -61,7 +63,12 @@ class Hub(BaseHTTPRequestHandler):
             self.send_header(key, value)
         self.end_headers()
         if self.command == "GET":
-            self.wfile.write(body)
+            half = len(body) // 2
+            self.wfile.write(body[:half])
+            if self.goes_on is not None and "safetensors" in self.path:
+                self.wfile.flush()
+                self.goes_on.wait()
+            self.wfile.write(body[half:])
 
     def log_message(self, format: str, *args: Any) -> None:
         """Keep the test's output clean."""
