@@ -31,18 +31,19 @@ def prompts_section(found: SetResults, asked: Asked) -> None:
     take_along(of_prompts(found, asked))
 
 
-def strips(agreement: Agreement, unit: str) -> None:
+def strips(found: SetResults, agreement: Agreement, unit: str) -> None:
     """Draw the effects of every prompt."""
     from analysis.charts import agreement_chart
 
-    st.altair_chart(agreement_chart(agreement, f"effect ({unit})", current_theme()), width="stretch")
+    chart = agreement_chart(agreement, f"effect ({unit})", current_theme(), found.numbers)
+    st.altair_chart(chart, width="stretch")
 
 
 def effects_section(found: SetResults, agreement: Agreement, called: str, unit: str, asked: Asked) -> None:
     """Strips, table and downloads of one kind of effect."""
     left, right = st.columns([2, 3], gap="large")
     with left:
-        strips(agreement, unit)
+        strips(found, agreement, unit)
         st.caption(
             "A dot for each prompt, the mean a tick. Filled in colour: robust. Hollow and grey: not robust."
         )

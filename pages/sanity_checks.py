@@ -15,6 +15,7 @@ from pages.shared.cards import answer_or_stop, provenance_panel
 from pages.shared.experiment import experiment_sidebar
 from pages.shared.history import keep
 from pages.shared.notes import escaped
+from pages.shared.set_checks import checks_over_the_set
 from pages.shared.shown_results import checks_table, of_sanity
 from pages.shared.take_along import take_along
 from pages.shared.terms import TERMS
@@ -66,5 +67,6 @@ held = f"{table['passed'].sum()} of {len(table)}"
 st.metric("Checks that hold", held, width="content", help=TERMS["identity"])
 st.table(narrow(as_read(table)), border="horizontal")
 take_along(of_sanity(result))
+checks_over_the_set(result.request)
 keep(result.request, sentence=f"{held} identities hold on this experiment.")
 provenance_panel(result, found.from_store)

@@ -10,16 +10,15 @@ from analysis.labels import counted
 from analysis.models import ready_examples
 from analysis.policy import policy
 from analysis.requests import Experiment
-from analysis.results import MOST_PAIRS, PromptSet, PromptSetRequest
+from analysis.results import MOST_PAIRS, PromptSet
 from analysis.sets import LONGEST_TEMPLATE, MOST_BYTES, READY_KINDS, TEMPLATE_SLOTS, read_table
 from pages.shared.cards import answer_or_stop
 from pages.shared.keys import Key
 from pages.shared.set_state import (
     ALONE,
     FIRST_SIZE,
-    own_set,
-    pair_of,
     ready_set,
+    set_of,
     template_set,
     word_at_hand,
     word_of,
@@ -48,20 +47,11 @@ def chosen_set(experiment: Experiment) -> PromptSet:
         for tab in upload:
             with tab:
                 _upload()
-    return _set_of(word, experiment)
-
-
-def _set_of(word: str, experiment: Experiment) -> PromptSet:
-    own, ready, template = own_set(word), ready_set(word), template_set(word)
-    if own is not None:
-        return own
-    if ready is not None:
-        request = PromptSetRequest(READY_KINDS[ready[0]].first.on(experiment.model), None, ready[1])
-    elif template is not None:
-        request = PromptSetRequest(experiment, *template)
-    else:
-        return PromptSet((pair_of(experiment),))
-    return answer_or_stop(lambda: answer(request), "Drawing pairs").result.prompt_set
+    return set_of(
+        word,
+        experiment,
+        lambda request: answer_or_stop(lambda: answer(request), "Drawing pairs").result,
+    )
 
 
 def _ready_controls(word: str, model: str) -> None:

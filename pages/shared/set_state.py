@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 
 import streamlit as st
 
 from analysis.errors import PathscopeError
 from analysis.requests import Experiment
-from analysis.results import MOST_PAIRS, PromptSet, TextPair
+from analysis.results import MOST_PAIRS, PromptSet, PromptSetRequest, PromptSetResult, TextPair
 from analysis.sets import LONGEST_TEMPLATE, READY_KINDS, fault_of_pair, kind_of
 from pages.shared.keys import Key
 
@@ -59,6 +60,21 @@ def own_set(word: str) -> PromptSet | None:
         return PromptSet(tuple(pairs)) if texts and not any(map(fault_of_pair, pairs)) else None
     except (ValueError, TypeError, RecursionError, PathscopeError):
         return None
+
+
+def set_of(
+    word: str, experiment: Experiment, ask: Callable[[PromptSetRequest], PromptSetResult]
+) -> PromptSet:
+    """The set that `word` says; pairs that are made from words are those that `ask` answers."""
+    own, ready, template = own_set(word), ready_set(word), template_set(word)
+    if own is not None:
+        return own
+    if ready is not None:
+        first = READY_KINDS[ready[0]].first.on(experiment.model)
+        return ask(PromptSetRequest(first, None, ready[1])).prompt_set
+    if template is not None:
+        return ask(PromptSetRequest(experiment, *template)).prompt_set
+    return PromptSet((pair_of(experiment),))
 
 
 def word_of(prompts: PromptSet) -> str:
