@@ -23,7 +23,8 @@ def prompts_at_hand(
 ) -> PromptSet | None:
     """Begin the section; the set that is chosen. Where none is, it says that this is one prompt: None.
 
-    The section stands `within` another, or for itself. `what` is what `wanted_of` the experiment takes beside it.
+    The section stands `within` another, or for itself. `what` is what `wanted_of` the experiment takes beside
+    it.
     """
     (st.subheader if within else st.header)("Over the prompt set")
     word: str | None = st.session_state.get(Key.SET)
