@@ -17,7 +17,7 @@ from analysis.sets.drawing import drawn_pairs
 from analysis.sets.of_results import node_agreement, node_table, path_agreement, paths_left, paths_to_compare
 from analysis.sets.one_item import ItemAgreement, one_node, one_path
 from analysis.sets.reading import MOST_BYTES, TableRead, fault_of_pair, read_table
-from analysis.sets.ready import READY_KINDS, ReadyKind, kind_of
+from analysis.sets.ready import READY_KINDS, READY_SIZE, ReadyKind, kind_of
 from analysis.sets.template import LONGEST_TEMPLATE, TEMPLATE_SLOTS
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "LONGEST_TEMPLATE",
     "MOST_BYTES",
     "READY_KINDS",
+    "READY_SIZE",
     "RESAMPLES",
     "RULE",
     "SEED",

@@ -11,12 +11,18 @@ from analysis.models import ready_examples
 from analysis.policy import policy
 from analysis.requests import Experiment
 from analysis.results import MOST_PAIRS, PromptSet
-from analysis.sets import LONGEST_TEMPLATE, MOST_BYTES, READY_KINDS, TEMPLATE_SLOTS, read_table
-from pages.shared.cards import answer_or_stop
+from analysis.sets import (
+    LONGEST_TEMPLATE,
+    MOST_BYTES,
+    READY_KINDS,
+    READY_SIZE,
+    TEMPLATE_SLOTS,
+    read_table,
+)
+from pages.shared.cards import answer_or_stop, error_card
 from pages.shared.keys import Key
 from pages.shared.set_state import (
     ALONE,
-    FIRST_SIZE,
     ready_set,
     set_of,
     template_set,
@@ -47,11 +53,15 @@ def chosen_set(experiment: Experiment) -> PromptSet:
         for tab in upload:
             with tab:
                 _upload()
-    return set_of(
-        word,
-        experiment,
-        lambda request: answer_or_stop(lambda: answer(request), "Drawing pairs").result,
-    )
+    try:
+        return set_of(
+            word,
+            experiment,
+            lambda request: answer_or_stop(lambda: answer(request), "Drawing pairs").result,
+        )
+    except PathscopeError as error:
+        error_card(str(error), error.remedies)
+        st.stop()
 
 
 def _ready_controls(word: str, model: str) -> None:
@@ -81,7 +91,8 @@ def _ready_controls(word: str, model: str) -> None:
             st.number_input(
                 "Prompts",
                 1,
-                MOST_PAIRS,
+                # What an address asks for is refused below, in a sentence.
+                max(ready[1], policy().pairs or MOST_PAIRS),
                 key=Key.SET_SIZE,
                 on_change=_take_ready,
                 width=130,
@@ -92,7 +103,7 @@ def _ready_controls(word: str, model: str) -> None:
 def _take_ready() -> None:
     kind = st.session_state[Key.SET_KIND]
     if kind in READY_KINDS:
-        st.session_state[Key.SET] = f"{kind}-{st.session_state.get(Key.SET_SIZE, FIRST_SIZE)}"
+        st.session_state[Key.SET] = f"{kind}-{st.session_state.get(Key.SET_SIZE, READY_SIZE)}"
     elif kind == ALONE:
         st.session_state[Key.SET] = ALONE
 
@@ -151,7 +162,7 @@ def _offer(table: bytes | str, where: str) -> None:
 
 
 def _template(word: str) -> None:
-    template, size = template_set(word) or (_FIRST_TEMPLATE, FIRST_SIZE)
+    template, size = template_set(word) or (_FIRST_TEMPLATE, READY_SIZE)
     st.caption(
         "A and B are two people. S is the one who acts: B in the clean prompt, so that A is the answer, and "
         "A in the corrupted one. All words are one token of the model at hand. Slots: "
@@ -169,7 +180,7 @@ def _template(word: str) -> None:
         right.number_input(
             "Pairs",
             1,
-            MOST_PAIRS,
+            max(size, policy().pairs or MOST_PAIRS),
             size,
             key=Key.SET_DRAWN,
             help="How many pairs are drawn.",

@@ -8,12 +8,12 @@ from analysis.answers import answer, on_behalf_of
 from analysis.errors import PathscopeError
 from analysis.requests import Experiment
 from analysis.results import PromptSet
-from analysis.sets import kind_of
+from analysis.sets import READY_SIZE, kind_of
 from pages.shared.disclosure import without_places
 from pages.shared.keys import Key
 from pages.shared.navigation import PROMPT_SET, page_link
 from pages.shared.set_answers import want
-from pages.shared.set_state import ALONE, FIRST_SIZE, pair_of, set_of
+from pages.shared.set_state import ALONE, pair_of, set_of
 from pages.shared.set_words import few_prompts
 from pages.shared.visitor import visitor
 
@@ -55,7 +55,7 @@ def _one_prompt(experiment: Experiment, what: tuple[object, ...]) -> None:
     with st.container(horizontal=True):
         if kind is not None:
             st.button(
-                f"Over {FIRST_SIZE} prompts of this kind",
+                f"Over {READY_SIZE} prompts of this kind",
                 key=f"{Key.SET_OVER}_kind",
                 icon=":material/library_books:",
                 on_click=_take_kind,
@@ -65,5 +65,5 @@ def _one_prompt(experiment: Experiment, what: tuple[object, ...]) -> None:
 
 
 def _take_kind(kind: str, experiment: Experiment, what: tuple[object, ...]) -> None:
-    st.session_state[Key.SET] = f"{kind}-{FIRST_SIZE}"
+    st.session_state[Key.SET] = f"{kind}-{READY_SIZE}"
     want(wanted_of(experiment, *what))

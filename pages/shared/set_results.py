@@ -10,6 +10,7 @@ import numpy as np
 import streamlit as st
 from jaxtyping import Float
 
+from analysis.answers import stored
 from analysis.errors import PathscopeError, UnsupportedModelError
 from analysis.requests import LayerNormMode, MetricName
 from analysis.results import (
@@ -20,11 +21,12 @@ from analysis.results import (
     OverviewResult,
     PathsResult,
     PromptSet,
+    PromptSetRequest,
     Request,
     Result,
     StrongestPathsRequest,
 )
-from analysis.sets import paths_left, paths_to_compare
+from analysis.sets import Agreement, path_agreement, paths_left, paths_to_compare
 from pages.shared.cards import error_card
 from pages.shared.notes import note
 from pages.shared.set_answers import CALLED, OF_ONE_PAIR, asked, set_origin, teller
@@ -93,6 +95,24 @@ def results_or_stop(
         error_card("The model takes none of these pairs. Choose another set, or mend the pairs.")
         st.stop()
     return found
+
+
+def known_paths(request: PromptSetRequest) -> Agreement | None:
+    """What agrees over the paths of a set that is made from words, as far as all of it is stored."""
+    drawn = stored(request)
+    experiments = () if drawn is None else drawn.result.prompt_set.experiments(request.experiment.model)
+    known = [stored(StrongestPathsRequest(one)) for one in experiments]
+    strongest = [found.result for found in known if found is not None]
+    if not known or len(strongest) < len(known):
+        return None
+    left: list[PathsResult | None] = []
+    for result in strongest:
+        missing = paths_left(result, paths_to_compare(strongest))
+        found = stored(ChosenPathsRequest(result.request.experiment, missing)) if missing else None
+        if missing and found is None:
+            return None
+        left.append(None if found is None else found.result)
+    return path_agreement(strongest, left)
 
 
 def _measure_what_others_lead_with(

@@ -14,15 +14,14 @@ from collections.abc import Callable
 import streamlit as st
 
 from analysis.errors import PathscopeError
+from analysis.policy import policy
 from analysis.requests import Experiment
 from analysis.results import MOST_PAIRS, PromptSet, PromptSetRequest, PromptSetResult, TextPair
-from analysis.sets import LONGEST_TEMPLATE, READY_KINDS, fault_of_pair, kind_of
+from analysis.sets import LONGEST_TEMPLATE, READY_KINDS, READY_SIZE, fault_of_pair, kind_of
 from pages.shared.keys import Key
 
 #: The word for the sidebar's pair by itself.
 ALONE = "pair"
-#: Pairs of a ready set where nobody has chosen.
-FIRST_SIZE = 5
 
 
 def read_set(word: str) -> str | None:
@@ -65,8 +64,12 @@ def own_set(word: str) -> PromptSet | None:
 def set_of(
     word: str, experiment: Experiment, ask: Callable[[PromptSetRequest], PromptSetResult]
 ) -> PromptSet:
-    """The set that `word` says; pairs that are made from words are those that `ask` answers."""
+    """The set that `word` says; pairs that are made from words are those that `ask` answers.
+
+    Raises `PathscopeError` where the policy does not allow so many pairs.
+    """
     own, ready, template = own_set(word), ready_set(word), template_set(word)
+    policy().check_pairs(len(own) if own is not None else (ready or template or ("", 1))[1])
     if own is not None:
         return own
     if ready is not None:
@@ -93,4 +96,4 @@ def word_at_hand(experiment: Experiment) -> str:
     if word is not None:
         return word
     kind = kind_of(pair_of(experiment))
-    return ALONE if kind is None else f"{kind.name}-{FIRST_SIZE}"
+    return ALONE if kind is None else f"{kind.name}-{READY_SIZE}"

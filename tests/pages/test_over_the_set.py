@@ -161,8 +161,7 @@ def hand_scores(edges: EdgeLabels, metric_name: str) -> tuple[np.ndarray, np.nda
 
 def test_the_circuit_is_told_as_a_ratio_of_means_with_a_dot_for_each_prompt(visit: Visit, graph: None):
     app = measured(visit, "circuit", edges="12")
-    graph = answer(GraphRequest(FIRST.on("demo"))).result
-    edges = graph.strongest(12)
+    edges = answer(GraphRequest(FIRST.on("demo"))).result.strongest(12)
     moved, differences = hand_scores(edges, "logit_difference")
     ratio = moved.sum(axis=0) / differences.sum()
     shown = metrics(app)
