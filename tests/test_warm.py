@@ -17,6 +17,7 @@ from analysis.results import (
     PromptSetRequest,
     StrongestPathsRequest,
 )
+from analysis.sets import READY_KINDS
 from tests.pages import looking
 
 pytestmark = pytest.mark.usefixtures("own_store")
@@ -66,14 +67,12 @@ def test_five_prompts_of_a_kind_are_ready_when_they_are_asked_for(monkeypatch, o
 
     monkeypatch.setattr("analysis.answers.compute.compute", compute)
     assert warm.main(["--sets"]) == 0
-    example = dict(zip(("clean", "corrupted", "answer", "foil"), _texts(one_example), strict=True))
-    for page in ("prompt_set", "circuit", "direct_logit_attribution"):
-        app = looking.visit(page, set="days-5", **example)
-        assert not app.exception and "5 prompts" in looking.texts(app) + looking.captions(app)
-
-
-def _texts(example) -> tuple[str, ...]:
-    return example.clean, example.corrupted, example.answer, example.foil
+    [kind] = [kind for kind in READY_KINDS.values() if kind.example == one_example]
+    example = kind.first._asdict()
+    told = dict.fromkeys(("circuit", "direct_logit_attribution"), "Over 5 prompts") | {"prompt_set": "5 of 5"}
+    for page, words in told.items():
+        app = looking.visit(page, set=f"{kind.name}-5", **example)
+        assert not app.exception and words in looking.texts(app)
 
 
 def test_what_cannot_be_stored_is_said(monkeypatch, capsys):

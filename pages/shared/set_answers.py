@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from analysis.answers import Answer, answer, on_behalf_of, stored
+from analysis.answers import Answer, answer, answer_together, on_behalf_of, stored
 from analysis.errors import AnswerError, MetricError, PathscopeError, PromptError
 from analysis.labels import counted
 from analysis.requests import Experiment
@@ -106,9 +106,15 @@ def teller(bar: DeltaGenerator, number: int, of: int) -> Callable[[str], None]:
 
 
 def over_prompts(
-    prompts: PromptSet, model: str, of_one: Callable[[Ask, Experiment], T], wanted: Hashable
+    prompts: PromptSet,
+    model: str,
+    of_one: Callable[[Ask, Experiment], T],
+    wanted: Hashable,
+    first: Callable[[Experiment], Request] | None = None,
 ) -> OverPrompts[T] | None:
     """What `of_one` finds of every prompt by what it asks; None as long as nobody has it computed.
+
+    What it asks `first`, if that is given, is computed of all prompts together.
 
     What is stored is shown at once; for the rest there is a button. Once it has been pressed for the
     `wanted`, whatever is asked of the same is computed without another click. What is wrong with all pairs is
@@ -125,7 +131,7 @@ def over_prompts(
                 args=(wanted,),
             )
             return None
-        known = _computed(prompts, model, of_one)
+        known = _computed(prompts, model, of_one, first)
     for sentence in () if known is None else known.left_out:
         st.text(without_places(sentence))
     return known if known is not None and known.found else None
@@ -134,6 +140,14 @@ def over_prompts(
 def want(wanted: Hashable) -> None:
     """Have what is asked of a set computed from now on, as long as it is the `wanted`."""
     st.session_state[Key.SET_OVER] = wanted
+
+
+def together(requests: Sequence[Request], bar: DeltaGenerator) -> None:
+    """Have what is missing of `requests`, which are alike but for their pairs, computed in batches."""
+    if sum(stored(request) is None for request in requests) > 1:
+        bar.progress(0.0, text=f"{counted(len(requests), 'prompt')} together: {CALLED[type(requests[0])]}")
+    with on_behalf_of(visitor()):
+        answer_together(requests)
 
 
 class _NotStored(Exception):
@@ -149,7 +163,10 @@ def _from_store(request: Request[R]) -> R:
 
 
 def _computed(
-    prompts: PromptSet, model: str, of_one: Callable[[Ask, Experiment], T]
+    prompts: PromptSet,
+    model: str,
+    of_one: Callable[[Ask, Experiment], T],
+    first: Callable[[Experiment], Request] | None,
 ) -> OverPrompts[T] | None:
     bar = st.empty()
 
@@ -160,6 +177,8 @@ def _computed(
         return ask
 
     try:
+        if first is not None:
+            together([first(one) for one in prompts.experiments(model)], bar)
         return _of_every(prompts, model, asker, of_one)
     except PathscopeError as error:
         st.text(without_places(str(error)))

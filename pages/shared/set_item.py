@@ -55,7 +55,13 @@ def path_over_the_set(asked: StrongestPathsRequest | HeadPathsRequest, path: Pat
     if prompts is None:
         return
     try:
-        found = over_prompts(prompts, experiment.model, partial(_one, asked, path), wanted_of(experiment))
+        found = over_prompts(
+            prompts,
+            experiment.model,
+            partial(_one, asked, path),
+            wanted_of(experiment),
+            first=lambda one: StrongestPathsRequest(one, asked.layer_norm, asked.metric),
+        )
     except UnsupportedModelError as error:
         st.text(str(error))
         return

@@ -29,7 +29,7 @@ from analysis.results import (
 from analysis.sets import Agreement, path_agreement, paths_left, paths_to_compare
 from pages.shared.cards import error_card
 from pages.shared.notes import note
-from pages.shared.set_answers import CALLED, OF_ONE_PAIR, asked, set_origin, teller
+from pages.shared.set_answers import CALLED, OF_ONE_PAIR, asked, set_origin, teller, together
 
 R = TypeVar("R", bound=Result)
 
@@ -74,7 +74,9 @@ def results_or_stop(
     """
     found, bar = SetResults(prompts), st.empty()
     try:
-        for number, experiment in enumerate(prompts.experiments(model), start=1):
+        experiments = prompts.experiments(model)
+        together([StrongestPathsRequest(one, layer_norm, metric) for one in experiments], bar)
+        for number, experiment in enumerate(experiments, start=1):
             say = teller(bar, number, len(prompts))
             try:
                 overview = _asked(found, OverviewRequest(experiment), say)

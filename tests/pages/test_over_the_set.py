@@ -222,7 +222,7 @@ def test_a_model_without_an_estimate_of_paths_says_so(visit: Visit, monkeypatch)
     def refuse(*_, **__):
         raise UnsupportedModelError("There is no estimate here.")
 
-    monkeypatch.setattr("analysis.patching.paths.estimated_effects", refuse)
+    monkeypatch.setattr("analysis.edges.exchange.Exchange.required_replay", refuse)
     app.button(key=MEASURE).click().run()
     assert not app.exception and "There is no estimate here." in texts(app)
 
