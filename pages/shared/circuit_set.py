@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -49,13 +50,11 @@ def circuit_over_the_set(graph: GraphResult, edges: EdgeLabels) -> None:
         return
     scores = CircuitOverPrompts.of(found.found)
     st.text(over_finding(scores, _chosen_on(found, experiment), len(edges)))
+    for column, score, ratio in zip(st.columns(3), SET_SCORES, scores.ratio, strict=True):
+        told = "none" if np.isnan(ratio) else percent(ratio)
+        column.metric(f"{TITLES[score]}, {scores.n_prompts} prompts", told, help=HELP[score])
     left, right = st.columns([2, 3], gap="large")
     with left:
-        for column, (score, ratio) in zip(
-            st.columns(3), zip(SET_SCORES, scores.ratio, strict=True), strict=True
-        ):
-            told = "none" if np.isnan(ratio) else percent(ratio)
-            column.metric(f"{TITLES[score]}, {scores.n_prompts} prompts", told, help=HELP[score])
         chart = circuit_set_chart(scores, found.numbers, current_theme())
         st.altair_chart(chart, width="stretch")
         st.caption(
@@ -132,8 +131,6 @@ def of_circuit_over_prompts(
     found: OverPrompts[EdgeSetsResult], scores: CircuitOverPrompts, graph: GraphResult, edges: EdgeLabels
 ) -> Shown:
     """The scores over the set, as they leave."""
-    from dataclasses import replace
-
     from analysis.charts import circuit_set_chart
 
     experiment, metric = graph.request.experiment, graph.request.metric

@@ -44,7 +44,7 @@ def node_over_the_set(experiment: Experiment, node: str, run: RunShown) -> None:
     if found is not None:
         item = one_node(found.found, node, run)
         called, n_nodes = f"{node_name(node)} writes", len(found.found[0].labels)
-        said = item_finding(item, called, "logits at the last token", "of all nodes", n_nodes)
+        said = item_finding(item, called, "logits at the last token", "among all nodes", n_nodes)
         _told(item, said, found.numbers, "logits")
 
 
@@ -70,7 +70,7 @@ def path_over_the_set(asked: StrongestPathsRequest | HeadPathsRequest, path: Pat
         item, unit = one_path(strongest, left, path), METRIC_UNITS[asked.metric]
         listed = min(len(result.effect) for result in strongest)
         called = f"{' → '.join(path)} has an effect of"
-        said = item_finding(item, called, unit, "of the strongest paths of each prompt", listed)
+        said = item_finding(item, called, unit, "among the strongest paths of each prompt", listed)
         _told(item, said, found.numbers, unit)
 
 

@@ -52,7 +52,7 @@ def _one_prompt(experiment: Experiment, what: tuple[object, ...]) -> None:
     """Says so, and leads to more."""
     st.text(few_prompts(1))
     kind = kind_of(pair_of(experiment))
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="center"):
         if kind is not None:
             st.button(
                 f"Over {READY_SIZE} prompts of this kind",

@@ -71,16 +71,16 @@ def paths_finding(paths: Agreement) -> str:
     )
 
 
-def item_finding(item: ItemAgreement, called: str, unit: str, of: str, n_ranked: int) -> str:
-    """What a set says of one node or path: mean, sign, and its rank among the `n_ranked` `of` which it is."""
+def item_finding(item: ItemAgreement, called: str, unit: str, among: str, n_ranked: int) -> str:
+    """What a set says of one node or path: mean, sign, and its rank `among` `n_ranked` others."""
     found = item.agreement
     n_prompts, [mean], [share] = found.n_prompts, found.mean, found.share
     error = float(standard_error(item.effect))
     of_all = "" if np.isnan(share) else f", {percent(share)} of the mean difference"
     return (
         f"Over {counted(n_prompts, 'prompt')} {called} {with_error(mean, error)} {unit} on average{of_all}, "
-        f"with the same sign in {found.same_sign[0]} of {n_prompts}. By size it is number "
-        f"{_ranks(item.rank.tolist(), n_ranked)}, {of}. {_holds(item)}"
+        f"with the same sign in {found.same_sign[0]} of {n_prompts}. Rank by size {among}: "
+        f"{_ranks(item.rank.tolist(), n_ranked)}. {_holds(item)}"
     )
 
 

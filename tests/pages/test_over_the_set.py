@@ -95,9 +95,9 @@ def test_a_node_is_told_with_its_mean_error_sign_and_rank(visit: Visit):
     said = sentence(app)
     assert numbers(said)[:2] == pytest.approx([np.mean(effects), np.std(effects, ddof=1) / 3**0.5], abs=0.005)
     same = sum(np.sign(effects) == np.sign(np.mean(effects)))
-    assert f"with the same sign in {same} of 3. By size it is number" in said
+    assert f"with the same sign in {same} of 3. Rank by size among all nodes: " in said
     told = f"{ranks[0]} in each" if len(set(ranks)) == 1 else f"{ranks[0]}, {ranks[1]} and {ranks[2]}"
-    assert f"{told}, of all nodes" in said
+    assert f"all nodes: {told}." in said
 
 
 @pytest.mark.parametrize("page", ["path_patching", "all_sources"])
@@ -110,7 +110,7 @@ def test_a_path_is_told_as_the_page_asks_for_it(visit: Visit, page: str):
     said = sentence(app)
     assert said.startswith(f"Over 3 prompts {PATH} has an effect of")
     assert numbers(said)[:2] == pytest.approx([np.mean(effects), np.std(effects, ddof=1) / 3**0.5], abs=0.005)
-    assert "number 1 in each, of the strongest paths of each prompt. It is called robust." in said
+    assert "Rank by size among the strongest paths of each prompt: 1 in each. It is called robust." in said
 
 
 def test_the_spread_is_shown_on_demand(visit: Visit):
