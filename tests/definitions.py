@@ -81,8 +81,8 @@ def definitions() -> tuple[Definition, ...]:
 
 def _of_kind(kind: type[Request[Any]]) -> Definition:
     layout = [(field.name, field.type) for owner in (kind, kind.result_type()) for field in fields(owner)]
-    functions = filter(None, (kind.computed_by, kind.computed_together))
-    modules = tuple(_home(*function.split(":"), ROOT) for function in functions)
+    functions = [of.partition(":") for of in (kind.computed_by, kind.computed_together) if of]
+    modules = tuple(_home(module, name, ROOT) for module, _, name in functions)
     return Definition(kind.__name__, modules, kind.version, kind.__module__, digest(str(layout)))
 
 

@@ -20,6 +20,7 @@ from analysis.exports.tensors import (
     tensors_npz,
     tensors_of,
     tensors_of_agreement,
+    tensors_of_circuit_set,
     tensors_safetensors,
 )
 
@@ -51,6 +52,7 @@ __all__ = [
     "tensors_npz",
     "tensors_of",
     "tensors_of_agreement",
+    "tensors_of_circuit_set",
     "tensors_safetensors",
     "without_places",
 ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from analysis.exports import circuit_set_code
+from analysis.exports import circuit_set_code, tensors_of_circuit_set
 from analysis.labels import counted, number, percent
 from analysis.requests import METRIC_UNITS, Experiment
 from analysis.results import EdgeLabels, EdgeSetsRequest, EdgeSetsResult, GraphResult
@@ -143,6 +143,7 @@ def of_circuit_over_prompts(
         measured=_MEASURED,
         table=by_prompt(found, scores),
         draw=lambda theme, _: circuit_set_chart(scores, found.numbers, theme),
+        tensors=lambda: tensors_of_circuit_set(scores, found.numbers, found.origin()),
         codes=lambda here: (
             circuit_set_code([replace(one, model=here.model) for one in found.experiments], edges, metric),
         ),

@@ -119,6 +119,6 @@ def test_the_checks_are_counted_and_the_prompt_that_fails_is_named():
 
     table = checks_over_prompts([result(0.0, 2e-4), result(1e-3, 5e-3), result(1e-4, np.nan, 0.0)], [1, 2, 4])
     assert table["holds"].tolist() == [3, 1, 1] and table["prompts"].tolist() == [3, 3, 1]
-    assert table["fails_in"].tolist() == ["", "2, 4", ""]
+    assert table["fails_in"].tolist() == ["none", "2, 4", "none"]
     assert table["nearest"].tolist() == [2, 4, 4]
     assert table["measured"].tolist()[0] == 1e-3 and np.isnan(table["measured"][1])
