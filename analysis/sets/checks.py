@@ -15,8 +15,8 @@ def checks_over_prompts(results: Sequence[SanityResult], numbers: Sequence[int])
     """One row per check, in the order of their first naming; `numbers` name the prompts.
 
     Columns: check, what must hold, holds and prompts (counts of prompts: in how many it holds, of how many
-    it was measured in), fails_in (the numbers of the others, or "none"), and of the prompt that comes nearest to the
-    limit, or exceeds it by most: nearest (its number), measured, limit.
+    it was measured in), fails_in (the numbers of the others, or "none"), and of the prompt that comes nearest
+    to the limit, or exceeds it by most: nearest (its number), measured, limit.
     """
     import pandas as pd
 
