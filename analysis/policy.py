@@ -12,6 +12,8 @@ from analysis.settings import settings
 
 #: The bounds of a server for strangers.
 _TOKENS, _EDGES, _JOB_SECONDS, _RESULTS, _RUNNING, _WAITING = 64, 10_000, 120.0, 200, 1, 2
+#: Pairs of a prompt set there; elsewhere a set has its own bound.
+_PAIRS = 16
 #: Seconds that work goes on there after its last watcher left.
 _GRACE_SECONDS = 30.0
 #: Messages that one page sends in a minute: twice what two running bars and a visitor in haste do.
@@ -28,17 +30,18 @@ OWN_MACHINE = (
 class Policy:
     """What is allowed; None where nothing is forbidden.
 
-    `models` are the names of the Hub that may be used beside the bundled ones. `edges` is how many paths one
-    request may measure, `job_seconds` how long one job may run, `results` how many results one visit may
-    have computed, `running` and `waiting` how many jobs one visitor may have. `grace_seconds` is how long a
-    job goes on unwatched, below 0 to its end; `requests` and `messages` are those of a minute, of one
-    address and of one page. `header` names what tells a visitor's address, `embedded` whether other sites
-    may show the pages within their own.
+    `models` are the names of the Hub that may be used beside the bundled ones. `pairs` is how many pairs a
+    prompt set may have, `edges` how many paths one request may measure, `job_seconds` how long one job may
+    run, `results` how many results one visit may have computed, `running` and `waiting` how many jobs one
+    visitor may have. `grace_seconds` is how long a job goes on unwatched, below 0 to its end; `requests` and
+    `messages` are those of a minute, of one address and of one page. `header` names what tells a visitor's
+    address, `embedded` whether other sites may show the pages within their own.
     """
 
     hosted: bool
     models: tuple[str, ...] | None
     prompt_tokens: int
+    pairs: int | None
     edges: int | None
     job_seconds: float | None
     results: int | None
@@ -66,6 +69,14 @@ class Policy:
             offered = f"{', '.join(first)} and {last}"
             raise ModelError(f"That model is not offered here; {offered} may be chosen. {OWN_MACHINE}")
 
+    def check_pairs(self, n_pairs: int) -> None:
+        """Raise `PathscopeError` where a prompt set of `n_pairs` is too large."""
+        if self.pairs is not None and n_pairs > self.pairs:
+            raise PathscopeError(
+                f"This prompt set has {n_pairs} pairs, and at most {self.pairs} are taken here. Leave some "
+                f"out. {OWN_MACHINE}"
+            )
+
     def check_edges(self, n_edges: int) -> None:
         """Raise `PathscopeError` where a request that measures `n_edges` paths is too large."""
         if self.edges is not None and n_edges > self.edges:
@@ -84,6 +95,7 @@ class Policy:
         return (
             f"Models: {models}. No other is loaded, and nothing is fetched while the server runs.",
             f"A prompt has at most {self.prompt_tokens} tokens and {self.prompt_characters} characters.",
+            f"A prompt set has at most {self.pairs} pairs.",
             f"One request measures at most {self.edges:,} paths, and a job works at most "
             f"{self.job_seconds:g} s.",
             f"A visit has at most {self.results} results computed.",
@@ -106,6 +118,7 @@ def policy() -> Policy:
         hosted=hosted,
         models=_listed(limits.hosted_models) if hosted else None,
         prompt_tokens=min(limits.prompt_tokens, _TOKENS) if hosted else limits.prompt_tokens,
+        pairs=_PAIRS if hosted else None,
         edges=_EDGES if hosted else None,
         job_seconds=_JOB_SECONDS if hosted else None,
         results=_RESULTS if hosted else None,

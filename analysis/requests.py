@@ -73,6 +73,10 @@ class Request(Generic[R]):
     #: The function ``(request, origin) -> R`` that computes the result from an `Origin`, which holds
     #: the model and both runs.
     computed_by: ClassVar[str]
+    #: The function ``(requests, origins) -> list[R]`` that computes it for several pairs at once, of one
+    #: length in tokens and on one model, in questions that differ in their experiments alone; empty if there
+    #: is none.
+    computed_together: ClassVar[str] = ""
     #: The version of the result's definition, raised when that changes: it stands in every key.
     version: ClassVar[int]
     #: Functions ``(bridge) -> set[str]`` that name the activations which it reads of the runs.

@@ -3,7 +3,8 @@
 Run it once before opening a hosted demo, or after an upgrade. What is stored already is not
 computed again, and an interrupted run goes on from where it stood. ``--into DIR`` also puts the results into
 a folder that ships with a deployment, for `PATHSCOPE_GALLERY_DIR`; those of the models that the policy names
-are there, too, as far as the examples fit them.
+are there, too, as far as the examples fit them. ``--sets`` adds five prompts of the kind of each example of
+the bundled models: what the page Prompt set opens with.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from analysis.requests import HEAD_INPUTS, RUN_NAMES, UNITS, Experiment
 from analysis.results import (
     AllSourcesRequest,
     AttributionRequest,
+    ChosenPathsRequest,
     CircuitScoresRequest,
     DraftRequest,
     EdgeSetsRequest,
@@ -42,11 +44,13 @@ from analysis.results import (
     PathEstimatesRequest,
     PathPositionsRequest,
     PathsResult,
+    PromptSetRequest,
     Request,
     Result,
     SanityRequest,
     StrongestPathsRequest,
 )
+from analysis.sets import READY_SIZE, paths_left, paths_to_compare
 from analysis.settings import settings
 from analysis.store import Gallery, open_store
 
@@ -60,7 +64,7 @@ def requests_of(example: Example, model: str = DEMO) -> Iterator[Request[Any]]:
 
     Single sources are rows of the sweeps.
     """
-    experiment = Experiment(model, example.clean, example.corrupted, example.answer, example.foil)
+    experiment = _experiment(example, model)
     yield DraftRequest(experiment)
     yield OverviewRequest(experiment)
     yield from (AttributionRequest(experiment, unit, run) for run in RUN_NAMES for unit in UNITS)
@@ -70,6 +74,31 @@ def requests_of(example: Example, model: str = DEMO) -> Iterator[Request[Any]]:
     yield PathEstimatesRequest(experiment)
     yield GraphRequest(experiment)
     yield SanityRequest(experiment)
+
+
+def requests_of_set(example: Example, model: str = DEMO) -> Iterator[Request[Any]]:
+    """What pages ask for of five prompts of the kind of `example`; it goes on by what is stored meanwhile."""
+    first = _experiment(example, model)
+    drawing = PromptSetRequest(first, None, READY_SIZE)
+    yield drawing
+    drawn, graph = answers.stored(drawing), answers.stored(GraphRequest(first))
+    experiments = () if drawn is None else drawn.result.prompt_set.experiments(model)
+    for one in experiments:
+        yield OverviewRequest(one)
+        yield NodeAttributionRequest(one)
+        yield StrongestPathsRequest(one)
+        if graph is not None:
+            yield EdgeSetsRequest(one, (graph.result.strongest(DRAWN_AT_FIRST[-1]),))
+    known = [answers.stored(StrongestPathsRequest(one)) for one in experiments]
+    strongest = [found.result for found in known if found is not None]
+    for result in strongest:
+        missing = paths_left(result, paths_to_compare(strongest))
+        if missing:
+            yield ChosenPathsRequest(result.request.experiment, missing)
+
+
+def _experiment(example: Example, model: str) -> Experiment:
+    return Experiment(model, example.clean, example.corrupted, example.answer, example.foil)
 
 
 def asked_next(result: Result) -> Iterator[Request[Any]]:
@@ -121,10 +150,13 @@ def main(arguments: Sequence[str] = ()) -> int:
     """
     parser = ArgumentParser(prog="python -m analysis.warm")
     parser.add_argument("--into", type=Path, metavar="DIR", help="a folder to put the results into")
-    into = parser.parse_args(arguments).into
+    parser.add_argument("--sets", action="store_true", help="and five prompts of each example's kind")
+    asked = parser.parse_args(arguments)
     try:
-        gallery = None if into is None else Gallery(into)
+        gallery = None if asked.into is None else Gallery(asked.into)
         problems = [told for model in BUNDLED for told in _warm_all(model, gallery)]
+        if asked.sets:
+            problems += [told for model in BUNDLED for told in _warm_sets(model, gallery)]
         left_out = [told for model in policy().models or () for told in _warm_all(model, gallery)]
     except PathscopeError as error:
         print(error, file=sys.stderr)
@@ -155,6 +187,19 @@ def _warm_all(model: str, gallery: Gallery | None) -> Iterator[str]:
             requests.extendleft(reversed(more))
             bar.total += len(more)
             bar.update()
+
+
+def _warm_sets(model: str, gallery: Gallery | None) -> Iterator[str]:
+    """The same for five prompts of the kind of each example on `model`."""
+    for example in tqdm(ready_examples(model), unit="set"):
+        for request in requests_of_set(example, model):
+            try:
+                note = warm(request)
+                _kept(request, gallery)
+            except PathscopeError as error:
+                note = str(error)
+            if note is not None:
+                yield f"Five prompts like {example.title}, {type(request).__name__}: {note}"
 
 
 def _kept(request: Request[Any], gallery: Gallery | None) -> list[Request[Any]]:

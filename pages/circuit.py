@@ -15,6 +15,7 @@ from pages.shared.circuit_leave import leave_panel, load_panel
 from pages.shared.circuit_own import my_circuit, search_panel
 from pages.shared.circuit_roles import known_of, roles_panel
 from pages.shared.circuit_scores import finding_panel, own_scores, scores_panel
+from pages.shared.circuit_set import circuit_over_the_set
 from pages.shared.circuit_words import finding
 from pages.shared.experiment import experiment_sidebar
 from pages.shared.heights import grid_height
@@ -64,6 +65,7 @@ def show(result: GraphResult) -> None:
         leave_panel(result, own, edges, drawing)
     with scores:
         scores_panel(result, own, edges)
+    circuit_over_the_set(result, edges)
 
 
 def paths_table(result: GraphResult, edges: EdgeLabels) -> None:

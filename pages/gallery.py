@@ -8,12 +8,23 @@ import streamlit as st
 
 from analysis.answers import stored
 from analysis.demo_model.examples import Example
+from analysis.labels import counted
 from analysis.models import BUNDLED, entries, offered, ready_examples
 from analysis.requests import Experiment
-from analysis.results import GraphRequest, NodeAttributionRequest, OverviewRequest, StrongestPathsRequest
+from analysis.results import (
+    GraphRequest,
+    NodeAttributionRequest,
+    OverviewRequest,
+    PromptSetRequest,
+    StrongestPathsRequest,
+)
+from analysis.sets import READY_SIZE, kind_of
 from pages.shared.experiment import sidebar_without_an_experiment
 from pages.shared.findings import largest_nodes, strongest_path
-from pages.shared.navigation import ATTRIBUTION, CIRCUIT, PATH_PATCHING, RESULT, Leaf, page_link
+from pages.shared.navigation import ATTRIBUTION, CIRCUIT, PATH_PATCHING, PROMPT_SET, RESULT, Leaf, page_link
+from pages.shared.set_results import known_paths
+from pages.shared.set_state import pair_of
+from pages.shared.set_words import paths_finding
 
 
 def findings(experiment: Experiment) -> dict[Leaf, str]:
@@ -31,6 +42,10 @@ def findings(experiment: Experiment) -> dict[Leaf, str]:
     if (graph := stored(GraphRequest(experiment))) is not None:
         writer, reader = graph.result.graph.labels(graph.result.ranking[:1])[0]
         found[CIRCUIT] = f"Of {len(graph.result.graph):,} paths, {writer} to {reader} is worth most."
+    if kind_of(pair_of(experiment)) is not None:
+        over = known_paths(PromptSetRequest(experiment, None, READY_SIZE))
+        if over is not None:
+            found[PROMPT_SET] = f"{counted(over.n_prompts, 'prompt')} of this kind. {paths_finding(over)}"
     return found
 
 

@@ -33,18 +33,19 @@ def prompts_section(found: SetResults, asked: Asked) -> None:
     take_along(of_prompts(found, asked))
 
 
-def strips(agreement: Agreement, called: str, unit: str) -> None:
+def strips(found: SetResults, agreement: Agreement, called: str, unit: str) -> None:
     """Draw the effects of every prompt."""
     from analysis.charts import agreement_chart
 
-    draw_chart(f"effects_of_{called}", agreement_chart(agreement, f"effect ({unit})", current_theme()))
+    chart = agreement_chart(agreement, f"effect ({unit})", current_theme(), found.numbers)
+    draw_chart(f"effects_of_{called}", chart)
 
 
 def effects_section(found: SetResults, agreement: Agreement, called: str, unit: str, asked: Asked) -> None:
     """Strips, table and downloads of one kind of effect."""
     left, right = st.columns([2, 3], gap="large")
     with left:
-        strips(agreement, called, unit)
+        strips(found, agreement, called, unit)
         st.caption(
             "A dot for each prompt, the mean a tick. Filled in colour: robust. Hollow and grey: not robust."
         )

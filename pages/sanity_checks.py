@@ -16,6 +16,7 @@ from pages.shared.experiment import experiment_sidebar
 from pages.shared.heights import kept_place, table_height
 from pages.shared.history import keep
 from pages.shared.notes import escaped
+from pages.shared.set_checks import checks_over_the_set
 from pages.shared.shown_results import checks_table, of_sanity
 from pages.shared.take_along import take_along
 from pages.shared.terms import TERMS
@@ -68,5 +69,6 @@ st.metric("Checks that hold", held, width="content", help=TERMS["identity"])
 with kept_place("checks", table_height(len(table))):
     st.table(narrow(as_read(table)), border="horizontal")
 take_along(of_sanity(result))
+checks_over_the_set(result.request)
 keep(result.request, sentence=f"{held} identities hold on this experiment.")
 provenance_panel(result, found.from_store)

@@ -63,10 +63,10 @@ DEFINES_NOTHING = (
 
 @dataclass(frozen=True)
 class Definition:
-    """A name in the record: what computes it, its version, and where that is raised."""
+    """A name in the record: the modules of what computes it, its version, and where that is raised."""
 
     name: str
-    module: str
+    modules: tuple[str, ...]
     version: int
     raised_in: str
     layout: str = ""
@@ -81,16 +81,15 @@ def definitions() -> tuple[Definition, ...]:
 
 def _of_kind(kind: type[Request[Any]]) -> Definition:
     layout = [(field.name, field.type) for owner in (kind, kind.result_type()) for field in fields(owner)]
-    module, _, name = kind.computed_by.partition(":")
-    return Definition(
-        kind.__name__, _home(module, name, ROOT), kind.version, kind.__module__, digest(str(layout))
-    )
+    functions = [of.partition(":") for of in (kind.computed_by, kind.computed_together) if of]
+    modules = tuple(_home(module, name, ROOT) for module, _, name in functions)
+    return Definition(kind.__name__, modules, kind.version, kind.__module__, digest(str(layout)))
 
 
 def parts(definition: Definition, root: Path = ROOT) -> dict[str, str]:
     """Module -> digest of its code, for all that defines the numbers; ``"fields"`` for the layout."""
     found: dict[str, str] = {}
-    waiting, seen = [definition.module], set()
+    waiting, seen = [*definition.modules], set()
     while waiting:
         module = waiting.pop()
         if module in seen or (path := _path(module, root)) is None:

@@ -78,6 +78,7 @@ def test_every_definition_is_the_one_recorded_for_its_version():
         ("sweep/gate", *PLANTED, PATCHING | CIRCUITS),
         ("circuit/pair", *PLANTED, CIRCUITS | {"SanityRequest"}),
         ("patching/all_sources", "-np.abs(", "np.abs(", {"AllSourcesRequest"}),
+        ("patching/of_prompts", *PLANTED, {"PathEstimatesRequest", "StrongestPathsRequest"}),
         ("experiment/alternatives", "_DRAWS = 30", "_DRAWS = 40", {"DraftRequest"}),
         ("experiment/overview", "TOP_TOKENS = 10", "TOP_TOKENS = 12", {"OverviewRequest"}),
         ("sanity/checks", "ROUNDING = 1e-5", "ROUNDING = 1e-4", {"SanityRequest"}),

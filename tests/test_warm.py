@@ -8,7 +8,17 @@ from analysis import answers, warm
 from analysis.demo_model.examples import EXAMPLES
 from analysis.models import DEMO
 from analysis.requests import Experiment
-from analysis.results import AllSourcesRequest, OverviewRequest, PathRequest
+from analysis.results import (
+    AllSourcesRequest,
+    EdgeSetsRequest,
+    NodeAttributionRequest,
+    OverviewRequest,
+    PathRequest,
+    PromptSetRequest,
+    StrongestPathsRequest,
+)
+from analysis.sets import READY_KINDS
+from tests.pages import looking
 
 pytestmark = pytest.mark.usefixtures("own_store")
 
@@ -39,6 +49,30 @@ def test_everything_a_page_opens_with_is_stored_and_stays(monkeypatch, one_examp
     monkeypatch.setattr("analysis.answers.compute.compute", compute)
     monkeypatch.setattr("analysis.jobs.resume.steps", compute)
     assert warm.main() == 0
+
+
+def test_five_prompts_of_a_kind_are_ready_when_they_are_asked_for(monkeypatch, one_example):
+    assert warm.main(["--sets"]) == 0
+    asked = list(warm.requests_of_set(one_example))
+    assert isinstance(asked[0], PromptSetRequest) and asked[0].size == 5
+    assert {type(request) for request in asked[1:]} >= {
+        OverviewRequest,
+        NodeAttributionRequest,
+        StrongestPathsRequest,
+        EdgeSetsRequest,
+    }
+
+    def compute(*_):
+        raise AssertionError("it was stored")
+
+    monkeypatch.setattr("analysis.answers.compute.compute", compute)
+    assert warm.main(["--sets"]) == 0
+    [kind] = [kind for kind in READY_KINDS.values() if kind.example == one_example]
+    example = kind.first._asdict()
+    told = dict.fromkeys(("circuit", "direct_logit_attribution"), "Over 5 prompts") | {"prompt_set": "5 of 5"}
+    for page, words in told.items():
+        app = looking.visit(page, set=f"{kind.name}-5", **example)
+        assert not app.exception and words in looking.texts(app)
 
 
 def test_what_cannot_be_stored_is_said(monkeypatch, capsys):

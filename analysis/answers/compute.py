@@ -7,10 +7,13 @@ for results.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pkgutil import resolve_name
 from typing import Any, TypeVar
 
-from analysis.experiment import DraftOrigin, Origin, Runs, run_drafts, run_experiment
+from analysis.errors import PathscopeError
+from analysis.experiment import DraftOrigin, Origin, Runs, pairs_at_once, run_drafts, run_experiment
 from analysis.memory import give_back
 from analysis.policy import policy
 from analysis.requests import Experiment, kinds
@@ -39,6 +42,29 @@ def compute(request: Request[R], store: Store) -> R:
         return result
     finally:
         give_back()
+
+
+def compute_together(requests: Sequence[Request[R]], store: Store) -> Iterator[list[R]]:
+    """The results of `requests`, batch by batch of pairs of one length in tokens, as many as memory allows.
+
+    They are of one kind and one model, and differ in their experiments alone. Left out is what cannot be
+    computed, or not together: asked for by itself it has a result, or says why it has none.
+    """
+    started = time.perf_counter()
+    by_length: dict[int, list[tuple[Request[R], Origin]]] = {}
+    for request in requests:
+        with suppress(PathscopeError):
+            origin = origin_of(request, store, started)
+            by_length.setdefault(origin.runs.pair.clean.shape[1], []).append((request, origin))
+    for length, every in by_length.items():
+        at_once = pairs_at_once(every[0][1].runs.model.bridge.cfg, length)
+        for first in range(0, len(every), at_once):
+            chosen = every[first : first + at_once]
+            with suppress(PathscopeError):
+                if len(chosen) > 1:
+                    asked, origins = zip(*chosen, strict=True)
+                    yield resolve_name(requests[0].computed_together)(asked, origins)
+            give_back()
 
 
 def origin_of(request: Request[Any], store: Store, started: float) -> Origin:

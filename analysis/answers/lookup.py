@@ -7,6 +7,7 @@ shown before any model is loaded.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
@@ -24,6 +25,9 @@ from analysis.store import Memo, Store, computed_once, open_store, recall
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # MKL otherwise keeps the buffers of every thread that ever multiplied, some twenty megabytes.
 os.environ.setdefault("MKL_DISABLE_FAST_MM", "1")
+
+#: Of fewer pairs each is computed by itself.
+_WORTH_A_BATCH = 2
 
 R = TypeVar("R", bound=Result)
 R_co = TypeVar("R_co", bound=Result, covariant=True)
@@ -86,6 +90,25 @@ def answer(request: Request[R]) -> Answer[R]:
         return compute(request, store).parts()
 
     return _answer(request, computed_once(store, result_key(request, store), compute))
+
+
+def answer_together(requests: Sequence[Request[R]]) -> None:
+    """Have those of `requests` that are not stored computed together, and each stored by itself.
+
+    They are of one kind and one model, and differ in their experiments alone. What cannot be computed
+    together stays to be asked for by itself, as does all of a kind that knows no `computed_together`. Raises
+    `PathscopeError` where a visit may have no more results.
+    """
+    missing = [request for request in requests if stored(request) is None]
+    if len(missing) < _WORTH_A_BATCH or not missing[0].computed_together:
+        return
+    from analysis.answers.compute import compute_together
+
+    for _ in missing:
+        count_result()
+    for results in compute_together(missing, open_store()):
+        for result in results:
+            remember(result)
 
 
 def remember(result: Result) -> str | None:

@@ -13,6 +13,7 @@ from analysis.charts.circuit_graph import circuit_graph, graph_height
 from analysis.charts.circuit_layout import Drawing, DrawnEdge, DrawnNode, Line, drawing_of, lines_of
 from analysis.charts.circuit_picture import circuit_chart
 from analysis.charts.circuit_positions import positions_drawing
+from analysis.charts.circuit_set import circuit_set_chart
 from analysis.charts.comparison import (
     MOST_POINTS,
     SIDES,
@@ -67,6 +68,7 @@ __all__ = [
     "circuit_chart",
     "circuit_curve_chart",
     "circuit_graph",
+    "circuit_set_chart",
     "comparison_maps_chart",
     "comparison_scatter_chart",
     "drawing_of",

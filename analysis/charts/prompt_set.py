@@ -72,14 +72,17 @@ def metric_strip_chart(
 
 
 @drawn_once
-def agreement_chart(agreement: Agreement, title: str, theme: Theme = "light") -> alt.LayerChart:
+def agreement_chart(
+    agreement: Agreement, title: str, theme: Theme = "light", numbers: Sequence[int] | None = None
+) -> alt.LayerChart:
     """The items with the largest means: a row for each, a dot for each prompt, the mean a tick, on one scale.
 
-    Items that hold by the rule have filled dots in the colour of their sign, all others hollow grey ones.
+    `numbers` are those by which the prompts are called, from 1 if None. Items that hold by the rule have
+    filled dots in the colour of their sign, all others hollow grey ones.
     """
     palette = PALETTES[theme]
     order = agreement.order[:STRONGEST]
-    rows = _rows(agreement, order)
+    rows = _rows(agreement, order, numbers or range(1, agreement.n_prompts + 1))
     means = pd.DataFrame(
         {
             "item": [agreement.labels[index] for index in order],
@@ -117,11 +120,11 @@ def agreement_chart(agreement: Agreement, title: str, theme: Theme = "light") ->
     return drawn([_zero(palette.muted), others, robust, ticks], theme, height, description)
 
 
-def _rows(agreement: Agreement, order: np.ndarray) -> pd.DataFrame:
+def _rows(agreement: Agreement, order: np.ndarray, numbers: Sequence[int]) -> pd.DataFrame:
     rows = [
         (
             agreement.labels[index],
-            prompt + 1,
+            numbers[prompt],
             0.0 if agreement.below_resolution[prompt, index] else agreement.effect[prompt, index],
             bool(agreement.robust[index]),
         )

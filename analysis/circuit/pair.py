@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from analysis.edges import EdgeSet, Exchange, JointReplay, Sets, estimated_effects, measured_effects
-from analysis.errors import PathscopeError
+from analysis.errors import MetricError
 from analysis.metrics import PatchingMetric, metric_resolution
 from analysis.nodes import Graph, GraphEdges
 from analysis.sweep import StopCheck
@@ -54,7 +54,7 @@ class Pair:
         ends = [one.required_replay("circuit").baseline for one in (exchange, exchange.reversed)]
         resolution = metric_resolution(metric, exchange.gate.logits)
         if abs(ends[0] - ends[1]) <= _RESOLVED * resolution:
-            raise PathscopeError(
+            raise MetricError(
                 f"The metric is {ends[0]:.4g} on the clean run and {ends[1]:.4g} on the corrupted one, and "
                 "a circuit's scores are shares of their difference. Choose prompts, or a metric, that differ."
             )

@@ -8,7 +8,13 @@ import lazy_loader
 
 if TYPE_CHECKING:
     from analysis.edges.effects import edge_effects, effects_by_position, measured_effects
-    from analysis.edges.estimates import between_heads, edge_estimates, estimated_effects, path_estimates
+    from analysis.edges.estimates import (
+        between_heads,
+        edge_estimates,
+        estimated_by_prompt,
+        estimated_effects,
+        path_estimates,
+    )
     from analysis.edges.exchange import Exchange, residual_graph
     from analysis.edges.joint import EdgeSet, JointReplay, Sets
     from analysis.edges.strongest import StrongestEdges, strongest_edges, strongest_in_steps
@@ -17,7 +23,13 @@ __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "effects": ["edge_effects", "effects_by_position", "measured_effects"],
-        "estimates": ["between_heads", "edge_estimates", "estimated_effects", "path_estimates"],
+        "estimates": [
+            "between_heads",
+            "edge_estimates",
+            "estimated_by_prompt",
+            "estimated_effects",
+            "path_estimates",
+        ],
         "exchange": ["Exchange", "residual_graph"],
         "joint": ["EdgeSet", "JointReplay", "Sets"],
         "strongest": ["StrongestEdges", "strongest_edges", "strongest_in_steps"],
@@ -34,6 +46,7 @@ __all__ = [
     "edge_effects",
     "edge_estimates",
     "effects_by_position",
+    "estimated_by_prompt",
     "estimated_effects",
     "measured_effects",
     "path_estimates",

@@ -50,7 +50,7 @@ def into_heads(
     component: str,
     delta: Float[Tensor, "batch writer pos d_model"],
     gradient: Float[Tensor, "batch query head d_head"],
-) -> Float[Tensor, "writer head"]:
+) -> Float[Tensor, "batch writer head"]:
     """The effect of each writer's patch in q, k or v of each head: its z exact, linear after it."""
     attention, run = reader.block.attention, reader.run
     positions = reader.queries if component == "q" else reader.suffix.positions
@@ -75,8 +75,8 @@ def into_heads(
         scores = torch.cat([on_prefix.expand(-1, -1, on_suffix.shape[2], -1, -1), on_suffix], dim=-1)
     change = attention.pattern(scores, visible).sub_(pattern[:, :, None])
     # at_z @ values: the metric's gradient at the pattern.
-    found = torch.einsum("bkwqn,bkqn->wkq", change, at_z @ values)
-    return found.unflatten(2, (attention.queries_per_key, -1)).sum(-1).flatten(1)
+    found = torch.einsum("bkwqn,bkqn->bwkq", change, at_z @ values)
+    return found.unflatten(3, (attention.queries_per_key, -1)).sum(-1).flatten(2)
 
 
 def _by_key_head(
@@ -88,19 +88,19 @@ def _by_key_head(
 
 def _through_values(
     reader: Reader, patched: Tensor, pattern: Tensor, at_z: Tensor
-) -> Float[Tensor, "writer head"]:
+) -> Float[Tensor, "batch writer head"]:
     """The effect of patched values: z is linear in them."""
     of_group = (reader.block.attention.queries_per_key, -1)
     wanted = pattern.unflatten(2, of_group).mT @ at_z.unflatten(2, of_group)
     change = patched - reader.run.v[:, None, reader.suffix.positions]
-    return torch.einsum("bwpkd,bkgpd->wkg", change, wanted[..., reader.suffix.positions, :]).flatten(1)
+    return torch.einsum("bwpkd,bkgpd->bwkg", change, wanted[..., reader.suffix.positions, :]).flatten(2)
 
 
 def into_mlp(
     reader: Reader,
     delta: Float[Tensor, "batch writer pos d_model"],
     gradient: Float[Tensor, "batch query d_model"],
-) -> Float[Tensor, "writer 1"]:
+) -> Float[Tensor, "batch writer 1"]:
     """The effect of each writer's patch in the MLP's input: its output exact, linear after it."""
     block, run = reader.block, reader.run
     mlp = block.mlp
@@ -115,4 +115,4 @@ def into_mlp(
     else:
         change = mlp.hidden(patched).sub_(mlp.hidden(norm(resid)))
         gradient = mlp.multiplier * (gradient @ mlp.W_out.mT)
-    return torch.einsum("bwqm,bqm->w", change, gradient)[:, None]
+    return torch.einsum("bwqm,bqm->bw", change, gradient)[..., None]

@@ -17,11 +17,11 @@ from torch import Tensor
 from analysis.edges.destination import Reader, into_heads, into_mlp
 from analysis.edges.exchange import Exchange
 from analysis.edges.gradients import Gradients, metric_gradients
-from analysis.errors import PathscopeError
-from analysis.metrics import PatchingMetric, require_slope
-from analysis.nodes import INPUTS, Graph, causal_edges
+from analysis.errors import MetricError, PathscopeError
+from analysis.metrics import Metric, PatchingMetric, require_slope
+from analysis.nodes import INPUTS, Graph, GraphEdges, causal_edges
 from analysis.requests import HeadInput, LayerNormMode
-from analysis.sweep import StopCheck
+from analysis.sweep import EdgeReplay, StopCheck
 
 
 def edge_estimates(
@@ -95,6 +95,36 @@ def estimated_effects(
 
     `check_stop` is called between layers and may raise to stop.
     """
+    return _estimated(exchange, points, wanted, check_stop, by_prompt=False)[0]
+
+
+def estimated_by_prompt(
+    exchange: Exchange,
+    *,
+    wanted: Bool[np.ndarray, "writer reader"] | None = None,
+    check_stop: StopCheck = lambda: None,
+) -> Float[np.ndarray, "batch writer reader"]:
+    """`estimated_effects` of each prompt of the batch by itself; their mean is that of the batch.
+
+    Raises `MetricError` for a metric that is no `analysis.metrics.Metric`: of any other callable it is not
+    known what it makes of each prompt.
+    """
+    if not isinstance(exchange.metric, Metric):
+        raise MetricError(
+            f"The metric {exchange.metric!r} gives one number for the whole batch. Estimate each prompt "
+            "alone, or take a metric of analysis.metrics."
+        )
+    return _estimated(exchange, 1, wanted, check_stop, by_prompt=True)
+
+
+def _estimated(
+    exchange: Exchange,
+    points: int,
+    wanted: Bool[np.ndarray, "writer reader"] | None,
+    check_stop: StopCheck,
+    by_prompt: bool,
+) -> Float[np.ndarray, "row writer reader"]:
+    """A row for each prompt of the batch, or one for their mean."""
     if isinstance(points, bool) or not isinstance(points, int) or points < 1:
         raise PathscopeError(f"points is {points!r}, and must be a whole number from 1: 1 or 5, say.")
     replay = exchange.required_replay("estimate")
@@ -102,7 +132,8 @@ def estimated_effects(
     graph, other = exchange.graph, exchange.other.run
     assert other is not None
     wanted = graph.exists if wanted is None else wanted & graph.exists
-    found = np.where(wanted, 0.0, np.nan)
+    batch = len(exchange.gate.tokens)
+    found = np.repeat(np.where(wanted, 0.0, np.nan)[None], batch if by_prompt else 1, axis=0)
     if not _heard(exchange):
         return found
     gradients = metric_gradients(replay, other, points)
@@ -118,16 +149,27 @@ def estimated_effects(
             check_stop()
             reader = Reader.of(replay, layer, frozen=exchange.layer_norm == "frozen")
             _into_layer(found, graph, names, reader, layer, chosen, delta, gradients)
+    if by_prompt:  # the metric is the mean over the batch, of which each prompt moves its own share
+        found *= batch
     if wanted[:, -1].any():
         into_logits = np.column_stack([writers, np.full(len(writers), len(graph.readers) - 1)])
-        values, _ = replay.measure(into_logits, check_stop)
-        found[writers, -1] = values - replay.baseline
-    found[~wanted] = np.nan
+        found[:, writers, -1] = _measured(replay, into_logits, check_stop, by_prompt)
+    found[:, ~wanted] = np.nan
     return found
 
 
+def _measured(
+    replay: EdgeReplay, edges: GraphEdges, check_stop: StopCheck, by_prompt: bool
+) -> Float[np.ndarray, "row edge"]:
+    values, of_each = replay.measure(edges, check_stop)
+    if not by_prompt:
+        return (values - replay.baseline)[None]
+    assert of_each is not None and replay.baseline_per_prompt is not None
+    return (of_each - replay.baseline_per_prompt).T
+
+
 def _into_layer(
-    found: Float[np.ndarray, "writer reader"],
+    found: Float[np.ndarray, "row writer reader"],
     graph: Graph,
     names: list[str],
     reader: Reader,
@@ -149,7 +191,9 @@ def _into_layer(
             effects = into_mlp(reader, earlier, gradients.resid_post[layer])
         else:
             effects = into_heads(reader, name, earlier, gradients.z[layer])
-        found[np.ix_(writers[rows], columns)] = effects.cpu().double().numpy()
+        if len(found) == 1:
+            effects = effects.sum(dim=0, keepdim=True)
+        found[np.ix_(np.arange(len(found)), writers[rows], columns)] = effects.cpu().double().numpy()
 
 
 def _heard(exchange: Exchange) -> bool:

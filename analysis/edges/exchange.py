@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -99,6 +99,13 @@ class Exchange:
     def reversed(self) -> Exchange:
         """The same two runs the other way round: this one's writes in the other run."""
         return replace(self, gate=self.other, other=self.gate)
+
+    def by_prompt(self, metrics: Iterable[PatchingMetric]) -> list[Exchange]:
+        """Each prompt of the batch by itself, with its own metric; no model runs once more."""
+        return [
+            replace(self, gate=self.gate.of_prompt(row), other=self.other.of_prompt(row), metric=metric)
+            for row, metric in enumerate(metrics)
+        ]
 
     @property
     def model(self) -> Any:

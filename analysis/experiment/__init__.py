@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import lazy_loader
 
 if TYPE_CHECKING:
+    from analysis.experiment.budget import pairs_at_once
     from analysis.experiment.draft import draft_result
     from analysis.experiment.keys import model_content, request_content, versions
     from analysis.experiment.origin import DraftOrigin, Origin
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
     submod_attrs={
+        "budget": ["pairs_at_once"],
         "draft": ["draft_result"],
         "keys": ["model_content", "request_content", "versions"],
         "origin": ["DraftOrigin", "Origin"],
@@ -61,6 +63,7 @@ __all__ = [
     "draft_result",
     "model_content",
     "overview_result",
+    "pairs_at_once",
     "prepare",
     "prompt_set_result",
     "request_content",

@@ -27,6 +27,11 @@ def prompt_bytes(cfg: Any, n_tokens: int) -> int:
     return _BYTES_OF_A_NUMBER * n_tokens * (max(4 * kept, kept + 3 * split) + scores)
 
 
+def pairs_at_once(cfg: Any, n_tokens: int) -> int:
+    """How many pairs of prompts of `n_tokens` may run together, within the memory of patched rows."""
+    return max(1, int(settings().sweep_bytes) // prompt_bytes(cfg, n_tokens))
+
+
 def check_memory(cfg: Any, n_tokens: int) -> None:
     """Raise `PromptLimitError` where a prompt of `n_tokens` takes more memory than is allowed or free."""
     limits = settings()

@@ -1,6 +1,6 @@
 """Results as files that leave: code, tables, tensors, reports, and circuits that load again."""
 
-from analysis.exports.asked import prompt_set_code, request_code
+from analysis.exports.asked import request_code
 from analysis.exports.circuit_code import circuit_code
 from analysis.exports.circuit_file import circuit_from_json, circuit_json
 from analysis.exports.code import Code, Needs, without_places
@@ -12,6 +12,7 @@ from analysis.exports.saved_circuit import (
     SavedCircuit,
     SavedScores,
 )
+from analysis.exports.set_code import checks_set_code, circuit_set_code, prompt_set_code
 from analysis.exports.spreadsheet import inert_csv
 from analysis.exports.tables import ORIGIN, TableFile, table_json, table_parquet
 from analysis.exports.tensors import (
@@ -19,6 +20,7 @@ from analysis.exports.tensors import (
     tensors_npz,
     tensors_of,
     tensors_of_agreement,
+    tensors_of_circuit_set,
     tensors_safetensors,
 )
 
@@ -34,9 +36,11 @@ __all__ = [
     "Section",
     "TableFile",
     "Tensors",
+    "checks_set_code",
     "circuit_code",
     "circuit_from_json",
     "circuit_json",
+    "circuit_set_code",
     "inert_csv",
     "library_code",
     "origin_rows",
@@ -48,6 +52,7 @@ __all__ = [
     "tensors_npz",
     "tensors_of",
     "tensors_of_agreement",
+    "tensors_of_circuit_set",
     "tensors_safetensors",
     "without_places",
 ]

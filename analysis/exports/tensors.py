@@ -15,7 +15,7 @@ import numpy as np
 from analysis.exports.tables import ORIGIN
 from analysis.requests import HEAD_INPUTS, RUN_NAMES
 from analysis.results import DIRECTIONS, WRITES_READ, AttributionResult, Result
-from analysis.sets import Agreement
+from analysis.sets import SET_SCORES, Agreement, CircuitOverPrompts
 
 #: What stands along an axis, by its name in the fields' annotations: of a result, for an axis so long.
 _ALONG: dict[str, Callable[[Any, int], Sequence[str]]] = {
@@ -98,6 +98,20 @@ def tensors_of_agreement(agreement: Agreement, numbers: list[int], origin: Mappi
         {name: getattr(agreement, name) for name in names} | {"whole": agreement.whole},
         dict.fromkeys(names, ("prompt", "item")) | {"whole": ("prompt",)},
         dict.fromkeys(names, (prompts, agreement.labels)) | {"whole": (prompts,)},
+        {},
+        origin,
+    )
+
+
+def tensors_of_circuit_set(
+    scores: CircuitOverPrompts, numbers: list[int], origin: Mapping[str, str]
+) -> Tensors:
+    """The scores of a circuit in every prompt of a set, whose places in it are `numbers`, and over all."""
+    prompts = tuple(f"prompt {number}" for number in numbers)
+    return Tensors(
+        {"share": scores.share, "difference": scores.difference, "ratio": scores.ratio},
+        {"share": ("prompt", "score"), "difference": ("prompt",), "ratio": ("score",)},
+        {"share": (prompts, SET_SCORES), "difference": (prompts,), "ratio": (SET_SCORES,)},
         {},
         origin,
     )

@@ -24,11 +24,11 @@ class PromptPairTokens(Protocol):
     """What `named_metric` needs of a prompt pair."""
 
     @property
-    def answer(self) -> int:
-        """Id of the token that the clean prompt should bring."""
+    def answer(self) -> TokenIds:
+        """Id of the token that the clean prompt should bring; of several prompts one each."""
 
     @property
-    def foil(self) -> int:
+    def foil(self) -> TokenIds:
         """Id of the token that the corrupted prompt should bring."""
 
 

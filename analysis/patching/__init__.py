@@ -13,6 +13,7 @@ from analysis.patching.direct_path import get_act_patch_direct_path, get_act_pat
 
 if TYPE_CHECKING:
     from analysis.patching.all_sources import AllSourcesWork
+    from analysis.patching.of_prompts import path_estimates_results, strongest_paths_results
     from analysis.patching.of_runs import path_result
     from analysis.patching.paths import (
         chosen_paths_result,
@@ -27,6 +28,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "all_sources": ["AllSourcesWork"],
+        "of_prompts": ["path_estimates_results", "strongest_paths_results"],
         "of_runs": ["path_result"],
         "paths": [
             "chosen_paths_result",
@@ -45,7 +47,9 @@ __all__ = [
     "get_act_patch_direct_path_all_sources",
     "head_paths_result",
     "path_estimates_result",
+    "path_estimates_results",
     "path_positions_result",
     "path_result",
     "strongest_paths_result",
+    "strongest_paths_results",
 ]

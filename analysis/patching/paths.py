@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 
 from analysis.edges import Exchange, between_heads, effects_by_position, estimated_effects, measured_effects
 from analysis.errors import PathscopeError
@@ -32,7 +32,7 @@ from analysis.sweep import layer_norm_notes
 class HeadsOnly:
     """An experiment's corrupted run into which the clean run's head outputs are patched, path by path.
 
-    It runs the model, so it is made and used alone with it.
+    It runs the model, unless an `exchange` of both runs stands already, so it is made and used alone with it.
     """
 
     def __init__(
@@ -43,11 +43,12 @@ class HeadsOnly:
         | PathEstimatesRequest
         | PathPositionsRequest,
         origin: Origin,
+        exchange: Exchange | None = None,
     ) -> None:
         runs = origin.runs
         self._request, self._origin = request, origin
         self._metric = named_metric(request.metric, runs.pair, runs.clean.logits)
-        self.exchange = Exchange.of(
+        self.exchange = exchange or Exchange.of(
             runs.model.bridge,
             runs.pair.corrupted,
             runs.pair.clean,
@@ -59,6 +60,11 @@ class HeadsOnly:
     def graph(self) -> Graph:
         """The writers, readers and edges of the model."""
         return self.exchange.graph
+
+    @property
+    def paths(self) -> Bool[np.ndarray, "writer reader"]:
+        """Which edges are paths between heads."""
+        return paths_between_heads(self.graph)
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -93,10 +99,21 @@ class HeadsOnly:
             **self.fields,
         )
 
+    def strongest(self, estimate: Float[np.ndarray, "writer reader"], n_paths: int) -> PathsResult:
+        """Of the paths between heads the `n_paths` with the largest estimates, measured."""
+        edges = np.argwhere(self.paths)
+        order = np.argsort(-np.abs(estimate[tuple(edges.T)]), kind="stable")
+        return self.result(edges[order[:n_paths]])
+
+    def estimates(self, estimate: Float[np.ndarray, "writer reader"]) -> PathEstimatesResult:
+        """Of all estimates those of the paths between heads."""
+        of_inputs = [between_heads(self.graph, estimate, component) for component in HEAD_INPUTS]
+        return PathEstimatesResult(estimate=np.stack(of_inputs), **self.fields)
+
     def index(self, paths: EdgeLabels) -> GraphEdges:
         """`paths` by their indices. Raises `PathscopeError` for what is no path between heads."""
         edges = self.graph.index(paths)
-        others = ~_between_heads(self.graph)[tuple(edges.T)]
+        others = ~self.paths[tuple(edges.T)]
         if others.any():
             writer, reader = self.graph.labels(edges[others])[0]
             raise PathscopeError(
@@ -110,11 +127,7 @@ def strongest_paths_result(request: StrongestPathsRequest, origin: Origin) -> Pa
     """The paths with the largest estimates, measured. Raises what `StrongestPathsRequest` says."""
     with torch.inference_mode(False), torch.no_grad(), alone_with(origin.runs.model):
         heads = HeadsOnly(request, origin)
-        wanted = _between_heads(heads.graph)
-        estimate = estimated_effects(heads.exchange, wanted=wanted)
-        edges = np.argwhere(wanted)
-        strongest = np.argsort(-np.abs(estimate[tuple(edges.T)]), kind="stable")[: request.n_paths]
-        return heads.result(edges[strongest])
+        return heads.strongest(estimated_effects(heads.exchange, wanted=heads.paths), request.n_paths)
 
 
 def head_paths_result(request: HeadPathsRequest, origin: Origin) -> PathsResult:
@@ -135,10 +148,7 @@ def path_estimates_result(request: PathEstimatesRequest, origin: Origin) -> Path
     """Every path into q, k and v, estimated. Raises what `PathEstimatesRequest` says."""
     with torch.inference_mode(False), torch.no_grad(), alone_with(origin.runs.model):
         heads = HeadsOnly(request, origin)
-        graph = heads.graph
-        effects = estimated_effects(heads.exchange, wanted=_between_heads(graph))
-        estimate = np.stack([between_heads(graph, effects, component) for component in HEAD_INPUTS])
-        return PathEstimatesResult(estimate=estimate, **heads.fields)
+        return heads.estimates(estimated_effects(heads.exchange, wanted=heads.paths))
 
 
 def path_positions_result(request: PathPositionsRequest, origin: Origin) -> PathPositionsResult:
@@ -153,7 +163,8 @@ def path_positions_result(request: PathPositionsRequest, origin: Origin) -> Path
         return PathPositionsResult(effect=effect, whole=float(whole), **heads.fields)
 
 
-def _between_heads(graph: Graph) -> Bool[np.ndarray, "writer reader"]:
+def paths_between_heads(graph: Graph) -> Bool[np.ndarray, "writer reader"]:
+    """Which edges of `graph` lead from a head into q, k or v of another."""
     return np.logical_or.reduce([graph.heads_into(component) for component in HEAD_INPUTS])
 
 
@@ -167,4 +178,4 @@ def _paths_of(graph: Graph, layer: int, head: int) -> Int[np.ndarray, "edge 2"]:
     writers = (graph.writer_places == place).all(axis=1)
     readers = (graph.reader_places[:, [0, 2]] == place).all(axis=1)
     readers &= graph.reader_places[:, 1] < INPUTS.index("mlp")
-    return np.argwhere(_between_heads(graph) & (writers[:, None] | readers[None, :]))
+    return np.argwhere(paths_between_heads(graph) & (writers[:, None] | readers[None, :]))

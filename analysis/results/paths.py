@@ -91,6 +91,7 @@ class StrongestPathsRequest(Request[PathsResult]):
     """
 
     computed_by = "analysis.patching:strongest_paths_result"
+    computed_together = "analysis.patching:strongest_paths_results"
     version = 1
 
     layer_norm: LayerNormMode = "frozen"

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 RESAMPLES, SEED = 10_000, 0
 #: Share of the resampled means that lie in the interval.
 CONFIDENCE = 0.95
+#: The quantiles at which the interval ends.
+TAILS = ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2)
 #: So many of the largest effects of a prompt count as its strongest.
 STRONGEST = 10
 #: With fewer prompts nothing is called robust, and there is no interval.
@@ -55,12 +57,25 @@ def bootstrap_interval(values: Float[np.ndarray, "prompt item"]) -> Float[np.nda
     n_prompts, n_items = values.shape
     if n_prompts < LEAST_PROMPTS:
         return np.full((2, n_items), np.nan)
-    drawn = np.random.default_rng(SEED).integers(n_prompts, size=(RESAMPLES, n_prompts))
-    times = (drawn[:, :, None] == np.arange(n_prompts)).sum(axis=1)
-    tails = [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]
+    times = times_drawn(n_prompts)
     parts = [values[:, start : start + _AT_ONCE] for start in range(0, n_items, _AT_ONCE)]
-    ends = [np.quantile(times @ part / n_prompts, tails, axis=0) for part in parts]
+    ends = [np.quantile(times @ part / n_prompts, TAILS, axis=0) for part in parts]
     return np.concatenate([np.empty((2, 0)), *ends], axis=1)
+
+
+def times_drawn(n_prompts: int) -> Int[np.ndarray, "resample prompt"]:
+    """How often each resample has each prompt: as many draws with replacement as there are prompts."""
+    drawn = np.random.default_rng(SEED).integers(n_prompts, size=(RESAMPLES, n_prompts))
+    times: np.ndarray = (drawn[:, :, None] == np.arange(n_prompts)).sum(axis=1)
+    return times
+
+
+def differs_from_zero(whole: Float[np.ndarray, " prompt"]) -> bool:
+    """Whether there is something to be a share of: the mean is more than twice its standard error from zero.
+
+    For one prompt, whether it is not zero.
+    """
+    return bool(abs(whole.mean()) > 2 * np.nan_to_num(standard_error(whole)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,11 +113,10 @@ class Agreement:
     def share(self) -> Float[np.ndarray, " item"]:
         """Mean effect over mean `whole`: a ratio of means, no mean of ratios.
 
-        NaN where the mean of `whole` is no more than twice its standard error from zero, and for one prompt
-        where `whole` is zero: then there is nothing to be a share of.
+        NaN unless `whole` `differs_from_zero`.
         """
-        whole, error = self.whole.mean(), np.nan_to_num(standard_error(self.whole))
-        return self.mean / whole if abs(whole) > 2 * error else np.full(len(self.labels), np.nan)
+        nothing = np.full(len(self.labels), np.nan)
+        return self.mean / self.whole.mean() if differs_from_zero(self.whole) else nothing
 
     @property
     def same_sign(self) -> Int[np.ndarray, " item"]:

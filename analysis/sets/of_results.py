@@ -64,6 +64,16 @@ def paths_left(result: PathsResult, paths: EdgeLabels) -> EdgeLabels:
     return tuple(path for path in paths if path not in measured)
 
 
+def known_effects(*results: PathsResult | None) -> dict[tuple[str, str], float]:
+    """The effect of every path that any of `results` on one prompt holds."""
+    return {
+        label: value
+        for result in results
+        if result is not None
+        for label, value in zip(result.labels, result.effect.tolist(), strict=True)
+    }
+
+
 def path_agreement(strongest: Sequence[PathsResult], left: Sequence[PathsResult | None]) -> Agreement:
     """The effect of every path that leads anywhere, in each prompt, in the metric's unit.
 
@@ -74,12 +84,7 @@ def path_agreement(strongest: Sequence[PathsResult], left: Sequence[PathsResult 
     effect = np.empty((len(strongest), len(paths)))
     below = np.empty(effect.shape, dtype=bool)
     for row, results in enumerate(zip(strongest, left, strict=True)):
-        known = {
-            label: value
-            for result in results
-            if result is not None
-            for label, value in zip(result.labels, result.effect.tolist(), strict=True)
-        }
+        known = known_effects(*results)
         effect[row] = [known[path] for path in paths]
         below[row] = strongest[row].below_resolution(effect[row])
     leads = [set(leading_paths(result)) for result in strongest]

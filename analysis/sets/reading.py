@@ -42,8 +42,8 @@ def read_table(data: bytes | str, *, as_a_set: bool = True) -> TableRead:
 
     JSON lines where the text begins with a brace, TSV where its first line has a tab, else CSV. Other columns
     are ignored, and every line break is a plain one. Rows are counted from 1, without the heading and empty
-    ones. What is read `as_a_set` ends after `MOST_PAIRS`. Raises `PathscopeError` for what is no such table,
-    and for a set larger than `MOST_BYTES`.
+    ones. What is read `as_a_set` ends after `MOST_PAIRS`, or sooner where the policy says so. Raises
+    `PathscopeError` for what is no such table, and for a set larger than `MOST_BYTES`.
     """
     if as_a_set:
         _check_size(data)
@@ -52,7 +52,7 @@ def read_table(data: bytes | str, *, as_a_set: bool = True) -> TableRead:
     if not first:
         raise PathscopeError(f"The table is empty. Give a heading {', '.join(_COLUMNS)} and a row per pair.")
     rows = _json_rows(text) if first == "{" else _separated_rows(text.lstrip("\r\n"))
-    return _checked(rows, MOST_PAIRS if as_a_set else None)
+    return _checked(rows, (policy().pairs or MOST_PAIRS) if as_a_set else None)
 
 
 def fault_of_pair(pair: TextPair) -> str | None:

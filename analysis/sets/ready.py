@@ -18,6 +18,10 @@ from analysis.sets.template import Words, drawn, filled
 Draw = Callable[[random.Random, Words], TextPair]
 
 
+#: Pairs of a ready set where nobody has chosen.
+READY_SIZE = 5
+
+
 @dataclass(frozen=True)
 class ReadyKind:
     """What is alike in a ready example and the pairs drawn for it. `name` stands in addresses."""

@@ -52,7 +52,7 @@ class EdgeReplay:
         self.suffix = Suffix(start, run.resid_final.shape[1], self.readout.position)
         self.replay = Replay(decoder, run, self.suffix)
         self._folded: dict[int, Tensor] = {}
-        self.baseline, self._baseline_per_prompt = self.readout.baseline()
+        self.baseline, self.baseline_per_prompt = self.readout.baseline()
 
     @property
     def _batch(self) -> int:
@@ -87,8 +87,8 @@ class EdgeReplay:
         """The metric of every edge, mean and per prompt pair. `check_stop` may raise to stop."""
         values = np.full(len(edges), self.baseline)
         per_prompt = None
-        if self._baseline_per_prompt is not None:
-            per_prompt = np.tile(self._baseline_per_prompt, (len(edges), 1))
+        if self.baseline_per_prompt is not None:
+            per_prompt = np.tile(self.baseline_per_prompt, (len(edges), 1))
         heard = self._heard(edges)
         into_logits = self.decoder.graph.reader_places[edges[:, 1], 1] == _LOGITS
         for chosen, normed in (

@@ -9,7 +9,7 @@ forward computes: a wrong fast number is never shown.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any, Literal
 
@@ -50,6 +50,17 @@ class Gate:
     gap: float | None
     decoder: Decoder | None
     run: CorruptedRun | None
+
+    def of_prompt(self, row: int) -> Gate:
+        """The same of one prompt of the batch; the gap stays that of all."""
+        here = slice(row, row + 1)
+        return replace(
+            self,
+            tokens=self.tokens[here],
+            logits=self.logits[here],
+            last_z=self.last_z[here],
+            run=None if self.run is None else self.run.of_prompts(here),
+        )
 
     @property
     def engine(self) -> Literal["replay", "hooks"]:
@@ -115,7 +126,7 @@ def open_gate(model: Any, tokens: Int[Tensor, "batch pos"], tolerance: float | N
     gap = largest_gap(replayed[:batch], logits[:batch])
     if alone or not within(replayed, logits, tolerance):
         return Gate(*own, gap, None, None)
-    return Gate(*own, gap, decoder, run.first(batch))
+    return Gate(*own, gap, decoder, run.of_prompts(slice(batch)))
 
 
 def _own_run(

@@ -43,17 +43,17 @@ class CorruptedRun:
     layers: tuple[LayerRun, ...]
     resid_final: Float[Tensor, "batch pos d_model"]
 
-    def first(self, n_prompts: int) -> CorruptedRun:
-        """The run of the first `n_prompts` of the batch."""
+    def of_prompts(self, rows: slice) -> CorruptedRun:
+        """The run of some prompts of the batch."""
 
         def kept(layer: LayerRun) -> LayerRun:
             parts = {field.name: getattr(layer, field.name) for field in fields(layer)}
             here: dict[str, Any] = {
-                name: None if part is None else part[:n_prompts] for name, part in parts.items()
+                name: None if part is None else part[rows] for name, part in parts.items()
             }
             return LayerRun(**here)
 
-        return CorruptedRun(tuple(map(kept, self.layers)), self.resid_final[:n_prompts])
+        return CorruptedRun(tuple(map(kept, self.layers)), self.resid_final[rows])
 
 
 def replay_corrupted_run(decoder: Decoder, embedded: Float[Tensor, "batch pos d_model"]) -> CorruptedRun:

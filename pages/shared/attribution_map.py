@@ -22,6 +22,7 @@ from pages.shared.neurons import neurons_panel
 from pages.shared.position import chosen_position
 from pages.shared.resolution import resolution_caption
 from pages.shared.selection import selection_box
+from pages.shared.set_item import node_over_the_set
 from pages.shared.shown_results import of_nodes
 from pages.shared.take_along import take_along
 from pages.shared.theme import current_theme
@@ -63,6 +64,7 @@ def attribution_map(experiment: Experiment, run: RunShown, row: DeltaGenerator) 
         if selected.startswith("MLP"):
             st.subheader("Its neurons")
             neurons_panel(experiment, selected, run, at)
+        node_over_the_set(experiment, selected, run)
         page_link(CIRCUIT, f"{selected} in the circuit", selected=selected)
     take_along(of_nodes(result, run, position))
     provenance_panel(result, found.from_store)

@@ -18,6 +18,7 @@ from pages.shared.history import keep
 from pages.shared.navigation import CIRCUIT, page_link
 from pages.shared.position import chosen_position
 from pages.shared.resolution import resolution_caption
+from pages.shared.set_item import node_over_the_set
 from pages.shared.shown_results import of_unit
 from pages.shared.take_along import take_along
 from pages.shared.theme import current_theme
@@ -55,6 +56,7 @@ def attribution_by_unit(experiment: Experiment, unit: Unit, run: RunName, row: D
     strongest_node = next(filter(None, map(node_of_part, table["component"])), None)
     if strongest_node is not None:
         page_link(CIRCUIT, f"{strongest_node} in the circuit", selected=strongest_node)
+        node_over_the_set(experiment, strongest_node, run)
     take_along(of_unit(result, position))
     provenance_panel(result, found.from_store)
 

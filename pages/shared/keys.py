@@ -72,6 +72,8 @@ class Key(StrEnum):
     SET_DRAW = "set_draw"
     SET_PAIRS = "set_pairs"
     SET_OPEN = "set_open"
+    SET_OVER = "set_over"
+    SET_EACH = "set_each"
     START = "start"
     CANCEL = "cancel"
     EDGE_CHART = "edge_chart"

@@ -14,6 +14,7 @@ from pages.shared.navigation import CIRCUIT, page_link, source_button
 from pages.shared.near import near_panel
 from pages.shared.path_positions import by_position
 from pages.shared.selection import path_label
+from pages.shared.set_item import path_over_the_set
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,6 +41,7 @@ def path_from_near(
         reader = label.partition(" → ")[2]
         by_position(asked, (source, reader))
         near_panel(asked.experiment, asked.metric, destination, (source, reader))
+        path_over_the_set(asked, (source, reader))
         with st.container(horizontal=True):
             for end, place in _ENDS.items():
                 layer, head = (int(path[name]) for name in place)

@@ -10,16 +10,21 @@ from analysis.labels import counted
 from analysis.models import ready_examples
 from analysis.policy import policy
 from analysis.requests import Experiment
-from analysis.results import MOST_PAIRS, PromptSet, PromptSetRequest
-from analysis.sets import LONGEST_TEMPLATE, MOST_BYTES, READY_KINDS, TEMPLATE_SLOTS, read_table
-from pages.shared.cards import answer_or_stop
+from analysis.results import MOST_PAIRS, PromptSet
+from analysis.sets import (
+    LONGEST_TEMPLATE,
+    MOST_BYTES,
+    READY_KINDS,
+    READY_SIZE,
+    TEMPLATE_SLOTS,
+    read_table,
+)
+from pages.shared.cards import answer_or_stop, error_card
 from pages.shared.keys import Key
 from pages.shared.set_state import (
     ALONE,
-    FIRST_SIZE,
-    own_set,
-    pair_of,
     ready_set,
+    set_of,
     template_set,
     word_at_hand,
     word_of,
@@ -48,20 +53,15 @@ def chosen_set(experiment: Experiment) -> PromptSet:
         for tab in upload:
             with tab:
                 _upload()
-    return _set_of(word, experiment)
-
-
-def _set_of(word: str, experiment: Experiment) -> PromptSet:
-    own, ready, template = own_set(word), ready_set(word), template_set(word)
-    if own is not None:
-        return own
-    if ready is not None:
-        request = PromptSetRequest(READY_KINDS[ready[0]].first.on(experiment.model), None, ready[1])
-    elif template is not None:
-        request = PromptSetRequest(experiment, *template)
-    else:
-        return PromptSet((pair_of(experiment),))
-    return answer_or_stop(lambda: answer(request), "Drawing pairs").result.prompt_set
+    try:
+        return set_of(
+            word,
+            experiment,
+            lambda request: answer_or_stop(lambda: answer(request), "Drawing pairs").result,
+        )
+    except PathscopeError as error:
+        error_card(str(error), error.remedies)
+        st.stop()
 
 
 def _ready_controls(word: str, model: str) -> None:
@@ -91,7 +91,8 @@ def _ready_controls(word: str, model: str) -> None:
             st.number_input(
                 "Prompts",
                 1,
-                MOST_PAIRS,
+                # What an address asks for is refused below, in a sentence.
+                max(ready[1], policy().pairs or MOST_PAIRS),
                 key=Key.SET_SIZE,
                 on_change=_take_ready,
                 width=130,
@@ -102,7 +103,7 @@ def _ready_controls(word: str, model: str) -> None:
 def _take_ready() -> None:
     kind = st.session_state[Key.SET_KIND]
     if kind in READY_KINDS:
-        st.session_state[Key.SET] = f"{kind}-{st.session_state.get(Key.SET_SIZE, FIRST_SIZE)}"
+        st.session_state[Key.SET] = f"{kind}-{st.session_state.get(Key.SET_SIZE, READY_SIZE)}"
     elif kind == ALONE:
         st.session_state[Key.SET] = ALONE
 
@@ -161,7 +162,7 @@ def _offer(table: bytes | str, where: str) -> None:
 
 
 def _template(word: str) -> None:
-    template, size = template_set(word) or (_FIRST_TEMPLATE, FIRST_SIZE)
+    template, size = template_set(word) or (_FIRST_TEMPLATE, READY_SIZE)
     st.caption(
         "A and B are two people. S is the one who acts: B in the clean prompt, so that A is the answer, and "
         "A in the corrupted one. All words are one token of the model at hand. Slots: "
@@ -179,7 +180,7 @@ def _template(word: str) -> None:
         right.number_input(
             "Pairs",
             1,
-            MOST_PAIRS,
+            max(size, policy().pairs or MOST_PAIRS),
             size,
             key=Key.SET_DRAWN,
             help="How many pairs are drawn.",

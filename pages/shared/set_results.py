@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -11,8 +10,8 @@ import numpy as np
 import streamlit as st
 from jaxtyping import Float
 
-from analysis.answers import answer, on_behalf_of, stored
-from analysis.errors import AnswerError, MetricError, PathscopeError, PromptError, UnsupportedModelError
+from analysis.answers import stored
+from analysis.errors import PathscopeError, UnsupportedModelError
 from analysis.requests import LayerNormMode, MetricName
 from analysis.results import (
     ChosenPathsRequest,
@@ -22,14 +21,15 @@ from analysis.results import (
     OverviewResult,
     PathsResult,
     PromptSet,
+    PromptSetRequest,
     Request,
     Result,
     StrongestPathsRequest,
 )
-from analysis.sets import RULE, SEED, paths_left, paths_to_compare
+from analysis.sets import Agreement, path_agreement, paths_left, paths_to_compare
 from pages.shared.cards import error_card
-from pages.shared.notes import note, result_notes
-from pages.shared.visitor import visitor
+from pages.shared.notes import note
+from pages.shared.set_answers import CALLED, OF_ONE_PAIR, asked, set_origin, teller, together
 
 R = TypeVar("R", bound=Result)
 
@@ -61,11 +61,7 @@ class SetResults:
 
     def origin(self) -> dict[str, str]:
         """Where the numbers of the first prompt come from, the pairs, and how they were brought together."""
-        return self.overviews[0].origin() | {
-            "prompt set": self.prompts.digest,
-            "prompts": json.dumps([self.prompts.pairs[number - 1] for number in self.numbers]),
-            "statistics": f"Robust: {RULE} Bootstrap over prompts, percentile, seed {SEED}.",
-        }
+        return set_origin(self.overviews[0], self.prompts, self.numbers)
 
 
 def results_or_stop(
@@ -78,11 +74,13 @@ def results_or_stop(
     """
     found, bar = SetResults(prompts), st.empty()
     try:
-        for number, experiment in enumerate(prompts.experiments(model), start=1):
-            say = _teller(bar, number, len(prompts))
+        experiments = prompts.experiments(model)
+        together([StrongestPathsRequest(one, layer_norm, metric) for one in experiments], bar)
+        for number, experiment in enumerate(experiments, start=1):
+            say = teller(bar, number, len(prompts))
             try:
                 overview = _asked(found, OverviewRequest(experiment), say)
-            except (PromptError, AnswerError, MetricError) as error:
+            except OF_ONE_PAIR as error:
                 note(f"Prompt {number} is left out: {error}")
                 continue
             found.numbers.append(number)
@@ -101,6 +99,24 @@ def results_or_stop(
     return found
 
 
+def known_paths(request: PromptSetRequest) -> Agreement | None:
+    """What agrees over the paths of a set that is made from words, as far as all of it is stored."""
+    drawn = stored(request)
+    experiments = () if drawn is None else drawn.result.prompt_set.experiments(request.experiment.model)
+    known = [stored(StrongestPathsRequest(one)) for one in experiments]
+    strongest = [found.result for found in known if found is not None]
+    if not known or len(strongest) < len(known):
+        return None
+    left: list[PathsResult | None] = []
+    for result in strongest:
+        missing = paths_left(result, paths_to_compare(strongest))
+        found = stored(ChosenPathsRequest(result.request.experiment, missing)) if missing else None
+        if missing and found is None:
+            return None
+        left.append(None if found is None else found.result)
+    return path_agreement(strongest, left)
+
+
 def _measure_what_others_lead_with(
     found: SetResults, metric: MetricName, layer_norm: LayerNormMode, bar: st.delta_generator.DeltaGenerator
 ) -> None:
@@ -109,40 +125,19 @@ def _measure_what_others_lead_with(
     for number, result in enumerate(found.strongest, start=1):
         missing = paths_left(result, paths)
         request = ChosenPathsRequest(result.request.experiment, missing, layer_norm, metric)
-        say = _teller(bar, number, len(found.strongest))
+        say = teller(bar, number, len(found.strongest))
         found.left.append(_asked(found, request, say) if missing else None)
 
 
-def _teller(bar: st.delta_generator.DeltaGenerator, number: int, of: int) -> Callable[[str], None]:
-    def say(what: str) -> None:
-        bar.progress((number - 1) / of, text=f"Prompt {number} of {of}: {what}")
-
-    return say
-
-
-_CALLED: dict[type[Request], str] = {
-    OverviewRequest: "both runs",
-    NodeAttributionRequest: "attribution",
-    StrongestPathsRequest: "its strongest paths",
-    ChosenPathsRequest: "paths that lead in other prompts",
-}
-
-
 def _asked(found: SetResults, request: Request[R], say: Callable[[str], None]) -> R:
-    """The result, computed and stored if it is not there yet."""
-    known = stored(request)
-    if known is None:
-        say(_CALLED[type(request)])
-        with on_behalf_of(visitor()):
-            known = answer(request)
-        found.from_store = False
-    result_notes(known.result, known.note)
+    known = asked(request, say)
+    found.from_store &= known.from_store
     return known.result
 
 
 def _add(results: list[R], found: SetResults, request: Request[R], say: Callable[[str], None]) -> None:
     """The result beside those of the other prompts, or why this model has none."""
-    called = _CALLED[type(request)]
+    called = CALLED[type(request)]
     if called in found.refusals:
         return
     try:

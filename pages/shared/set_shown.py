@@ -55,7 +55,7 @@ def of_agreement(found: SetResults, agreement: Agreement, called: str, unit: str
         sentence=paths_finding(agreement) if called == "path" else "",
         measured=f"Every effect is measured in every prompt. Robust: {RULE}",
         table=agreement.table(),
-        draw=lambda theme, _: agreement_chart(agreement, f"effect ({unit})", theme),
+        draw=lambda theme, _: agreement_chart(agreement, f"effect ({unit})", theme, numbers),
         codes=lambda experiment: _codes(found, asked, experiment),
         tensors=lambda: tensors_of_agreement(agreement, numbers, origin),
     )

@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 
 import streamlit as st
 
 from analysis.errors import PathscopeError
+from analysis.policy import policy
 from analysis.requests import Experiment
-from analysis.results import MOST_PAIRS, PromptSet, TextPair
-from analysis.sets import LONGEST_TEMPLATE, READY_KINDS, fault_of_pair, kind_of
+from analysis.results import MOST_PAIRS, PromptSet, PromptSetRequest, PromptSetResult, TextPair
+from analysis.sets import LONGEST_TEMPLATE, READY_KINDS, READY_SIZE, fault_of_pair, kind_of
 from pages.shared.keys import Key
 
 #: The word for the sidebar's pair by itself.
 ALONE = "pair"
-#: Pairs of a ready set where nobody has chosen.
-FIRST_SIZE = 5
 
 
 def read_set(word: str) -> str | None:
@@ -61,6 +61,25 @@ def own_set(word: str) -> PromptSet | None:
         return None
 
 
+def set_of(
+    word: str, experiment: Experiment, ask: Callable[[PromptSetRequest], PromptSetResult]
+) -> PromptSet:
+    """The set that `word` says; pairs that are made from words are those that `ask` answers.
+
+    Raises `PathscopeError` where the policy does not allow so many pairs.
+    """
+    own, ready, template = own_set(word), ready_set(word), template_set(word)
+    policy().check_pairs(len(own) if own is not None else (ready or template or ("", 1))[1])
+    if own is not None:
+        return own
+    if ready is not None:
+        first = READY_KINDS[ready[0]].first.on(experiment.model)
+        return ask(PromptSetRequest(first, None, ready[1])).prompt_set
+    if template is not None:
+        return ask(PromptSetRequest(experiment, *template)).prompt_set
+    return PromptSet((pair_of(experiment),))
+
+
 def word_of(prompts: PromptSet) -> str:
     """The word that holds the very pairs of a set."""
     return json.dumps(prompts.pairs, ensure_ascii=False, separators=(",", ":"))
@@ -77,4 +96,4 @@ def word_at_hand(experiment: Experiment) -> str:
     if word is not None:
         return word
     kind = kind_of(pair_of(experiment))
-    return ALONE if kind is None else f"{kind.name}-{FIRST_SIZE}"
+    return ALONE if kind is None else f"{kind.name}-{READY_SIZE}"

@@ -7,8 +7,20 @@ from jaxtyping import Float
 
 from analysis.labels import counted, number, percent
 from analysis.requests import METRIC_UNITS, MetricName
-from analysis.sets import LEAST_PROMPTS, RESAMPLES, RULE, SEED, STRONGEST, Agreement, standard_error
+from analysis.sets import (
+    LEAST_PROMPTS,
+    RESAMPLES,
+    RULE,
+    SEED,
+    STRONGEST,
+    Agreement,
+    ItemAgreement,
+    standard_error,
+)
 from pages.shared.choices import METRIC
+
+#: Ranks that are told one by one.
+_MOST_RANKS = 8
 
 
 def finding(metrics: Float[np.ndarray, "prompt run"], metric: MetricName, paths: Agreement | None) -> str:
@@ -57,6 +69,45 @@ def paths_finding(paths: Agreement) -> str:
         f"{compared}, {len(robust)} {'is' if len(robust) == 1 else 'are'} robust, first {paths.labels[first]}"
         f"{share}, among the strongest in {paths.times_strongest[first]} of {paths.n_prompts}; {passing}"
     )
+
+
+def item_finding(item: ItemAgreement, called: str, unit: str, among: str, n_ranked: int) -> str:
+    """What a set says of one node or path: mean, sign, and its rank `among` `n_ranked` others."""
+    found = item.agreement
+    n_prompts, [mean], [share] = found.n_prompts, found.mean, found.share
+    error = float(standard_error(item.effect))
+    of_all = "" if np.isnan(share) else f", {percent(share)} of the mean difference"
+    return (
+        f"Over {counted(n_prompts, 'prompt')} {called} {with_error(mean, error)} {unit} on average{of_all}, "
+        f"with the same sign in {found.same_sign[0]} of {n_prompts}. Rank by size {among}: "
+        f"{_ranks(item.rank.tolist(), n_ranked)}. {_holds(item)}"
+    )
+
+
+def _holds(item: ItemAgreement) -> str:
+    n_prompts = item.agreement.n_prompts
+    if n_prompts < LEAST_PROMPTS:
+        return few_prompts(n_prompts)
+    return f"It is {'called' if item.robust else 'not called'} robust."
+
+
+def _ranks(ranks: list[int], n_ranked: int) -> str:
+    """Ranks in words: each of a few, else the range and the middle one.
+
+    >>> _ranks([1, 2, 51], 50), _ranks([1, 1], 50)
+    ('1, 2 and beyond 50', '1 in each')
+    >>> _ranks([*range(1, 12)], 50)
+    '1 to 11, in the middle 6'
+    """
+    if len(ranks) > 1 and len(set(ranks)) == 1 and ranks[0] <= n_ranked:
+        return f"{ranks[0]} in each"
+    many = len(ranks) > _MOST_RANKS
+    if many:
+        ranks = [min(ranks), max(ranks), sorted(ranks)[len(ranks) // 2]]
+    told = [str(rank) if rank <= n_ranked else f"beyond {n_ranked}" for rank in ranks]
+    if many:
+        return f"{told[0]} to {told[1]}, in the middle {told[2]}"
+    return told[0] if len(told) == 1 else f"{', '.join(told[:-1])} and {told[-1]}"
 
 
 def few_prompts(n_prompts: int) -> str:

@@ -78,6 +78,35 @@ def test_a_table_with_a_broken_row_is_uploaded_and_its_agreement_is_that_of_its_
     assert rows(downloaded(fresh, "paths_over_prompts.csv")) == paths
 
 
+def test_a_circuit_over_the_set_leaves_as_the_ratio_that_the_page_tells(open_page: Open):
+    page = open_page("circuit?set=drinks-3&edges=10")
+    page.locator(f".st-key-{Key.SET_OVER}_button button").click(timeout=1000 * PATIENCE)
+    page.get_by_text("Over 3 prompts these 10 paths bring back").wait_for(timeout=1000 * PATIENCE)
+    computed(page)
+    *each, of_all = rows(downloaded(page, "circuit_over_prompts.csv"))
+    assert of_all["prompt"] == "all" and len(each) == 3
+    differences = np.array([float(row["difference"]) for row in each])
+    for score in ("brings_back", "breaks", "faithfulness"):
+        shares = np.array([float(row[score]) for row in each])
+        ratio = float((shares * differences).sum() / differences.sum())
+        assert float(of_all[score]) == pytest.approx(ratio, abs=1e-9)
+        expect(page.get_by_text(f"{100 * ratio:.0f} %").first).to_be_visible()
+    share = 100 * float(of_all["brings_back"])
+    expect(page.get_by_text(f"Over 3 prompts these 10 paths bring back {share:.0f} %")).to_be_visible()
+
+
+def test_what_a_page_tells_over_the_set_stays_when_another_node_is_selected(open_page: Open):
+    page = open_page("direct_logit_attribution")
+    expect(page.get_by_text("This is one prompt: whether")).to_be_visible(timeout=1000 * PATIENCE)
+    page.get_by_role("button", name="Over 5 prompts of this kind").click()
+    page.get_by_text("Over 5 prompts L3 MLP writes").wait_for(timeout=1000 * PATIENCE)
+    assert "set=drinks-5" in page.url
+    settle(page)
+    page.locator(f".st-key-{Key.NODE_LIST} input").click()
+    page.get_by_role("option", name="L2H5", exact=True).click()
+    page.get_by_text("Over 5 prompts L2H5 writes").wait_for(timeout=1000 * PATIENCE)
+
+
 def test_five_of_the_same_kind_are_one_choice_away_and_in_the_address(open_page: Open):
     page = open_page("prompt_set?set=pair")
     computed(page)

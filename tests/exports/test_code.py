@@ -16,7 +16,15 @@ import pytest
 
 from analysis.answers.compute import compute
 from analysis.demo_model.examples import EXAMPLES
-from analysis.exports import Code, circuit_code, library_code, prompt_set_code, request_code
+from analysis.exports import (
+    Code,
+    checks_set_code,
+    circuit_code,
+    circuit_set_code,
+    library_code,
+    prompt_set_code,
+    request_code,
+)
 from analysis.requests import METRIC_NAMES, Experiment, Request
 from analysis.results import (
     AllSourcesRequest,
@@ -170,6 +178,8 @@ def with_analysis(results, tmp_path_factory: pytest.TempPathFactory) -> Tables:
         "sanity": request_code(SanityRequest(DEMO)),
         "circuit": circuit_code(DEMO, OF_DEMO, "logit_difference", BETWEEN),
         "set": prompt_set_code([DEMO, OTHER], "logit_difference", "exact", RUN),
+        "circuit set": circuit_set_code([DEMO, OTHER], OF_DEMO, "logit_difference"),
+        "checks set": checks_set_code([DEMO, OTHER], OF_DEMO),
     }
     return run_all(codes, tmp_path_factory.mktemp("with_analysis"))[0]
 
@@ -291,6 +301,21 @@ def test_a_prompt_set_is_asked_anew(with_analysis, results, suffix: str):
     )
 
 
+@pytest.mark.parametrize("suffix", [".py", ".ipynb"])
+def test_a_circuit_and_the_checks_are_asked_anew_of_a_set(with_analysis, results, suffix: str):
+    found = with_analysis[f"circuit set{suffix}"]["table"]
+    expected = [results(EdgeSetsRequest(one, (OF_DEMO,))) for one in (DEMO, OTHER)]
+    differences = np.array([result.difference for result in expected])
+    assert list(found["prompt"]) == ["1", "2", "all"]
+    for score in ("brings_back", "breaks", "faithfulness"):
+        shares = np.array([getattr(result, score)[0] for result in expected])
+        ratio = (shares * differences).sum() / differences.sum()
+        np.testing.assert_allclose(found[score], [*shares, ratio], atol=2e-6)
+    checks = with_analysis[f"checks set{suffix}"]["table"]
+    names = [name for name, *_ in results(SanityRequest(DEMO, OF_DEMO)).checks]
+    assert list(checks["check"]) == names and set(checks["holds"]) == set(checks["prompts"]) == {2}
+
+
 def path_agreement_of(strongest: list[Any], results: Callable[[Request[Any]], Any]) -> pd.DataFrame:
     from analysis.results import ChosenPathsRequest
     from analysis.sets import paths_left, paths_to_compare
@@ -318,6 +343,8 @@ def every_code(asked: Experiment, results: Callable[[Request[Any]], Any]) -> lis
         *(request_code(replace(request, experiment=asked)) for request, *_ in WITH_ANALYSIS.values()),
         circuit_code(asked, EDGES, "kl_from_clean", GROUPS),
         prompt_set_code([asked, asked], "logit_difference", "exact", "clean"),
+        circuit_set_code([asked, asked], EDGES, "kl_from_clean"),
+        checks_set_code([asked, asked], EDGES),
     ]
 
 

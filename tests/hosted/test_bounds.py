@@ -21,12 +21,17 @@ from analysis.results import (
     EdgeSetsRequest,
     OverviewRequest,
     PathPositionsRequest,
+    PromptSet,
+    PromptSetRequest,
     Request,
     SanityRequest,
+    TextPair,
 )
+from analysis.sets import READY_KINDS, read_table
 from pages.shared.keys import Key
+from pages.shared.set_state import word_of
 from tests.jobs.watching import ended
-from tests.pages.looking import ROOT
+from tests.pages.looking import ROOT, texts
 from tests.pages.test_notes import notes
 
 FIRST = EXAMPLES[0]
@@ -55,6 +60,22 @@ def test_a_machine_of_ones_own_is_bounded_by_its_settings_alone(monkeypatch):
     assert own.way_out(", or raise it.") == ", or raise it." and len(own.sentences()) == 1
 
 
+def test_a_prompt_set_has_a_bound_of_its_own(hosted, visit):
+    first = READY_KINDS["drinks"].first
+    said = refused(PromptSetRequest(first.on("demo"), None, 17))
+    assert said.startswith("This prompt set has 17 pairs, and at most 16 are taken here. Leave some out.")
+    assert OWN_MACHINE in said
+    pairs = [TextPair(f"{number} {first.clean}", *first[1:]) for number in range(20)]
+    rows = "\n".join(",".join(f'"{text}"' for text in pair) for pair in pairs)
+    read = read_table(f"clean,corrupted,answer,foil\n{rows}")
+    assert len(read.pairs) == 16
+    assert read.left_out == ("4 rows from row 17 on are left out: a set has at most 16 pairs.",)
+    for word in ("drinks-20", word_of(PromptSet(tuple(pairs)))):
+        for page in ("prompt_set", "direct_logit_attribution"):
+            app = visit(page, set=word)
+            assert not app.exception and "This prompt set has 20 pairs" in texts(app)
+
+
 def test_the_policy_cannot_be_changed(hosted):
     with pytest.raises(AttributeError):
         policy().prompt_tokens = 10_000  # type: ignore[misc]
@@ -66,6 +87,7 @@ def test_every_bound_is_told_in_plain_words(hosted):
         "64 tokens",
         "640 characters",
         "10,000 paths",
+        "at most 16 pairs",
         "120 s",
         "200 results",
         "1 sweep or search running and 2 waiting",

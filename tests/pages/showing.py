@@ -30,10 +30,20 @@ from analysis.results import (
     StrongestPathsRequest,
     TextPair,
 )
-from analysis.sets import node_agreement, path_agreement, paths_left, paths_to_compare
+from analysis.sets import (
+    CircuitOverPrompts,
+    checks_over_prompts,
+    node_agreement,
+    path_agreement,
+    paths_left,
+    paths_to_compare,
+)
 from pages.shared import shown_paths as paths
 from pages.shared import shown_results as of
 from pages.shared.circuit_leave import of_circuit
+from pages.shared.circuit_set import of_circuit_over_prompts
+from pages.shared.set_answers import OverPrompts
+from pages.shared.set_checks import of_checks
 from pages.shared.set_results import SetResults
 from pages.shared.set_shown import Asked, of_agreement, of_prompts
 from pages.shared.shown import Shown
@@ -103,6 +113,26 @@ def _unit(unit: Any, position: int | None) -> Shown:
     return of.of_unit(ask(AttributionRequest(EXPERIMENT, unit, "corrupted")), position)
 
 
+def _over(request: Callable[[Experiment], Request[Any]]) -> OverPrompts[Any]:
+    """What two prompts say, of which the second has another place."""
+    found = a_set()
+    experiments = [overview.request.experiment for overview in found.overviews]
+    results = [ask(request(one)) for one in experiments]
+    return OverPrompts(found.prompts, [1, 2], experiments, results, [], results[0])
+
+
+def _circuit_over_prompts() -> Shown:
+    graph = ask(GraphRequest(EXPERIMENT))
+    edges = tuple(graph.graph.labels(graph.ranking[:12]))
+    found = _over(lambda one: EdgeSetsRequest(one, (edges,)))
+    return of_circuit_over_prompts(found, CircuitOverPrompts.of(found.found), graph, edges)
+
+
+def _checks_over_prompts() -> Shown:
+    found = _over(SanityRequest)
+    return of_checks(found, checks_over_prompts(found.found, found.numbers), SanityRequest(EXPERIMENT))
+
+
 SHOWN: dict[str, Callable[[], Shown]] = {
     "overview": lambda: of.of_overview(ask(OverviewRequest(EXPERIMENT))),
     "nodes": lambda: of.of_nodes(ask(NodeAttributionRequest(EXPERIMENT)), "clean_minus_corrupted", 14),
@@ -124,4 +154,6 @@ SHOWN: dict[str, Callable[[], Shown]] = {
     "nodes over prompts": _over_prompts,
     "paths over prompts": _paths_over_prompts,
     "circuit": _circuit,
+    "circuit over prompts": _circuit_over_prompts,
+    "checks over prompts": _checks_over_prompts,
 }

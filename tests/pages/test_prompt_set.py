@@ -175,7 +175,7 @@ def test_where_the_model_has_no_estimate_of_paths_the_nodes_are_shown(visit: Vis
     def refuse(*_, **__):
         raise UnsupportedModelError("There is no estimate here.")
 
-    monkeypatch.setattr("analysis.patching.paths.estimated_effects", refuse)
+    monkeypatch.setattr("analysis.edges.exchange.Exchange.required_replay", refuse)
     app = shown(visit, set="days-3")
     assert texts(app).count("There is no estimate here.") == 1 and len(app.dataframe) == 2
     assert "L2H5" in set(table(app, PATHS)["node"])

@@ -84,7 +84,8 @@ def read_tensors(form: str, file: bytes) -> tuple[dict[str, np.ndarray], dict[st
 
 
 TENSORS = {"NPZ": tensors_npz, "safetensors": tensors_safetensors}
-WITHOUT_TENSORS = {"overview", "sanity checks", "prompts"}
+WITHOUT_TENSORS = {"overview", "sanity checks", "checks over prompts", "prompts"}
+WITHOUT_A_PICTURE = {"strongest paths", "sanity checks", "checks over prompts"}
 
 
 @pytest.mark.parametrize("form", TENSORS)
@@ -199,7 +200,7 @@ def test_files_hold_no_path_of_the_machine():
     assert without_places(EXPERIMENT) == EXPERIMENT
 
 
-@pytest.mark.parametrize("kind", [kind for kind in SHOWN if kind not in ("strongest paths", "sanity checks")])
+@pytest.mark.parametrize("kind", [kind for kind in SHOWN if kind not in WITHOUT_A_PICTURE])
 def test_every_picture_is_drawn_in_every_form_for_a_column(kind: str):
     from analysis.charts import Layout
 
