@@ -1,5 +1,6 @@
 """What pages call: a result looked up in the store, or computed once and stored."""
 
+from analysis.answers.executors import executor, piece_keys
 from analysis.answers.lookup import Answer, answer, remember, result_key, stored
 from analysis.answers.visits import count_result, on_behalf_of
 
@@ -7,7 +8,9 @@ __all__ = [
     "Answer",
     "answer",
     "count_result",
+    "executor",
     "on_behalf_of",
+    "piece_keys",
     "remember",
     "result_key",
     "stored",

@@ -7,10 +7,13 @@ for results.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pkgutil import resolve_name
 from typing import Any, TypeVar
 
-from analysis.experiment import DraftOrigin, Origin, Runs, run_drafts, run_experiment
+import torch
+
+from analysis.experiment import DraftOrigin, Origin, Runs, finished, run_drafts, run_experiment
 from analysis.memory import give_back
 from analysis.policy import policy
 from analysis.requests import Experiment, kinds
@@ -41,6 +44,24 @@ def compute(request: Request[R], store: Store) -> R:
         give_back()
 
 
+def long_work(request: LongRequest[G], store: Store, stop: Callable[[], bool] | None = None) -> LongWork[G]:
+    """What `request` has to have done, to be cut into pieces, which then are computed here.
+
+    Raises as `compute` does.
+    """
+    return work_of(request, origin_of(request, store, time.perf_counter()))
+
+
+def threads() -> int:
+    """How many threads a piece is computed by, on which the last bits of a matrix product depend."""
+    return torch.get_num_threads()
+
+
+def told(work: LongWork[Any]) -> str | None:
+    """What is to be said of who does the `work`: nothing."""
+    return None
+
+
 def origin_of(request: Request[Any], store: Store, started: float) -> Origin:
     """The model and both runs of `request`, whose work began at `started`.
 
@@ -62,7 +83,7 @@ def work_of(request: LongRequest[G], origin: Origin) -> LongWork[G]:
 def _in_one_go(work: LongWork[G], origin: Origin) -> G:
     pieces = work.cut(work.prepared())
     done = (arrays for _, arrays in pieces.run({}))
-    return origin.finished(pieces.filled(pieces.start, done))
+    return finished(pieces.start.filled(done), origin.started)
 
 
 def runs_of(experiment: Experiment, store: Store) -> Runs:

@@ -10,6 +10,7 @@ import os
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
+from analysis.answers.executors import executor
 from analysis.answers.visits import count_result
 from analysis.errors import ModelError
 from analysis.experiment import request_content
@@ -81,9 +82,7 @@ def answer(request: Request[R]) -> Answer[R]:
     store = open_store()
 
     def compute() -> tuple[dict, dict]:
-        from analysis.answers.compute import compute
-
-        return compute(request, store).parts()
+        return executor().compute(request, store).parts()
 
     return _answer(request, computed_once(store, result_key(request, store), compute))
 

@@ -9,7 +9,7 @@ import lazy_loader
 if TYPE_CHECKING:
     from analysis.experiment.draft import draft_result
     from analysis.experiment.keys import model_content, request_content, versions
-    from analysis.experiment.origin import DraftOrigin, Origin
+    from analysis.experiment.origin import DraftOrigin, Origin, finished
     from analysis.experiment.overview import overview_result
     from analysis.experiment.prompt_set import prompt_set_result
     from analysis.experiment.prompts import AnswerRole, PromptPair, prepare, single_token, tokenize
@@ -30,7 +30,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
     submod_attrs={
         "draft": ["draft_result"],
         "keys": ["model_content", "request_content", "versions"],
-        "origin": ["DraftOrigin", "Origin"],
+        "origin": ["DraftOrigin", "Origin", "finished"],
         "overview": ["overview_result"],
         "prompt_set": ["prompt_set_result"],
         "prompts": ["AnswerRole", "PromptPair", "prepare", "single_token", "tokenize"],
@@ -59,6 +59,7 @@ __all__ = [
     "Runs",
     "alone_with",
     "draft_result",
+    "finished",
     "model_content",
     "overview_result",
     "prepare",
