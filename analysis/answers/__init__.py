@@ -1,11 +1,13 @@
 """What pages call: a result looked up in the store, or computed once and stored."""
 
+from analysis.answers.ahead import ahead
 from analysis.answers.executors import executor, piece_keys
 from analysis.answers.lookup import Answer, answer, remember, result_key, stored
 from analysis.answers.visits import count_result, on_behalf_of
 
 __all__ = [
     "Answer",
+    "ahead",
     "answer",
     "count_result",
     "executor",

@@ -11,7 +11,7 @@ import numpy as np
 import streamlit as st
 from jaxtyping import Float
 
-from analysis.answers import answer, on_behalf_of, stored
+from analysis.answers import ahead, answer, on_behalf_of, stored
 from analysis.errors import AnswerError, MetricError, PathscopeError, PromptError, UnsupportedModelError
 from analysis.requests import LayerNormMode, MetricName
 from analysis.results import (
@@ -78,6 +78,18 @@ def results_or_stop(
     """
     found, bar = SetResults(prompts), st.empty()
     try:
+        _ask_ahead(
+            bar,
+            *(
+                request
+                for each in prompts.experiments(model)
+                for request in (
+                    OverviewRequest(each),
+                    NodeAttributionRequest(each),
+                    StrongestPathsRequest(each, layer_norm, metric),
+                )
+            ),
+        )
         for number, experiment in enumerate(prompts.experiments(model), start=1):
             say = _teller(bar, number, len(prompts))
             try:
@@ -106,11 +118,20 @@ def _measure_what_others_lead_with(
 ) -> None:
     """In each prompt, the paths that lead in another and are not among its own strongest."""
     paths = paths_to_compare(found.strongest)
-    for number, result in enumerate(found.strongest, start=1):
-        missing = paths_left(result, paths)
-        request = ChosenPathsRequest(result.request.experiment, missing, layer_norm, metric)
+    requests = [
+        ChosenPathsRequest(result.request.experiment, paths_left(result, paths), layer_norm, metric)
+        for result in found.strongest
+    ]
+    _ask_ahead(bar, *(request for request in requests if request.paths))
+    for number, request in enumerate(requests, start=1):
         say = _teller(bar, number, len(found.strongest))
-        found.left.append(_asked(found, request, say) if missing else None)
+        found.left.append(_asked(found, request, say) if request.paths else None)
+
+
+def _ask_ahead(bar: st.delta_generator.DeltaGenerator, *requests: Request) -> None:
+    """Have a cluster, where there is one, answer all `requests` at the same time."""
+    for done, of in ahead(requests):
+        bar.progress(done / of, text=f"{done} of {of} answers have come from the cluster")
 
 
 def _teller(bar: st.delta_generator.DeltaGenerator, number: int, of: int) -> Callable[[str], None]:

@@ -1,0 +1,41 @@
+"""What the tests have a worker do."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from analysis.cluster import opened, sealed
+
+
+def tallied(letter: bytes) -> bytes:
+    """Note in a file that it was called, and bring the number back once it may."""
+    words, _ = opened(letter)
+    with Path(words["tally"]).open("a") as tally:
+        tally.write(f"{words['number']}\n")
+    while not Path(words["gate"]).exists():
+        time.sleep(0.01)
+    return sealed({"number": words["number"]})
+
+
+def fits(letter: bytes) -> bytes:
+    return sealed({})
+
+
+def no_plain_data(letter: bytes) -> Any:
+    return {"a": Path("needs a pickle")}
+
+
+def about_itself(letter: bytes) -> bytes:
+    from analysis.models import catalogue
+
+    return sealed(
+        {
+            "pid": os.getpid(),
+            "memory": os.environ.get("PATHSCOPE_MEMORY_BYTES"),
+            "loaded": [*catalogue._loaded],
+            "store": Path(os.environ["PATHSCOPE_STORE_DIR"]).exists(),
+        }
+    )
