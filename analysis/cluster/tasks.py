@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -127,7 +128,8 @@ class _Window:
 
 def _let_go(future: Future) -> None:
     """Tell the scheduler that this process needs the task no more; others who asked for it keep it."""
-    future.cancel()
+    with suppress(Exception):  # what a lost scheduler raises depends on how far it is gone
+        future.cancel()
 
 
 def _failed(future: Future) -> PathscopeError:
