@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -34,9 +33,12 @@ class Task:
 
 @dataclass(eq=False)
 class _Flight:
+    """A task under way, for the first time or `again`, with the workers that may do it."""
+
     task: Task
     future: Future
     workers: frozenset[str]
+    again: int
 
 
 def done_by(
@@ -79,21 +81,22 @@ class _Window:
                     self._redirect()
                     self._landed.wait(_LOOK_SECONDS)
         finally:
-            for flight in self._flying:
+            for flight in reversed(self._flying):
                 _let_go(flight.future)
 
-    def _submitted(self, task: Task) -> _Flight:
+    def _submitted(self, task: Task, again: int = 0) -> _Flight:
         workers = frozenset(self._crew.fit)
         future = self._crew.connection.submit(
             self._function,
             *task.arguments,
-            key=task.key,
+            # Another key, because the scheduler keeps to whom it has once given the first.
+            key=f"{task.key}-again-{again}" if again else task.key,
             workers=sorted(workers),
             resources=dict(self._crew.resources),
             priority=task.priority,
         )
         future.add_done_callback(lambda _: self._landed.set())
-        return _Flight(task, future, workers)
+        return _Flight(task, future, workers, again)
 
     def _brought(self, flight: _Flight) -> tuple[Words, Arrays] | None:
         """What the flight brings, which then is over; None where it has to fly again."""
@@ -108,28 +111,34 @@ class _Window:
             return None
         except Exception as error:
             raise self._crew.connection.gone() from error
-        _let_go(future)
-        self._flying.remove(flight)
         try:
-            return opened(brought)
+            words, arrays = opened(brought)
         except Cancelled:
             # Somebody else had it stopped just when this process asked for the same.
-            self._flying.append(self._submitted(flight.task))
+            self._ask_again(flight)
             return None
+        _let_go(future)
+        self._flying.remove(flight)
+        return words, arrays
 
     def _redirect(self) -> None:
         """Give to others what was given to workers of whom none is left."""
         for flight in [*self._flying]:
             if self._crew.fit and flight.workers.isdisjoint(self._crew.fit):
-                _let_go(flight.future)
-                self._flying.remove(flight)
-                self._flying.append(self._submitted(flight.task))
+                self._ask_again(flight)
+
+    def _ask_again(self, flight: _Flight) -> None:
+        _let_go(flight.future)
+        self._flying.remove(flight)
+        self._flying.append(self._submitted(flight.task, flight.again + 1))
 
 
 def _let_go(future: Future) -> None:
-    """Tell the scheduler that this process needs the task no more; others who asked for it keep it."""
-    with suppress(Exception):  # what a lost scheduler raises depends on how far it is gone
-        future.cancel()
+    """Tell the scheduler that this process needs the task no more; others who asked for it keep it.
+
+    Dask's own `cancel` would tell every client that the key is cancelled, whoever has asked for it since.
+    """
+    future.release()
 
 
 def _failed(future: Future) -> PathscopeError:

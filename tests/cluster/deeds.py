@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from analysis.cluster import opened, sealed
+from analysis.cluster import no_longer_wanted, opened, sealed
 
 
 def tallied(letter: bytes) -> bytes:
@@ -15,9 +15,15 @@ def tallied(letter: bytes) -> bytes:
     words, _ = opened(letter)
     with Path(words["tally"]).open("a") as tally:
         tally.write(f"{words['number']}\n")
-    while not Path(words["gate"]).exists():
+    gone = no_longer_wanted()
+    while not Path(words["gate"]).exists() and not gone():
         time.sleep(0.01)
     return sealed({"number": words["number"]})
+
+
+def a_word(letter: bytes) -> bytes:
+    """What the worker was started with."""
+    return sealed({"word": os.environ["A_WORD"]})
 
 
 def fits(letter: bytes) -> bytes:

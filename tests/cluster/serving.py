@@ -37,9 +37,9 @@ class Served:
         self._begin("scheduler", "dask_scheduler", [*place, "--no-dashboard", "--no-show"])
         until(self._listens)
 
-    def worker(self, name: str) -> None:
+    def worker(self, name: str, *options: str) -> None:
         alone = "--no-nanny", "--nthreads", "1", "--no-dashboard", "--name", name
-        self._begin(name, "dask_worker", [self.address, *alone])
+        self._begin(name, "dask_worker", [self.address, *alone, *options])
 
     def kill(self, name: str) -> None:
         process = self.processes.pop(name)

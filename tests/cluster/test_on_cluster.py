@@ -23,6 +23,7 @@ from analysis.jobs import submit
 from analysis.requests import Experiment
 from analysis.results import (
     AllSourcesRequest,
+    AllSourcesResult,
     CircuitRequest,
     DraftRequest,
     GraphRequest,
@@ -125,7 +126,6 @@ def test_a_sweep_grows_piece_by_piece_and_what_was_begun_here_goes_on_there(
     monkeypatch.setenv("PATHSCOPE_STORE_DIR", place)
     here = resume.steps(request, lambda: False)
     first, second, third = (next(here) for _ in range(3))
-    here.close()
     assert first.result.n_done == 0 < second.result.n_done < third.result.n_done < first.result.n_total
     on_cluster()
     monkeypatch.setenv("PATHSCOPE_STORE_DIR", place)
@@ -245,6 +245,7 @@ def test_two_servers_with_stores_of_their_own_get_the_same_from_the_shell_too(
         _, told = shell.communicate(timeout=120)
     assert shell.returncode == 0, told
     rows = pd.read_parquet(file)
+    assert isinstance(mine, AllSourcesResult)
     assert rows["effect"].tolist() == mine.table()["effect"].tolist()
 
 
