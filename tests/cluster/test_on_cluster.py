@@ -19,7 +19,7 @@ from analysis.answers import ahead, answer, stored
 from analysis.cluster import Crew, Task, Wanted, connected, connection, done_by, opened, sealed
 from analysis.demo_model.examples import EXAMPLES
 from analysis.errors import PathscopeError, PromptError
-from analysis.jobs import submit
+from analysis.jobs import resume, submit
 from analysis.requests import Experiment
 from analysis.results import (
     AllSourcesRequest,
@@ -118,8 +118,6 @@ def test_it_brings_the_same_bits_and_the_model_is_not_loaded_here(
 def test_a_sweep_grows_piece_by_piece_and_what_was_begun_here_goes_on_there(
     experiment, on_cluster, monkeypatch
 ):
-    from analysis.jobs import resume
-
     request = AllSourcesRequest(experiment, "v")
     whole = asked(request)
     place = str(open_store().directory.parent.with_name("begun"))
@@ -135,6 +133,13 @@ def test_a_sweep_grows_piece_by_piece_and_what_was_begun_here_goes_on_there(
     counts = [step.result.n_done for step in rest]
     assert counts == sorted(counts) and len(set(counts)) > 5
     assert content(rest[-1].result) == content(whole)
+
+
+def test_who_is_refused_is_told_with_the_first_numbers(monkeypatch, experiment, on_cluster):
+    on_cluster()
+    monkeypatch.setattr(Crew, "told", lambda _: "One of the workers is refused.")
+    first = next(resume.steps(AllSourcesRequest(experiment, "q"), lambda: False))
+    assert first.note == "One of the workers is refused."
 
 
 def test_each_worker_loads_the_model_once_within_its_memory_and_stores_nothing(
