@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.cluster import no_longer_wanted, opened, sealed
+from analysis.errors import Cancelled
 
 
 def tallied(letter: bytes) -> bytes:
@@ -16,9 +17,13 @@ def tallied(letter: bytes) -> bytes:
     with Path(words["tally"]).open("a") as tally:
         tally.write(f"{words['number']}\n")
     gone = no_longer_wanted()
-    while not Path(words["gate"]).exists() and not gone():
+    while not Path(words["gate"]).exists():
+        if gone():
+            with Path(words["tally"]).open("a") as tally:
+                tally.write("stopped\n")
+            raise Cancelled("stopped")
         time.sleep(0.01)
-    return sealed({"number": words["number"]})
+    return sealed({"number": words["number"], "word": os.environ.get("A_WORD")})
 
 
 def a_word(letter: bytes) -> bytes:
@@ -35,11 +40,13 @@ def no_plain_data(letter: bytes) -> Any:
 
 
 def about_itself(letter: bytes) -> bytes:
+    import torch
+
     from analysis.models import catalogue
 
     return sealed(
         {
-            "pid": os.getpid(),
+            "threads": torch.get_num_threads(),
             "memory": os.environ.get("PATHSCOPE_MEMORY_BYTES"),
             "loaded": [*catalogue._loaded],
             "store": Path(os.environ["PATHSCOPE_STORE_DIR"]).exists(),

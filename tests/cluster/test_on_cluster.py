@@ -10,12 +10,13 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
+from uuid import uuid4
 
 import pandas as pd
 import pytest
 from distributed import LocalCluster
 
-from analysis.answers import ahead, answer, stored
+from analysis.answers import ahead, answer, executor, stored
 from analysis.cluster import Crew, Task, Wanted, connected, connection, done_by, opened, sealed
 from analysis.demo_model.examples import EXAMPLES
 from analysis.errors import PathscopeError, PromptError
@@ -147,13 +148,24 @@ def test_each_worker_loads_the_model_once_within_its_memory_and_stores_nothing(
 ):
     on_cluster()
     asked(AllSourcesRequest(experiment, "q"))
-    there = connected(cluster.scheduler_address)
-    known = cluster.scheduler.workers.values()
-    for address, limit in ((each.address, each.memory_limit) for each in known):
-        future = there.submit(deeds.about_itself, b"", key=f"about {address}", workers=[address])
-        said, _ = opened(future.result())
+    for address, limit in [(each.address, each.memory_limit) for each in cluster.scheduler.workers.values()]:
+        said = about(cluster, address)
         assert said["memory"] == str(limit) and limit > 0
         assert len(said["loaded"]) == 1 and not said["store"]
+
+
+def about(cluster: LocalCluster, address: str) -> dict[str, Any]:
+    there = connected(cluster.scheduler_address)
+    future = there.submit(deeds.about_itself, b"", key=f"about {uuid4()}", workers=[address])
+    return opened(future.result())[0]
+
+
+def test_a_piece_is_computed_by_as_many_threads_as_are_set(monkeypatch, experiment, on_cluster, cluster):
+    on_cluster()
+    monkeypatch.setenv("PATHSCOPE_CLUSTER_THREADS", "3")
+    answer(OverviewRequest(experiment))
+    assert 3 in [about(cluster, address)["threads"] for address in cluster.scheduler.workers]
+    assert executor().threads() == 3
 
 
 def test_what_is_wrong_comes_back_as_it_was_said(experiment, on_cluster):
