@@ -111,9 +111,17 @@ class Policy:
 
 
 def policy() -> Policy:
-    """The policy in force, by what the settings say at this call. Raises `PathscopeError` as they do."""
+    """The policy in force, by what the settings say at this call.
+
+    Raises `PathscopeError` as they do, and where strangers are served and a cluster is named.
+    """
     limits = settings()
     hosted = bool(limits.hosted)
+    if hosted and limits.cluster:
+        raise PathscopeError(
+            f"PATHSCOPE_HOSTED is 1 and PATHSCOPE_CLUSTER is {limits.cluster!r}, and a server for strangers "
+            "gives no work to other machines. Unset one of them."
+        )
     return Policy(
         hosted=hosted,
         models=_listed(limits.hosted_models) if hosted else None,

@@ -129,6 +129,8 @@ class LongRequest(Request[R]):
 
     #: What the work is called in sentences.
     called: ClassVar[str] = "computation"
+    #: Whether each piece goes on from those before it, and the work may be done before the last.
+    in_sequence: ClassVar[bool] = False
 
 
 FoundIn = tuple[Request[Any], Callable[[Any], R | None]]

@@ -2,14 +2,17 @@
 
 TABLE has the columns clean, corrupted, answer and foil, as CSV, TSV or JSON lines. Each sweep is stored where
 the page *All sources* looks for it; what is stored is not measured again, and an interrupted run goes on
-from where it stood. ``--into FILE`` also writes one Parquet table of all effects.
+from where it stood. ``--into FILE`` also writes one Parquet table of all effects. With ``--cluster ADDRESS``
+(or `PATHSCOPE_CLUSTER`) the workers of a Dask cluster measure. `PATHSCOPE_WORKERS` sweeps go on at a time.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -17,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from tqdm.auto import tqdm
 
-from analysis import answers
+from analysis import answers, jobs
 from analysis.errors import PathscopeError
 from analysis.exports import TableFile
 from analysis.models import DEMO
@@ -25,6 +28,7 @@ from analysis.policy import policy
 from analysis.requests import HEAD_INPUTS, LAYER_NORM_MODES, METRIC_NAMES
 from analysis.results import AllSourcesRequest, AllSourcesResult, TextPair
 from analysis.sets import read_table
+from analysis.settings import settings
 from analysis.warm import warm
 
 if TYPE_CHECKING:
@@ -34,6 +38,8 @@ if TYPE_CHECKING:
 def main(arguments: Sequence[str]) -> int:
     """Sweep over every pair of the table; 1 where a row or a sweep was left out, with a sentence for each."""
     chosen, problems = _parser().parse_args(arguments), list[str]()
+    if chosen.cluster is not None:
+        os.environ["PATHSCOPE_CLUSTER"] = chosen.cluster
     try:
         if policy().hosted:
             raise PathscopeError(
@@ -55,6 +61,7 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--component", nargs="+", choices=HEAD_INPUTS, default=HEAD_INPUTS)
     parser.add_argument("--layer-norm", nargs="+", choices=LAYER_NORM_MODES, default=LAYER_NORM_MODES[:1])
     parser.add_argument("--metric", choices=METRIC_NAMES, default=METRIC_NAMES[0])
+    parser.add_argument("--cluster", metavar="ADDRESS", help="a Dask scheduler, such as tcp://scheduler:8786")
     parser.add_argument("--into", type=Path, metavar="FILE", help="a Parquet file of all effects to write")
     return parser
 
@@ -77,16 +84,25 @@ def _swept(requests: Sequence[AllSourcesRequest], into: Path | None) -> Iterator
     """Have every sweep measured and stored, and written `into` a file; a sentence for each problem."""
     with ExitStack() as stack:
         file = None if into is None else stack.enter_context(TableFile(into))
-        for request in tqdm(requests, unit="sweep"):
-            try:
-                note = warm(request)
-                found = answers.stored(request)
-            except PathscopeError as error:
-                note, found = str(error), None
+        # Whoever interrupts does not wait: what is measured by then is stored.
+        pool = ThreadPoolExecutor(settings().workers)
+        stack.callback(jobs.stop_all)
+        stack.callback(pool.shutdown, wait=False, cancel_futures=True)
+        swept = tqdm(pool.map(_measured, requests), total=len(requests), unit="sweep")
+        for request, (found, note) in zip(requests, swept, strict=True):
             if note is not None:
                 yield f"{request.experiment.clean!r}, {request.component}, {request.layer_norm}: {note}"
             if file is not None and found is not None:
                 file.add(_rows(found.result), found.result.origin())
+
+
+def _measured(request: AllSourcesRequest) -> tuple[answers.Answer[AllSourcesResult] | None, str | None]:
+    """What is stored of the sweep once it is measured, and a sentence if something went wrong."""
+    try:
+        note = warm(request)
+        return answers.stored(request), note
+    except PathscopeError as error:
+        return None, str(error)
 
 
 def _rows(result: AllSourcesResult) -> pd.DataFrame:

@@ -7,13 +7,23 @@ for results.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pkgutil import resolve_name
 from typing import Any, TypeVar
 
+import torch
+
 from analysis.errors import PathscopeError
-from analysis.experiment import DraftOrigin, Origin, Runs, pairs_at_once, run_drafts, run_experiment
+from analysis.experiment import (
+    DraftOrigin,
+    Origin,
+    Runs,
+    finished,
+    pairs_at_once,
+    run_drafts,
+    run_experiment,
+)
 from analysis.memory import give_back
 from analysis.policy import policy
 from analysis.requests import Experiment, kinds
@@ -67,6 +77,24 @@ def compute_together(requests: Sequence[Request[R]], store: Store) -> Iterator[l
             give_back()
 
 
+def long_work(request: LongRequest[G], store: Store, stop: Callable[[], bool] | None = None) -> LongWork[G]:
+    """What `request` has to have done, to be cut into pieces, which then are computed here.
+
+    Raises as `compute` does.
+    """
+    return work_of(request, origin_of(request, store, time.perf_counter()))
+
+
+def threads() -> int:
+    """How many threads a piece is computed by, on which the last bits of a matrix product depend."""
+    return torch.get_num_threads()
+
+
+def told(work: LongWork[Any]) -> str | None:
+    """What is to be said of who does the `work`: nothing."""
+    return None
+
+
 def origin_of(request: Request[Any], store: Store, started: float) -> Origin:
     """The model and both runs of `request`, whose work began at `started`.
 
@@ -88,7 +116,7 @@ def work_of(request: LongRequest[G], origin: Origin) -> LongWork[G]:
 def _in_one_go(work: LongWork[G], origin: Origin) -> G:
     pieces = work.cut(work.prepared())
     done = (arrays for _, arrays in pieces.run({}))
-    return origin.finished(pieces.filled(pieces.start, done))
+    return finished(pieces.start.filled(done), origin.started)
 
 
 def runs_of(experiment: Experiment, store: Store) -> Runs:

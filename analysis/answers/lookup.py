@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
+from analysis.answers.executors import cluster_is_named, executor
 from analysis.answers.visits import count_result
 from analysis.errors import ModelError
 from analysis.experiment import request_content
@@ -85,9 +86,7 @@ def answer(request: Request[R]) -> Answer[R]:
     store = open_store()
 
     def compute() -> tuple[dict, dict]:
-        from analysis.answers.compute import compute
-
-        return compute(request, store).parts()
+        return executor().compute(request, store).parts()
 
     return _answer(request, computed_once(store, result_key(request, store), compute))
 
@@ -96,11 +95,11 @@ def answer_together(requests: Sequence[Request[R]]) -> None:
     """Have those of `requests` that are not stored computed together, and each stored by itself.
 
     They are of one kind and one model, and differ in their experiments alone. What cannot be computed
-    together stays to be asked for by itself, as does all of a kind that knows no `computed_together`. Raises
-    `PathscopeError` where a visit may have no more results.
+    together stays to be asked for by itself, as does all of a kind that knows no `computed_together`, and
+    whatever the workers of a cluster compute. Raises `PathscopeError` where a visit may have no more results.
     """
     missing = [request for request in requests if stored(request) is None]
-    if len(missing) < _WORTH_A_BATCH or not missing[0].computed_together:
+    if len(missing) < _WORTH_A_BATCH or not missing[0].computed_together or cluster_is_named():
         return
     from analysis.answers.compute import compute_together
 

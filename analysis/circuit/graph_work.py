@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import torch
@@ -28,8 +26,6 @@ PROVED = 20
 _SMALL_SIZES = (1, 2, 3, 5, 8, 12, 20, 30, 50, 80, 130, 200, 300)
 #: A number for each of some edges.
 _OfEdges = Callable[[GraphEdges, StopCheck], Float[np.ndarray, " edge"]]
-#: What the curve's piece holds, by the result's fields.
-_OF_THE_CURVE = ("curve_edges", "curve_faithfulness", "curve_brings_back", "areas")
 
 
 class GraphWork:
@@ -54,7 +50,7 @@ class GraphPieces:
     def __init__(self, start: GraphResult, pair: Pair) -> None:
         self.start, self._pair = start, pair
         self._edges = start.ranking[:MOST_MEASURED]
-        self.content = cut_by(start.estimated)
+        self.content = cut_by(start.estimated) | {"measured": len(self._edges)}
         self._steps = (
             lambda check: self._measured(0, pair.each_brings_back, check),
             lambda check: self._measured(1, pair.each_breaks, check),
@@ -75,21 +71,9 @@ class GraphPieces:
                 with torch.inference_mode(False), torch.no_grad():
                     yield index, step(check)
 
-    def filled(self, result: GraphResult, pieces: Iterable[Arrays]) -> GraphResult:
-        """`result` with what `pieces` hold."""
-        for piece in pieces:
-            found: dict[str, Any] = {name: array for name, array in piece.items() if name in _OF_THE_CURVE}
-            if "shares" in piece:
-                measured = result.measured.copy()
-                measured[int(piece["direction"])][tuple(self._edges.T)] = piece["shares"]
-                found["measured"] = measured
-            if "proof" in piece:
-                found["proof"] = bytes(piece["proof"]).decode()
-            result = replace(result, **found)
-        return result
-
     def _measured(self, direction: int, measured: _OfEdges, check: StopCheck) -> Arrays:
-        return {"direction": np.array(direction), "shares": measured(self._edges, check)}
+        shares = measured(self._edges, check)
+        return {"direction": np.array(direction), "edges": self._edges, "shares": shares}
 
     def _curve(self, check: StopCheck) -> Arrays:
         pair, ranking = self._pair, self.start.ranking

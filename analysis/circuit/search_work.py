@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import torch
@@ -71,11 +70,3 @@ class SearchPieces:
                 return
             yield index, {"edges": circuit.edges, "faithfulness": np.array(circuit.faithfulness)}
             index += 1
-
-    def filled(self, result: CircuitResult, pieces: Iterable[Arrays]) -> CircuitResult:
-        """`result` after the rounds of `pieces`."""
-        for piece in pieces:
-            edges = np.asarray(piece["edges"])
-            sizes = (*result.sizes, len(edges))
-            result = replace(result, edges=edges, faithfulness=float(piece["faithfulness"]), sizes=sizes)
-        return result

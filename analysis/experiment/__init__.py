@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from analysis.experiment.budget import pairs_at_once
     from analysis.experiment.draft import draft_result
     from analysis.experiment.keys import model_content, request_content, versions
-    from analysis.experiment.origin import DraftOrigin, Origin
+    from analysis.experiment.origin import DraftOrigin, Origin, finished
     from analysis.experiment.overview import overview_result
     from analysis.experiment.prompt_set import prompt_set_result
     from analysis.experiment.prompts import AnswerRole, PromptPair, prepare, single_token, tokenize
@@ -32,7 +32,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "budget": ["pairs_at_once"],
         "draft": ["draft_result"],
         "keys": ["model_content", "request_content", "versions"],
-        "origin": ["DraftOrigin", "Origin"],
+        "origin": ["DraftOrigin", "Origin", "finished"],
         "overview": ["overview_result"],
         "prompt_set": ["prompt_set_result"],
         "prompts": ["AnswerRole", "PromptPair", "prepare", "single_token", "tokenize"],
@@ -61,6 +61,7 @@ __all__ = [
     "Runs",
     "alone_with",
     "draft_result",
+    "finished",
     "model_content",
     "overview_result",
     "pairs_at_once",

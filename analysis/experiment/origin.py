@@ -38,13 +38,14 @@ class Origin:
             notes=notes,
         )
 
-    def finished(self, result: R, seconds_before: float = 0.0) -> R:
-        """`result`, which grew since `started`, as one that is finished now.
 
-        `seconds_before` were spent by former runs on what it takes over from them.
-        """
-        seconds = time.perf_counter() - self.started + seconds_before
-        return replace(result, provenance=replace(result.provenance, created=_now(), seconds=seconds))
+def finished(result: R, started: float, seconds_before: float = 0.0) -> R:
+    """`result`, which grew since `started`, as one that is finished now.
+
+    `seconds_before` were spent by former runs on what it takes over from them.
+    """
+    seconds = time.perf_counter() - started + seconds_before
+    return replace(result, provenance=replace(result.provenance, created=_now(), seconds=seconds))
 
 
 @dataclass(frozen=True)

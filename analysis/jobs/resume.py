@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
-import torch
 
-from analysis.answers import result_key
-from analysis.answers.compute import origin_of, work_of
+from analysis.answers import executor, piece_keys, result_key
 from analysis.errors import Cancelled
+from analysis.experiment import finished
 from analysis.jobs.job import Step
-from analysis.results import Arrays, GrowingResult, LongRequest, Pieces
+from analysis.results import Arrays, GrowingResult, LongRequest
 from analysis.store import Store, computed_once, open_store
 
 G = TypeVar("G", bound=GrowingResult)
@@ -30,29 +29,28 @@ def steps(request: LongRequest[G], stop: Callable[[], bool]) -> Iterator[Step[G]
     The first step is the result before this run's first piece, the last one is the whole. Raises
     `Cancelled` once `stop()` is true, and whatever the analyses raise.
     """
-    store, started = open_store(), time.perf_counter()
-    origin = origin_of(request, store, started)
+    store, started, by = open_store(), time.perf_counter(), executor()
+    work = by.long_work(request, store, stop)
     _go_on(request, stop)
     key = result_key(request, store)
-    work = work_of(request, origin)
     prepared_key = store.key("prepared", result=key)
     prepared = computed_once(store, prepared_key, lambda: (work.prepared(), {}))
     _go_on(request, stop)
     pieces = work.cut(prepared.arrays)
-    ledger = Ledger.of(store, key, pieces)
-    finished = ledger.read()
-    result = pieces.filled(pieces.start, finished.values())
+    ledger = Ledger(store, piece_keys(store, key, pieces, by.threads()))
+    before = ledger.read()
+    result = pieces.start.filled(before.values())
     shares = pieces.shares
-    left = float(np.delete(shares, list(finished)).sum())
-    yield Step(result, left, ledger.told())
+    left = float(np.delete(shares, list(before)).sum())
+    yield Step(result, left, " ".join(filter(None, (ledger.told(), by.told(work)))) or None)
     piece_started = time.perf_counter()
-    for index, arrays in pieces.run(finished, stop):
+    for index, arrays in pieces.run(before, stop):
         note = ledger.write(index, arrays, time.perf_counter() - piece_started)
         piece_started = time.perf_counter()
-        result = pieces.filled(result, [arrays])
+        result = result.filled([arrays])
         left -= float(shares[index])
         yield Step(result, left, note, stored=note is None)
-    result = origin.finished(result, ledger.seconds_before)
+    result = finished(result, started, ledger.seconds_before)
     note = store.put(key, *result.parts())
     if note is None:
         ledger.clear()
@@ -67,12 +65,7 @@ def _go_on(request: LongRequest[G], stop: Callable[[], bool]) -> None:
 
 @dataclass
 class Ledger:
-    """The finished pieces of one request's work in the store, each under its own key.
-
-    A key names everything that decides what a piece holds: the result's content, what the work says
-    of its cut, and the number of pieces. It also names the number of threads, on which the last bits
-    of a matrix product depend.
-    """
+    """The finished pieces of one request's work in the store, each under its own key (`piece_keys`)."""
 
     store: Store
     keys: tuple[str, ...]
@@ -80,18 +73,6 @@ class Ledger:
     taken_over: int = 0
     #: What the pieces taken over from a former run took to compute.
     seconds_before: float = 0.0
-
-    @classmethod
-    def of(cls, store: Store, result: str, pieces: Pieces[G]) -> Ledger:
-        """The ledger of `pieces`, with those already in `store` still to be read."""
-        n_pieces = len(pieces.shares)
-        cut = {
-            "result": result,
-            "cut": pieces.content,
-            "threads": torch.get_num_threads(),
-            "pieces": n_pieces,
-        }
-        return cls(store, tuple(store.key("piece", **cut, index=index) for index in range(n_pieces)))
 
     def read(self) -> dict[int, Arrays]:
         """What every stored piece holds, by its index; they are taken over."""

@@ -6,8 +6,7 @@ therefore what the work is cut by.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
 from typing import Any
 
@@ -73,13 +72,6 @@ class AllSourcesPieces:
         """The pieces of the sweep as they finish. Raises `Cancelled` once `stop()` is true."""
         for piece in self._patching.pieces(self._sweep, skip=finished, stop=stop):
             yield piece.index, {"edges": piece.edges, "values": piece.values}
-
-    def filled(self, result: AllSourcesResult, pieces: Iterable[Arrays]) -> AllSourcesResult:
-        """`result` with the paths of `pieces` measured."""
-        values = result.values.copy()
-        for piece in pieces:
-            values[tuple(piece["edges"].T)] = piece["values"]
-        return replace(result, values=values)
 
 
 def most_promising_first(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -11,7 +12,7 @@ from jaxtyping import Float
 from analysis.nodes import GraphEdges
 from analysis.requests import LongRequest, MetricName, Request
 from analysis.results.graph import EdgeLabels, EdgesResult
-from analysis.results.work import GrowingResult
+from analysis.results.work import Arrays, GrowingResult
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,6 +150,15 @@ class CircuitResult(EdgesResult, GrowingResult):
             f"after {self.n_done} rounds"
         )
 
+    def filled(self, pieces: Iterable[Arrays]) -> CircuitResult:
+        """This result after the rounds of `pieces`."""
+        result = self
+        for piece in pieces:
+            edges = np.asarray(piece["edges"])
+            sizes = (*result.sizes, len(edges))
+            result = replace(result, edges=edges, faithfulness=float(piece["faithfulness"]), sizes=sizes)
+        return result
+
     @property
     def reached(self) -> bool:
         """Whether the circuit is as faithful as asked."""
@@ -167,6 +177,7 @@ class CircuitRequest(LongRequest[CircuitResult]):
     computed_by = "analysis.circuit:SearchWork"
     version = 1
     called = "search"
+    in_sequence = True
 
     faithfulness: float = 0.9
     metric: MetricName = "logit_difference"

@@ -9,9 +9,10 @@ a set, and both are told as shares of clean metric minus corrupted metric:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -19,7 +20,7 @@ from jaxtyping import Float, Int
 from analysis.nodes import Graph, GraphEdges
 from analysis.requests import LongRequest, MetricName
 from analysis.results.provenance import Result
-from analysis.results.work import GrowingResult
+from analysis.results.work import Arrays, GrowingResult
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,6 +30,8 @@ Direction = Literal["brings_back", "breaks"]
 DIRECTIONS: tuple[Direction, ...] = ("brings_back", "breaks")
 #: A set of edges, each by the labels of its writer and reader.
 EdgeLabels = tuple[tuple[str, str], ...]
+#: What the piece of the curve holds, by the result's fields.
+_OF_THE_CURVE = ("curve_edges", "curve_faithfulness", "curve_brings_back", "areas")
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +104,20 @@ class GraphResult(EdgesResult, GrowingResult):
     def progress(self) -> str:
         """What is known so far."""
         return f"All paths are estimated; {self.n_done} of {self.n_total} steps of measuring are done"
+
+    def filled(self, pieces: Iterable[Arrays]) -> GraphResult:
+        """This result with the steps that `pieces` hold."""
+        result = self
+        for piece in pieces:
+            found: dict[str, Any] = {name: array for name, array in piece.items() if name in _OF_THE_CURVE}
+            if "shares" in piece:
+                measured = result.measured.copy()
+                measured[int(piece["direction"])][tuple(piece["edges"].T)] = piece["shares"]
+                found["measured"] = measured
+            if "proof" in piece:
+                found["proof"] = bytes(piece["proof"]).decode()
+            result = replace(result, **found)
+        return result
 
     @cached_property
     def known(self) -> Float[np.ndarray, "direction writer reader"]:

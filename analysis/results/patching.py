@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -13,7 +14,7 @@ from analysis.labels import head_label
 from analysis.nodes import causal_edges
 from analysis.requests import FoundIn, HeadInput, LayerNormMode, LongRequest, MetricName, Request
 from analysis.results.provenance import Result
-from analysis.results.work import GrowingResult
+from analysis.results.work import Arrays, GrowingResult
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -140,6 +141,13 @@ class AllSourcesResult(PatchingResult, GrowingResult):
     def missed(self) -> Float[np.ndarray, "layer head layer head"]:
         """The measured effect minus its estimate, in the metric's unit; NaN where either is not there."""
         return self.values - self.corrupted_metric - self.estimate
+
+    def filled(self, pieces: Iterable[Arrays]) -> AllSourcesResult:
+        """This result with the paths of `pieces` measured."""
+        values = self.values.copy()
+        for piece in pieces:
+            values[tuple(piece["edges"].T)] = piece["values"]
+        return replace(self, values=values)
 
     def single_source(self, layer: int, head: int) -> PathResult:
         """The row of one source head, as the single-source request would measure it.

@@ -2,14 +2,14 @@
 
 A kind that is a `LongRequest` names as `computed_by` what makes a `LongWork` of a request and its
 `analysis.experiment.Origin`. Whoever drives it (`analysis.answers` in one go, `analysis.jobs` with
-stops and resumes) knows nothing else of it.
+stops and resumes, the workers of a cluster piece by piece) knows nothing else of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 import numpy as np
 from jaxtyping import Float
@@ -36,13 +36,17 @@ class GrowingResult(Result):
         """How many parts are final once the result is whole."""
         raise NotImplementedError
 
+    def filled(self, pieces: Iterable[Arrays]) -> Self:
+        """This result with what finished `pieces` of its work hold."""
+        raise NotImplementedError
+
     @property
     def progress(self) -> str:
         """How far the work has come, for people."""
         return f"{self.n_done:,} of {self.n_total:,} {self.counted} measured"
 
 
-G = TypeVar("G", bound=GrowingResult)
+G = TypeVar("G", bound=GrowingResult, covariant=True)
 
 
 class LongWork(Protocol[G]):
@@ -78,8 +82,6 @@ class Pieces(Protocol[G]):
     ) -> Iterator[tuple[int, Arrays]]:
         """Index and content of each piece as it is done, but for those that a former run has `finished`.
 
-        Raises `Cancelled` once `stop()` is true, asked often enough to stop within a second.
+        Unless the request is `in_sequence`, what the finished ones hold is not looked at. Raises `Cancelled`
+        once `stop()` is true, asked often enough to stop within a second.
         """
-
-    def filled(self, result: G, pieces: Iterable[Arrays]) -> G:
-        """`result` with what finished pieces hold."""

@@ -4,6 +4,6 @@
 """
 
 from analysis.settings.fields import Settings
-from analysis.settings.reading import settings, settings_table
+from analysis.settings.reading import settings, settings_of, settings_table
 
-__all__ = ["Settings", "settings", "settings_table"]
+__all__ = ["Settings", "settings", "settings_of", "settings_table"]

@@ -134,6 +134,27 @@ class Settings(BaseModel):
         alias="PATHSCOPE_GRACE",
         description="Seconds that a sweep or search goes on after its last watcher left; below 0, to its end",
     )
+    cluster: str = Field(
+        "",
+        pattern=r"^((tcp|tls|ucx)://(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9._-]+):[0-9]{1,5})?$",
+        alias="PATHSCOPE_CLUSTER",
+        examples=["tcp://scheduler:8786"],
+        description="The scheduler of the Dask cluster whose workers compute, in place of this process",
+    )
+    cluster_threads: int = Field(
+        1,
+        ge=1,
+        le=1024,
+        alias="PATHSCOPE_CLUSTER_THREADS",
+        description="Threads by which a worker of the cluster computes one piece",
+    )
+    cluster_resources: str = Field(
+        "",
+        pattern=_listed(r"[A-Za-z][A-Za-z0-9_-]*=[0-9]+(\.[0-9]+)?"),
+        alias="PATHSCOPE_CLUSTER_RESOURCES",
+        examples=["GPU=1"],
+        description="What one piece takes of a worker's resources, as that worker was started with them",
+    )
     hosted: int = Field(
         0,
         ge=0,

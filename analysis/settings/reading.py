@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from difflib import get_close_matches
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import ByteSize, ValidationError
@@ -26,6 +29,20 @@ _QUOTED = 60
 _log = logging.getLogger(__name__)
 
 
+#: Variables that the thread at hand takes to be set otherwise than the environment has them.
+_in_their_place: ContextVar[Mapping[str, str]] = ContextVar("in their place", default=MappingProxyType({}))
+
+
+@contextmanager
+def settings_of(variables: Mapping[str, str]) -> Iterator[None]:
+    """In the block, and in this thread alone, `variables` are set as they are here; "" leaves one out."""
+    before = _in_their_place.set(variables)
+    try:
+        yield
+    finally:
+        _in_their_place.reset(before)
+
+
 def settings() -> Settings:
     """The settings in force, by what the environment says at this call.
 
@@ -33,7 +50,7 @@ def settings() -> Settings:
     this family that is none is told on the log, once.
     """
     named = {name: value for name, value in os.environ.items() if name.upper().startswith("PATHSCOPE")}
-    return _checked(tuple(sorted(named.items())))
+    return _checked(tuple(sorted({**named, **_in_their_place.get()}.items())))
 
 
 @lru_cache(maxsize=8)
@@ -80,6 +97,8 @@ def _unknown(name: str) -> str:
 
 
 def _kind(field: FieldInfo) -> str:
+    if field.examples:
+        return f"written as {field.examples[0]}"
     if field.annotation is str:
         return "plain names, without paths, and with a comma between two"
     if field.annotation is ByteSize:

@@ -10,7 +10,7 @@ from typing import Generic, Protocol, TypeVar
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from analysis.answers import Answer, answer, answer_together, on_behalf_of, stored
+from analysis.answers import Answer, ahead, answer, answer_together, on_behalf_of, stored
 from analysis.errors import AnswerError, MetricError, PathscopeError, PromptError
 from analysis.labels import counted
 from analysis.requests import Experiment
@@ -142,8 +142,15 @@ def want(wanted: Hashable) -> None:
     st.session_state[Key.SET_OVER] = wanted
 
 
+def ask_ahead(requests: Sequence[Request], bar: DeltaGenerator) -> None:
+    """Have a cluster, where there is one, answer all `requests` at the same time."""
+    for done, of in ahead(requests):
+        bar.progress(done / of, text=f"{done} of {of} answers have come from the cluster")
+
+
 def together(requests: Sequence[Request], bar: DeltaGenerator) -> None:
     """Have what is missing of `requests`, which are alike but for their pairs, computed in batches."""
+    ask_ahead(requests, bar)
     if sum(stored(request) is None for request in requests) > 1:
         bar.progress(0.0, text=f"{counted(len(requests), 'prompt')} together: {CALLED[type(requests[0])]}")
     with on_behalf_of(visitor()):

@@ -29,7 +29,7 @@ from analysis.results import (
 from analysis.sets import Agreement, path_agreement, paths_left, paths_to_compare
 from pages.shared.cards import error_card
 from pages.shared.notes import note
-from pages.shared.set_answers import CALLED, OF_ONE_PAIR, asked, set_origin, teller, together
+from pages.shared.set_answers import CALLED, OF_ONE_PAIR, ask_ahead, asked, set_origin, teller, together
 
 R = TypeVar("R", bound=Result)
 
@@ -75,6 +75,8 @@ def results_or_stop(
     found, bar = SetResults(prompts), st.empty()
     try:
         experiments = prompts.experiments(model)
+        each = [kind(one) for one in experiments for kind in (OverviewRequest, NodeAttributionRequest)]
+        ask_ahead(each, bar)
         together([StrongestPathsRequest(one, layer_norm, metric) for one in experiments], bar)
         for number, experiment in enumerate(experiments, start=1):
             say = teller(bar, number, len(prompts))
@@ -122,11 +124,14 @@ def _measure_what_others_lead_with(
 ) -> None:
     """In each prompt, the paths that lead in another and are not among its own strongest."""
     paths = paths_to_compare(found.strongest)
-    for number, result in enumerate(found.strongest, start=1):
-        missing = paths_left(result, paths)
-        request = ChosenPathsRequest(result.request.experiment, missing, layer_norm, metric)
+    requests = [
+        ChosenPathsRequest(result.request.experiment, paths_left(result, paths), layer_norm, metric)
+        for result in found.strongest
+    ]
+    ask_ahead([request for request in requests if request.paths], bar)
+    for number, request in enumerate(requests, start=1):
         say = teller(bar, number, len(found.strongest))
-        found.left.append(_asked(found, request, say) if missing else None)
+        found.left.append(_asked(found, request, say) if request.paths else None)
 
 
 def _asked(found: SetResults, request: Request[R], say: Callable[[str], None]) -> R:

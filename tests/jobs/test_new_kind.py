@@ -77,6 +77,12 @@ class SurveyResult(GrowingResult):
     def n_total(self) -> int:
         return len(self.sizes)
 
+    def filled(self, pieces: Iterable[Arrays]) -> SurveyResult:
+        sizes = self.sizes.copy()
+        for piece in pieces:
+            sizes[piece["at"]] = piece["size"]
+        return replace(self, sizes=sizes)
+
 
 @dataclass(frozen=True)
 class SurveyRequest(LongRequest[SurveyResult]):
@@ -135,12 +141,6 @@ class Survey:
                 {"at": np.array([position]), "size": np.array([measured(self._origin, int(position))])},
             )
             Survey.gate()
-
-    def filled(self, result: SurveyResult, pieces: Iterable[Arrays]) -> SurveyResult:
-        sizes = result.sizes.copy()
-        for piece in pieces:
-            sizes[piece["at"]] = piece["size"]
-        return replace(result, sizes=sizes)
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ from pathlib import Path
 import huggingface_hub.constants
 import pytest
 
-from tests.models.hub import Hub
+from analysis.models import forget_download
+from tests.models.hub import NAME, Hub
 
 
 @pytest.fixture
@@ -32,3 +33,12 @@ def hub(folder: Path, hub_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     yield handler
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture
+def held(hub: type[Hub]) -> Iterator[type[Hub]]:
+    """A Hub that stops in the middle of the weights until it is told to go on."""
+    hub.goes_on = threading.Event()
+    yield hub
+    hub.go_on()
+    forget_download(NAME)

@@ -8,6 +8,9 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any, ClassVar
 
+#: The one model that the Hub has.
+NAME = "pathscope/tiny"
+
 
 class Hub(BaseHTTPRequestHandler):
     """Just enough of the Hub's interface to download one public model from a local folder."""
@@ -22,6 +25,12 @@ class Hub(BaseHTTPRequestHandler):
     goes_on: threading.Event | None = None
     #: What it waits for before it answers.
     open_again: threading.Event | None = None
+
+    @classmethod
+    def go_on(cls) -> None:
+        """Send the rest of the weights."""
+        assert cls.goes_on is not None
+        cls.goes_on.set()
 
     def do_GET(self) -> None:
         self.answer()
@@ -46,7 +55,7 @@ class Hub(BaseHTTPRequestHandler):
             self.send(200, json.dumps(files).encode(), {"Content-Type": "application/json"})
         else:
             files = [{"rfilename": name, "size": size} for name, size in self.sizes().items()]
-            info = {"id": "pathscope/tiny", "sha": commit, "siblings": files}
+            info = {"id": NAME, "sha": commit, "siblings": files}
             self.send(200, json.dumps(info).encode(), {"Content-Type": "application/json"})
 
     def sizes(self) -> dict[str, int]:

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from analysis import models
 from analysis.models import Download, download_of, forget_download
-from tests.models.hub import Hub
+from tests.models.hub import NAME, Hub
 
-NAME = "pathscope/tiny"
 SECONDS = 60
-
-
-@pytest.fixture
-def held(hub: type[Hub]) -> Iterator[type[Hub]]:
-    """A Hub that stops in the middle of the weights until it is told to go on."""
-    hub.goes_on = threading.Event()
-    yield hub
-    hub.goes_on.set()
-    forget_download(NAME)
 
 
 def begun(name: str = NAME) -> Download:
@@ -44,7 +32,7 @@ def test_how_much_there_is_and_how_much_has_come_is_known_while_it_comes(held: t
     assert 0 < came < total
     assert download_of(f" {NAME} ") is download, "one download, whoever asks"
 
-    held.goes_on.set()
+    held.go_on()
     assert download.wait(SECONDS)
     assert download.error is None
     assert download_of(NAME) is None, "it is here"
@@ -58,7 +46,7 @@ def test_one_that_is_stopped_ends_at_once_and_goes_on_when_asked_again(held: typ
     assert "was stopped. What has come is kept" in str(download.error)
     assert download_of(NAME) is download, "nothing begins it again but a person"
 
-    held.goes_on.set()
+    held.go_on()
     forget_download(NAME)
     again = download_of(NAME)
     assert again is not None and again is not download

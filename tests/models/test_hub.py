@@ -17,9 +17,8 @@ from analysis import models
 from analysis.errors import ModelError
 from analysis.models import fetching
 from analysis.models import hub as client
-from tests.models.hub import Hub
+from tests.models.hub import NAME, Hub
 
-NAME = "pathscope/tiny"
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 

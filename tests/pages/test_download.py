@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from analysis.models import CatalogueEntry, download_of, entries, forget_download
+from analysis.models import CatalogueEntry, download_of, entries
 from pages.shared.keys import Key
-from tests.models.conftest import hub, hub_cache
-from tests.models.hub import Hub
+from tests.models.conftest import held, hub, hub_cache
+from tests.models.hub import NAME, Hub
 from tests.pages.looking import texts
 
-__all__ = ["hub", "hub_cache"]  # fixtures of another folder
+__all__ = ["held", "hub", "hub_cache"]  # fixtures of another folder
 
-NAME = "pathscope/tiny"
 SECONDS = 60
-
-
-@pytest.fixture
-def held(hub: type[Hub]) -> Iterator[type[Hub]]:
-    """A Hub that stops in the middle of the weights until it is told to go on."""
-    hub.goes_on = threading.Event()
-    yield hub
-    hub.goes_on.set()
-    forget_download(NAME)
 
 
 def test_a_page_says_that_a_model_comes_and_lets_it_be_stopped(
@@ -49,7 +38,7 @@ def test_a_page_says_that_a_model_comes_and_lets_it_be_stopped(
     assert not app.get("progress")
     assert "was stopped. What has come is kept" in texts(app)
 
-    held.goes_on.set()
+    held.go_on()
     app.button(key=Key.FETCH).click().run()
     download = download_of(NAME)
     assert download is None or download.wait(SECONDS)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 
-from analysis.patching.all_sources import AllSourcesPieces, most_promising_first
+from analysis.patching.all_sources import most_promising_first
 from tests.chart_samples import all_sources
 
 
@@ -25,10 +23,9 @@ def test_without_an_estimate_no_path_is_promising():
 
 
 def test_a_result_that_was_handed_out_does_not_change_when_more_is_measured():
-    pieces: Any = AllSourcesPieces.__new__(AllSourcesPieces)
     before = all_sources(measured=0.0)
     edges = np.array([[0, 1, 2, 3], [0, 0, 1, 2]])
-    after = pieces.filled(before, [{"edges": edges, "values": np.array([0.5, -0.25])}])
+    after = before.filled([{"edges": edges, "values": np.array([0.5, -0.25])}])
     assert before.n_done == 0 and np.isnan(before.values).all()
     assert after.n_done == 2
     assert after.values[0, 1, 2, 3] == pytest.approx(0.5) and after.values[0, 0, 1, 2] == pytest.approx(-0.25)
