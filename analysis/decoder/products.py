@@ -2,7 +2,9 @@
 
 On the CPU in float32, oneDNN multiplies, adds the bias and applies the activation while the tile
 is still in registers; that is full float32 arithmetic, about a tenth faster than the plain product and
-spares a pass over the hidden layer. Everywhere else the same formula runs as separate operations.
+spares a pass over the hidden layer. For every number of rows it makes code of its own, and keeps it: a
+server would grow by some 200 kB with each, so small products are left to the plain way. There, and everywhere
+else, the same formula runs as separate operations.
 """
 
 from __future__ import annotations
@@ -15,6 +17,9 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
+
+#: Multiplications from which a product is fused: some milliseconds of work.
+_WORTH_FUSING = 2**28
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,7 @@ def affine(
     activation: Activation = _IDENTITY,
 ) -> Float[Tensor, "*rows d_out"]:
     """``activation(x @ weight + bias)``."""
-    if _fuses(x):
+    if _fuses(x, weight):
         if not activation.fused_name:
             return activation(affine(x, weight, bias))
         # oneDNN is very slow on matrices with gaps, such as one head's slice of W_Q.
@@ -66,12 +71,12 @@ def affine(
     return activation(F.linear(x, weight.t(), bias))
 
 
-def _fuses(x: Tensor) -> bool:
+def _fuses(x: Tensor, weight: Tensor) -> bool:
     """The fused product has no gradient and exists for float32 on processors that oneDNN serves."""
     return (
         x.dtype == torch.float32
         and x.device.type == "cpu"
         and not torch.is_grad_enabled()
         and torch.backends.mkldnn.is_available()
-        and x.numel() > 0
+        and x.numel() * weight.shape[1] >= _WORTH_FUSING
     )
