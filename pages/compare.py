@@ -86,7 +86,7 @@ def what_both_are(a: Side, b: Side) -> None:
     st.text(f"A: {model_title(a.experiment.model)}, the sidebar's pair. B: {of_b}.")
 
 
-def show(found: Found, comparison: Comparison, a: Side) -> None:
+def show(found: Found, comparison: Comparison, a: Side, b: Side) -> None:
     """Sentence, maps, points, table, files."""
     said = finding(comparison, found.called)
     st.text(f"{said} {found.whole}")
@@ -105,8 +105,7 @@ def show(found: Found, comparison: Comparison, a: Side) -> None:
         sentence=said,
         values=None if comparison.places is None else comparison.maps()[2],
     )
-    take_along(of_comparison(found, comparison, said, a))
-    st.caption("The Python that can be taken along asks for A; exchange A and B for that of B.")
+    take_along(of_comparison(found, comparison, said, a, b))
 
 
 def maps(found: Found, comparison: Comparison) -> None:
@@ -195,5 +194,5 @@ if found is None:
 if found.comparison is None:
     show_apart(found, a, b)
 else:
-    show(found, found.comparison, a)
+    show(found, found.comparison, a, b)
 provenance_panel(found.a, found.from_store, found.b)

@@ -4,6 +4,7 @@ from analysis.exports.asked import request_code
 from analysis.exports.circuit_code import circuit_code
 from analysis.exports.circuit_file import circuit_from_json, circuit_json
 from analysis.exports.code import Code, Needs, without_places
+from analysis.exports.compare_code import comparison_code
 from analysis.exports.library_code import library_code
 from analysis.exports.report import Report, Section, origin_rows, report_html
 from analysis.exports.saved_circuit import (
@@ -41,6 +42,7 @@ __all__ = [
     "circuit_from_json",
     "circuit_json",
     "circuit_set_code",
+    "comparison_code",
     "inert_csv",
     "library_code",
     "origin_rows",

@@ -56,8 +56,8 @@ class CircuitOverPrompts:
 
         NaN where the differences do not differ from zero over the prompts (`differs_from_zero`).
 
-        >>> CircuitOverPrompts(np.array([[0.9] * 3, [0.5] * 3]), np.array([3.0, 1.0])).ratio.round(3).tolist()
-        [0.8, 0.8, 0.8]
+        >>> CircuitOverPrompts(np.array([[0.9] * 3, [0.5] * 3]), np.array([3.0, 2.0])).ratio.round(3).tolist()
+        [0.74, 0.74, 0.74]
         """
         if not differs_from_zero(self.difference):
             return np.full(len(SET_SCORES), np.nan)

@@ -59,7 +59,7 @@ def of_circuit(
         measured=_MEASURED,
         table=graph.table(graph.graph.index(edges)),
         draw=lambda theme, width: circuit_chart(drawing, theme, width),
-        codes=lambda experiment: (circuit_code(experiment, edges, metric, groups),),
+        codes=lambda named: (circuit_code(named(graph.request.experiment), edges, metric, groups),),
         tensors=lambda: tensors_of(graph),
         files=(
             File(

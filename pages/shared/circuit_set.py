@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -144,7 +143,5 @@ def of_circuit_over_prompts(
         table=by_prompt(found, scores),
         draw=lambda theme, _: circuit_set_chart(scores, found.numbers, theme),
         tensors=lambda: tensors_of_circuit_set(scores, found.numbers, found.origin()),
-        codes=lambda here: (
-            circuit_set_code([replace(one, model=here.model) for one in found.experiments], edges, metric),
-        ),
+        codes=lambda named: (circuit_set_code([*map(named, found.experiments)], edges, metric),),
     )

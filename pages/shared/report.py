@@ -128,4 +128,4 @@ def _python(shown: Shown) -> Section:
         if named == shown.experiment
         else ("The model was read from a folder of one machine; set its path where its name stands.",)
     )
-    return Section("python", "The same in Python", said, script=shown.codes(named)[0].script())
+    return Section("python", "The same in Python", said, script=shown.codes(without_places)[0].script())

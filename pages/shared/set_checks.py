@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -83,7 +82,5 @@ def of_checks(found: OverPrompts[SanityResult], table: pd.DataFrame, asked: Sani
         measured="All of them are measured in each prompt.",
         table=table,
         draw=None,
-        codes=lambda here: (
-            checks_set_code([replace(one, model=here.model) for one in found.experiments], asked.edges),
-        ),
+        codes=lambda named: (checks_set_code([*map(named, found.experiments)], asked.edges),),
     )

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import NamedTuple
 
 from analysis.exports import Code, prompt_set_code, tensors_of_agreement
-from analysis.requests import Experiment, LayerNormMode, MetricName
+from analysis.requests import LayerNormMode, MetricName
 from analysis.results import RunShown
 from analysis.sets import RULE, Agreement, node_table
 from pages.shared.choices import METRIC
 from pages.shared.set_results import SetResults
 from pages.shared.set_tables import pairs_table
 from pages.shared.set_words import metrics_finding, paths_finding
-from pages.shared.shown import Shown
+from pages.shared.shown import Naming, Shown
 
 
 class Asked(NamedTuple):
@@ -38,7 +37,7 @@ def of_prompts(found: SetResults, asked: Asked) -> Shown:
         measured="Read off one forward pass of the model on each prompt, at the last position.",
         table=pairs_table(found, asked.metric),
         draw=lambda theme, _: metric_strip_chart(metrics, found.numbers, asked.metric, theme),
-        codes=lambda experiment: _codes(found, asked, experiment),
+        codes=lambda named: _codes(found, asked, named),
     )
 
 
@@ -56,7 +55,7 @@ def of_agreement(found: SetResults, agreement: Agreement, called: str, unit: str
         measured=f"Every effect is measured in every prompt. Robust: {RULE}",
         table=agreement.table(),
         draw=lambda theme, _: agreement_chart(agreement, f"effect ({unit})", theme, numbers),
-        codes=lambda experiment: _codes(found, asked, experiment),
+        codes=lambda named: _codes(found, asked, named),
         tensors=lambda: tensors_of_agreement(agreement, numbers, origin),
     )
 
@@ -79,10 +78,10 @@ def of_prompt_maps(found: SetResults, asked: Asked) -> Shown:
         draw=lambda theme, _: attribution_maps_chart(
             found.nodes[:drawn], found.numbers[:drawn], asked.run, theme
         ),
-        codes=lambda experiment: _codes(found, asked, experiment),
+        codes=lambda named: _codes(found, asked, named),
     )
 
 
-def _codes(found: SetResults, asked: Asked, experiment: Experiment) -> tuple[Code, ...]:
-    experiments = [replace(one.request.experiment, model=experiment.model) for one in found.overviews]
+def _codes(found: SetResults, asked: Asked, named: Naming) -> tuple[Code, ...]:
+    experiments = [named(one.request.experiment) for one in found.overviews]
     return (prompt_set_code(experiments, *asked),)

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
 #: Draws in the colours of a theme; the width in pixels matters only to what has angles.
 Draw = Callable[["Theme", int], "alt.Chart | alt.LayerChart"]
-#: The code for an experiment, whose model may be named in another way than here.
-Codes = Callable[[Experiment], tuple[Code, ...]]
+#: How an experiment's model is named in code: as here, or as it may leave this machine.
+Naming = Callable[[Experiment], Experiment]
+#: The code that asks anew.
+Codes = Callable[[Naming], tuple[Code, ...]]
 
 
 class Told(Protocol):
@@ -82,7 +84,7 @@ class Shown:
             measured=measured,
             table=table,
             draw=draw,
-            codes=lambda experiment: codes_of(result, experiment, asked, run, position),
+            codes=lambda named: codes_of(result, named(result.request.experiment), asked, run, position),
             tensors=lambda: tensors_of(result),
         )
 

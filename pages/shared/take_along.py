@@ -125,7 +125,7 @@ def _layout(shown: Shown) -> Layout:
 
 
 def _code(shown: Shown) -> None:
-    codes = shown.codes(without_places(shown.experiment) if policy().hosted else shown.experiment)
+    codes = shown.codes(without_places if policy().hosted else lambda here: here)
     st.markdown("**Copy as Python**")
     code = codes[0] if len(codes) == 1 else _chosen(shown.name, codes)
     with st.container(horizontal=True, gap="small"):

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from analysis.exports import Code
@@ -81,3 +82,27 @@ def run_all(codes: Mapping[str, Code], folder: Path) -> tuple[Tables, dict[str, 
         for file, held in found.pop("tables").items()
     }
     return tables, found
+
+
+def check(
+    found: pd.DataFrame,
+    page: pd.DataFrame,
+    keys: list[str],
+    numbers: list[str],
+    within: float,
+    share: float = 0.0,
+) -> None:
+    """Every number of the page stands in what was found; what the page leaves out writes nothing."""
+    both = page.merge(found, on=keys, how="outer", suffixes=("_page", ""), indicator=True)
+    assert len(both) == len(found) and not (both["_merge"] == "left_only").any()
+    extra = both[both["_merge"] == "right_only"]
+    assert len(page)
+    for number in numbers:
+        np.testing.assert_allclose(extra[number], 0.0, atol=max(within, 1e-4))
+        shown = both[both["_merge"] == "both"]
+        np.testing.assert_allclose(shown[number], shown[f"{number}_page"], rtol=share, atol=within)
+
+
+def resolution(result: Any) -> float:
+    """What the page calls rounding; of what has no effects, that of a float32."""
+    return result.provenance.resolution or 1e-6

@@ -1,13 +1,34 @@
-"""A graph, scores and a circuit by hand, for the tests of what leaves."""
+"""Questions of the bundled model, and a graph, scores and a circuit by hand, for the tests of what leaves."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
+from analysis.demo_model.examples import EXAMPLES
 from analysis.nodes import Graph
 from analysis.requests import Experiment
 from analysis.results import CircuitScoresRequest, CircuitScoresResult, EdgeLabels, GraphRequest, GraphResult
 from tests.computing import provenance
+
+EXAMPLE = EXAMPLES[0]
+DEMO = Experiment("demo", EXAMPLE.clean, EXAMPLE.corrupted, EXAMPLE.answer, EXAMPLE.foil)
+OTHER = replace(
+    DEMO, clean=DEMO.clean.replace("store", "park"), corrupted=DEMO.corrupted.replace("store", "park")
+)
+OF_DEMO = (
+    ("embed", "L0H3.v"),
+    ("L0H3", "L1H2.k"),
+    ("L1H2", "L3H1.q"),
+    ("MLP2", "L3H1.v"),
+    ("L3H1", "MLP3"),
+    ("L2H5", "logits"),
+    ("L3H1", "logits"),
+    ("MLP3", "logits"),
+)
+ENDS = tuple(edge for edge in OF_DEMO if edge[1] == "logits" and edge[0][0] == "L")
+BETWEEN = (("it's", tuple(writer for writer, _ in ENDS)), ("$end", ("logits",)))
 
 GRAPH = Graph(2, 2)
 EDGES: EdgeLabels = (("embed", "L0H1.k"), ("L0H1", "L1H0.q"), ("L1H0", "logits"), ("L0H1", "MLP1"))

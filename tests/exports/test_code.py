@@ -14,13 +14,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.answers.compute import compute
-from analysis.demo_model.examples import EXAMPLES
 from analysis.exports import (
     Code,
     checks_set_code,
     circuit_code,
     circuit_set_code,
+    comparison_code,
     library_code,
     prompt_set_code,
     request_code,
@@ -29,7 +28,6 @@ from analysis.requests import METRIC_NAMES, Experiment, Request
 from analysis.results import (
     AllSourcesRequest,
     AttributionRequest,
-    EdgeSetsRequest,
     GraphRequest,
     HeadPathsRequest,
     NeuronsRequest,
@@ -41,32 +39,13 @@ from analysis.results import (
     SanityRequest,
     StrongestPathsRequest,
 )
-from analysis.sets import node_agreement, path_agreement
-from analysis.store.store import Store
 from tests.experiments import on
-from tests.exports.running import Tables, run_all
-from tests.exports.samples import EDGES, GROUPS, experiment
+from tests.exports.running import Tables, check, resolution, run_all
+from tests.exports.samples import DEMO, EDGES, GROUPS, experiment
 from tests.hostile import HOSTILE
 
 pytestmark = pytest.mark.slow
 
-EXAMPLE = EXAMPLES[0]
-DEMO = Experiment("demo", EXAMPLE.clean, EXAMPLE.corrupted, EXAMPLE.answer, EXAMPLE.foil)
-OTHER = replace(
-    DEMO, clean=DEMO.clean.replace("store", "park"), corrupted=DEMO.corrupted.replace("store", "park")
-)
-OF_DEMO = (
-    ("embed", "L0H3.v"),
-    ("L0H3", "L1H2.k"),
-    ("L1H2", "L3H1.q"),
-    ("MLP2", "L3H1.v"),
-    ("L3H1", "MLP3"),
-    ("L2H5", "logits"),
-    ("L3H1", "logits"),
-    ("MLP3", "logits"),
-)
-ENDS = tuple(edge for edge in OF_DEMO if edge[1] == "logits" and edge[0][0] == "L")
-BETWEEN = (("it's", tuple(writer for writer, _ in ENDS)), ("$end", ("logits",)))
 RUN, POSITION = "clean_minus_corrupted", 3
 
 #: Name -> question, what identifies a row of its table, and the numbers in it.
@@ -114,18 +93,6 @@ WITH_ANALYSIS: dict[str, tuple[Request[Any], str, list[str], list[str]]] = {
     "neurons": (NeuronsRequest(DEMO, "MLP3", 14), "table('clean')", ["neuron"], ["clean", "corrupted"]),
     "attention": (NodeRequest(DEMO, "L2H5"), "attention_table()", ["run", "query", "key"], ["attention"]),
 }
-
-
-@pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Request[Any]], Any]:
-    store, known = Store.open(tmp_path_factory.mktemp("store")), {}
-
-    def result(request: Request[Any]) -> Any:
-        if request not in known:
-            known[request] = compute(request, store)
-        return known[request]
-
-    return result
 
 
 def page_table(name: str, result: Any) -> pd.DataFrame:
@@ -176,36 +143,8 @@ def with_analysis(results, tmp_path_factory: pytest.TempPathFactory) -> Tables:
     codes = {name: request_code(asked, table) for name, (asked, table, *_) in WITH_ANALYSIS.items()}
     codes |= {
         "sanity": request_code(SanityRequest(DEMO)),
-        "circuit": circuit_code(DEMO, OF_DEMO, "logit_difference", BETWEEN),
-        "set": prompt_set_code([DEMO, OTHER], "logit_difference", "exact", RUN),
-        "circuit set": circuit_set_code([DEMO, OTHER], OF_DEMO, "logit_difference"),
-        "checks set": checks_set_code([DEMO, OTHER], OF_DEMO),
     }
     return run_all(codes, tmp_path_factory.mktemp("with_analysis"))[0]
-
-
-def check(
-    found: pd.DataFrame,
-    page: pd.DataFrame,
-    keys: list[str],
-    numbers: list[str],
-    within: float,
-    share: float = 0.0,
-) -> None:
-    """Every number of the page stands in what was found; what the page leaves out writes nothing."""
-    both = page.merge(found, on=keys, how="outer", suffixes=("_page", ""), indicator=True)
-    assert len(both) == len(found) and not (both["_merge"] == "left_only").any()
-    extra = both[both["_merge"] == "right_only"]
-    assert len(page)
-    for number in numbers:
-        np.testing.assert_allclose(extra[number], 0.0, atol=max(within, 1e-4))
-        shown = both[both["_merge"] == "both"]
-        np.testing.assert_allclose(shown[number], shown[f"{number}_page"], rtol=share, atol=within)
-
-
-def resolution(result: Any) -> float:
-    """What the page calls rounding; of what has no effects, that of a float32."""
-    return result.provenance.resolution or 1e-6
 
 
 @pytest.mark.parametrize("suffix", [".py", ".ipynb"])
@@ -273,62 +212,6 @@ def test_the_checks_are_measured_anew(with_analysis, results, suffix: str):
     np.testing.assert_allclose(found["measured"], [measured for *_, measured, _ in checks], atol=1e-4)
 
 
-@pytest.mark.parametrize("suffix", [".py", ".ipynb"])
-def test_a_circuit_is_measured_anew(with_analysis, results, suffix: str):
-    found = with_analysis[f"circuit{suffix}"]["table"]
-    expected = results(EdgeSetsRequest(DEMO, (OF_DEMO, ENDS)))
-    assert list(found["paths"]) == ["all", "\"it's\" to '$end'"]
-    for score in ("brings_back", "breaks", "faithfulness"):
-        np.testing.assert_allclose(found[score], getattr(expected, score), atol=2e-6)
-    assert found[["brings_back", "breaks"]].round(4).nunique().min() == 2
-
-
-@pytest.mark.parametrize("suffix", [".py", ".ipynb"])
-def test_a_prompt_set_is_asked_anew(with_analysis, results, suffix: str):
-    found, experiments = with_analysis[f"set{suffix}"], (DEMO, OTHER)
-    metrics = [results(OverviewRequest(one)).metrics["logit_difference"] for one in experiments]
-    np.testing.assert_allclose(found["metrics"][["clean", "corrupted"]], metrics, atol=1e-6)
-    nodes = node_agreement([results(NodeAttributionRequest(one)) for one in experiments], RUN).table()
-    check(found["nodes"], nodes, ["item"], ["mean", "prompt_1", "prompt_2"], 1e-5)
-    strongest = [results(StrongestPathsRequest(one, "exact")) for one in experiments]
-    assert list(found["table"]["item"][:3]) == list(path_agreement_of(strongest, results)["item"][:3])
-    check(
-        found["table"],
-        path_agreement_of(strongest, results),
-        ["item"],
-        ["mean", "prompt_1", "prompt_2"],
-        1e-4,
-    )
-
-
-@pytest.mark.parametrize("suffix", [".py", ".ipynb"])
-def test_a_circuit_and_the_checks_are_asked_anew_of_a_set(with_analysis, results, suffix: str):
-    found = with_analysis[f"circuit set{suffix}"]["table"]
-    expected = [results(EdgeSetsRequest(one, (OF_DEMO,))) for one in (DEMO, OTHER)]
-    differences = np.array([result.difference for result in expected])
-    assert list(found["prompt"]) == ["1", "2", "all"]
-    for score in ("brings_back", "breaks", "faithfulness"):
-        shares = np.array([getattr(result, score)[0] for result in expected])
-        ratio = (shares * differences).sum() / differences.sum()
-        np.testing.assert_allclose(found[score], [*shares, ratio], atol=2e-6)
-    checks = with_analysis[f"checks set{suffix}"]["table"]
-    names = [name for name, *_ in results(SanityRequest(DEMO, OF_DEMO)).checks]
-    assert list(checks["check"]) == names and set(checks["holds"]) == set(checks["prompts"]) == {2}
-
-
-def path_agreement_of(strongest: list[Any], results: Callable[[Request[Any]], Any]) -> pd.DataFrame:
-    from analysis.results import ChosenPathsRequest
-    from analysis.sets import paths_left, paths_to_compare
-
-    compared = paths_to_compare(strongest)
-    missing = [paths_left(result, compared) for result in strongest]
-    left = [
-        results(ChosenPathsRequest(result.request.experiment, paths, "exact")) if paths else None
-        for result, paths in zip(strongest, missing, strict=True)
-    ]
-    return path_agreement(strongest, left).table()
-
-
 # What code holds, without running it
 
 
@@ -344,6 +227,8 @@ def every_code(asked: Experiment, results: Callable[[Request[Any]], Any]) -> lis
         circuit_code(asked, EDGES, "kl_from_clean", GROUPS),
         prompt_set_code([asked, asked], "logit_difference", "exact", "clean"),
         circuit_set_code([asked, asked], EDGES, "kl_from_clean"),
+        comparison_code(StrongestPathsRequest(asked), StrongestPathsRequest(asked)),
+        comparison_code(*2 * (NodeAttributionRequest(asked),), 2 * (("clean", 0),)),
         checks_set_code([asked, asked], EDGES),
     ]
 

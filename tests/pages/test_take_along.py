@@ -214,7 +214,7 @@ def test_every_picture_is_drawn_in_every_form_for_a_column(kind: str):
 def test_code_names_the_model_as_it_is_asked_to(monkeypatch: pytest.MonkeyPatch):
     shown: Shown = SHOWN["path"]()
     elsewhere: Experiment = replace(EXPERIMENT, model="/home/ann/mine")
-    for code in shown.codes(elsewhere):
+    for code in shown.codes(lambda _: elsewhere):
         assert "'/home/ann/mine'" in code.script() and "/home/ann/mine" in code.notebook()
-    for code in shown.codes(without_places(elsewhere)):
+    for code in shown.codes(lambda _: without_places(elsewhere)):
         assert "'mine'" in code.script() and "/home" not in code.script() + code.notebook()
