@@ -21,7 +21,7 @@ _HEIGHT = 380
 #: Of the largest difference, the share that another has to have to be named.
 _LEAST_NAMED = 0.1
 #: Shares of the scale that a name takes.
-_NAME_HEIGHT, _NAME_WIDTH = 0.05, 0.4
+_NAME_HEIGHT, _NAME_WIDTH = 0.05, 0.2
 
 
 def comparison_maps_chart(
@@ -82,10 +82,10 @@ def comparison_scatter_chart(comparison: Comparison, theme: Theme = "light") -> 
         .encode(x=x, y=y)
     )
     names = [
-        alt.Chart(rows[rows["named"] & (rows["a"] > 0 if side == "right" else rows["a"] <= 0)])
-        .mark_text(align=side, dx=-8 if side == "right" else 8, dy=-6, tooltip=None)
+        alt.Chart(rows[rows["name"] == side])
+        .mark_text(align=align, dx=away, tooltip=None)
         .encode(x=x, y=y, text="item:N")
-        for side in ("left", "right")
+        for side, align, away in (("right", "left", 8), ("left", "right", -8))
     ]
     return drawn([same, points, *names], theme, _HEIGHT, _description(comparison))
 
@@ -95,7 +95,7 @@ def _rows(comparison: Comparison) -> pd.DataFrame:
     size = np.maximum(np.abs(comparison.a), np.abs(comparison.b))
     chosen = np.argsort(-size, kind="stable")[:MOST_POINTS]
     difference = np.where(comparison.below_resolution, 0.0, comparison.difference)[chosen]
-    named = np.isin(chosen, _named(comparison)) & (difference != 0)
+    named = {index: _side(comparison, index) for index in _named(comparison)}
     return pd.DataFrame(
         {
             "item": [comparison.labels[index] for index in chosen],
@@ -103,7 +103,9 @@ def _rows(comparison: Comparison) -> pd.DataFrame:
             "b": rounded(comparison.b[chosen]),
             "difference": rounded(difference),
             "told": [signed(value, "+.4f") if value else BELOW_RESOLUTION for value in difference.tolist()],
-            "named": named,
+            "name": [
+                named.get(index, "") if value else "" for index, value in zip(chosen, difference, strict=True)
+            ],
         }
     )
 
@@ -117,12 +119,22 @@ def _named(comparison: Comparison) -> list[int]:
     for index in comparison.order[large[comparison.order]].tolist():
         beside = [
             abs(comparison.b[index] - comparison.b[other]) < _NAME_HEIGHT * reached
-            and abs(comparison.a[index] - comparison.a[other]) < _NAME_WIDTH * reached
+            and abs(comparison.a[index] - comparison.a[other]) < 2 * _NAME_WIDTH * reached
             for other in found
         ]
         if len(found) < NAMED and not any(beside):
             found.append(index)
     return found
+
+
+def _side(comparison: Comparison, index: int) -> str:
+    """Where the name of an item stands: to the "right" of its point, or "left" where it would cover more."""
+    reached = reach(np.stack([comparison.a, comparison.b])) * 2
+    level = np.abs(comparison.b - comparison.b[index]) < _NAME_HEIGHT * reached
+    ahead = (comparison.a - comparison.a[index]) / reached
+    covered = [int((level & (way * ahead > 0) & (way * ahead < _NAME_WIDTH)).sum()) for way in (1, -1)]
+    beyond = comparison.a[index] / reached + _NAME_WIDTH > 0.5
+    return "left" if beyond or covered[0] > covered[1] else "right"
 
 
 def _description(comparison: Comparison) -> str:

@@ -95,6 +95,19 @@ def test_every_item_is_a_point_at_its_two_values_and_the_largest_differences_are
     assert found.labels[found.order[0]] in named and 1 <= len(named) <= 5 and named <= set(found.labels)
 
 
+@pytest.mark.parametrize(
+    ("crowd", "side"), [([-0.6, -0.5, -0.4], 1), ([0.4, 0.5, 0.6], -1)], ids=["on its left", "on its right"]
+)
+def test_a_name_stands_where_it_covers_no_other_point(crowd, side):
+    a = np.array([0.0, *crowd, -4.0, 4.0])
+    b = np.array([1.0, 1.0, 1.0, 1.0, -4.0, 4.0])
+    labels = ("this", *"abc", "ends", "here")
+    chart = comparison_scatter_chart(Comparison(labels, a, b, "logits"))
+    assert "this" in {mark.text for mark in drawing(chart).of("text")}
+    away = [layer.mark.dx for layer in chart.layer if layer.mark.type == "text" and len(layer.data)]
+    assert len(away) == 1 and away[0] * side > 0
+
+
 def test_of_very_many_points_the_largest_are_drawn():
     values = np.random.default_rng(0).normal(size=MOST_POINTS + 100)
     labels = tuple(map(str, range(len(values))))
