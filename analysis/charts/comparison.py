@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import altair as alt
 import numpy as np
 import pandas as pd
@@ -22,6 +24,9 @@ _HEIGHT = 380
 _LEAST_NAMED = 0.1
 #: Shares of the scale that a name takes.
 _NAME_HEIGHT, _NAME_WIDTH = 0.05, 0.2
+#: Side of a point on which a name stands -> which end of the name is there, and pixels between them.
+_Side = Literal["left", "right"]
+_BESIDE: dict[_Side, tuple[_Side, int]] = {"right": ("left", 8), "left": ("right", -8)}
 
 
 def comparison_maps_chart(
@@ -85,7 +90,7 @@ def comparison_scatter_chart(comparison: Comparison, theme: Theme = "light") -> 
         alt.Chart(rows[rows["name"] == side])
         .mark_text(align=align, dx=away, tooltip=None)
         .encode(x=x, y=y, text="item:N")
-        for side, align, away in (("right", "left", 8), ("left", "right", -8))
+        for side, (align, away) in _BESIDE.items()
     ]
     return drawn([same, points, *names], theme, _HEIGHT, _description(comparison))
 
@@ -127,7 +132,7 @@ def _named(comparison: Comparison) -> list[int]:
     return found
 
 
-def _side(comparison: Comparison, index: int) -> str:
+def _side(comparison: Comparison, index: int) -> _Side:
     """Where the name of an item stands: to the "right" of its point, or "left" where it would cover more."""
     reached = reach(np.stack([comparison.a, comparison.b])) * 2
     level = np.abs(comparison.b - comparison.b[index]) < _NAME_HEIGHT * reached

@@ -96,11 +96,11 @@ def test_every_item_is_a_point_at_its_two_values_and_the_largest_differences_are
 
 
 @pytest.mark.parametrize(
-    ("crowd", "side"), [([-0.6, -0.5, -0.4], 1), ([0.4, 0.5, 0.6], -1)], ids=["on its left", "on its right"]
+    ("crowd", "level", "side"), [(-0.5, -3.0, 1), (0.5, 3.0, -1)], ids=["on its left", "on its right"]
 )
-def test_a_name_stands_where_it_covers_no_other_point(crowd, side):
-    a = np.array([0.0, *crowd, -4.0, 4.0])
-    b = np.array([1.0, 1.0, 1.0, 1.0, -4.0, 4.0])
+def test_a_name_stands_where_it_covers_no_other_point(crowd, level, side):
+    a = np.array([0.0, crowd, crowd, crowd, -4.0, 4.0])
+    b = np.array([level, level, level, level, -4.0, 4.0])
     labels = ("this", *"abc", "ends", "here")
     chart = comparison_scatter_chart(Comparison(labels, a, b, "logits"))
     assert "this" in {mark.text for mark in drawing(chart).of("text")}
