@@ -72,7 +72,7 @@ def _trajectory(result: AttributionResult, position: int, palette: Palette) -> D
         .mark_text(align="left", dx=9, fontWeight=600)
         .encode(text=alt.Text("attribution:Q", format="+.2f"))
     )
-    marks = [zero(palette).encode(y="zero:Q"), line, points, final]
+    marks = [zero(palette).encode(y=alt.Y("zero:Q")), line, points, final]
     return [*marks, *(_lens(rows, x, palette) if result.lens.size else [])], 340
 
 

@@ -41,7 +41,7 @@ def attribution_bars(
         )
         .encode(text=alt.Text("attribution:Q", format="+.2f"))
     )
-    return [bars, zero(palette).encode(x="zero:Q"), numbers], max(160, 22 * len(rows))
+    return [bars, zero(palette).encode(x=alt.X("zero:Q")), numbers], max(160, 22 * len(rows))
 
 
 def with_tooltip(

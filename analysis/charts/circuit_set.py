@@ -53,12 +53,12 @@ def circuit_set_chart(
     dots = (
         base.transform_filter("!datum.small")
         .mark_point(filled=True, size=70, opacity=0.75)
-        .encode(color=alt.value(palette.clean))
+        .encode(color=alt.ColorValue(palette.clean))
     )
     small = (
         base.transform_filter("datum.small")
         .mark_point(filled=False, size=45, strokeWidth=1.5)
-        .encode(stroke=alt.value(palette.muted))
+        .encode(stroke=alt.StrokeValue(palette.muted))
     )
     ticks = (
         alt.Chart(ratios)

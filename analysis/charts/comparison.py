@@ -89,7 +89,7 @@ def comparison_scatter_chart(comparison: Comparison, theme: Theme = "light") -> 
     names = [
         alt.Chart(rows[rows["name"] == side])
         .mark_text(align=align, dx=away, tooltip=None)
-        .encode(x=x, y=y, text="item:N")
+        .encode(x=x, y=y, text=alt.Text("item:N"))
         for side, (align, away) in _BESIDE.items()
     ]
     return drawn([same, points, *names], theme, _HEIGHT, _description(comparison))

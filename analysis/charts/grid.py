@@ -15,7 +15,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from analysis.charts.scales import PERCENT, PLAIN, diverging
+from analysis.charts.scales import PERCENT, PLAIN, chosen_by, diverging
 from analysis.charts.themes import Palette
 
 #: Axes of up to this many heads name each of them, longer ones only the layers.
@@ -79,7 +79,7 @@ def layer_by_head(
             x=alt.X("x:Q"),
             y=alt.Y("y:Q"),
             text=alt.Text(f"{value}:Q", format=written),
-            color=alt.when(strong).then(alt.value(palette.on_strong)).otherwise(alt.value(palette.on_weak)),
+            color=chosen_by([(strong, palette.on_strong)], palette.on_weak),
         )
     )
     return [cells, numbers]
@@ -101,7 +101,7 @@ def framed(rows: pd.DataFrame, fields: tuple[str, str], palette: Palette) -> alt
         alt.Chart(rows)
         .mark_rect(filled=False, stroke=palette.text, strokeWidth=2.5, tooltip=None)
         .transform_calculate(x2=f"datum.{head} + 1", y2=f"datum.{layer} + 1")
-        .encode(x=f"{head}:Q", x2="x2:Q", y=f"{layer}:Q", y2="y2:Q")
+        .encode(x=alt.X(f"{head}:Q"), x2=alt.X2("x2:Q"), y=alt.Y(f"{layer}:Q"), y2=alt.Y2("y2:Q"))
     )
 
 

@@ -65,7 +65,7 @@ def head_paths_chart(
     over = (
         alt.Chart(titles)
         .mark_text(baseline="bottom", fontWeight=600, tooltip=None, color=palette.text)
-        .encode(x=alt.X("at:Q"), y=alt.value(-5), text=alt.Text("title:N"))
+        .encode(x=alt.X("at:Q"), y=alt.YValue(-5), text=alt.Text("title:N"))
     )
     height = max(60, _ROW * len(layers))
     return drawn([cells, over, *numbers], theme, height, _description(request.label, end, rows, scale))

@@ -110,4 +110,4 @@ def _titles(maps: Maps, per_row: int) -> alt.Chart:
             "middle": (which % per_row) * (n_columns + 1) + n_columns / 2,
         }
     )
-    return alt.Chart(places).encode(x="middle:Q", y="over:Q", text="shown:N")
+    return alt.Chart(places).encode(x=alt.X("middle:Q"), y=alt.Y("over:Q"), text=alt.Text("shown:N"))

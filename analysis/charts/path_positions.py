@@ -62,7 +62,7 @@ def path_positions_chart(
         )
     )
     zero = alt.Chart(pd.DataFrame({"zero": [0]})).mark_rule(color=palette.muted, tooltip=None)
-    return drawn([bars, zero.encode(y="zero:Q")], theme, _HEIGHT, _description(result, names))
+    return drawn([bars, zero.encode(y=alt.Y("zero:Q"))], theme, _HEIGHT, _description(result, names))
 
 
 def _names(result: PathPositionsResult) -> list[str]:

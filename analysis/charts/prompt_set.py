@@ -104,7 +104,7 @@ def agreement_chart(
     others = (
         base.transform_filter("!datum.robust")
         .mark_point(filled=False, size=45, strokeWidth=1.5)
-        .encode(stroke=alt.value(palette.muted))
+        .encode(stroke=alt.StrokeValue(palette.muted))
     )
     ticks = (
         alt.Chart(means)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import altair as alt
 import numpy as np
@@ -112,9 +111,15 @@ def diverging(
     )
 
 
-def by_sign(field: str, palette: Palette) -> Any:
+def by_sign(field: str, palette: Palette) -> alt.ColorValue:
     """The colour of a bar or point by the sign of `field`; zero has none."""
-    sign = alt.when(alt.datum[field] < 0).then(alt.value(palette.negative))
-    return (
-        sign.when(alt.datum[field] > 0).then(alt.value(palette.positive)).otherwise(alt.value(palette.muted))
-    )
+    signs = [(f"datum['{field}'] < 0", palette.negative), (f"datum['{field}'] > 0", palette.positive)]
+    return chosen_by(signs, palette.muted)
+
+
+def chosen_by(tests: Sequence[tuple[str, str]], otherwise: str) -> alt.ColorValue:
+    """The colour beside the first of `tests`, which are Vega expressions, that holds.
+
+    The same as `altair.when` says, which would look through the whole schema for it whenever a chart is made.
+    """
+    return alt.ColorValue(otherwise, condition=[{"test": test, "value": colour} for test, colour in tests])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 import altair as alt
@@ -87,6 +88,19 @@ def drawn(layers: Sequence[alt.Chart], theme: Theme, height: int, description: s
 
     `height` is that of the plot in pixels, `description` what a screen reader says of it.
     """
+    return _LayerChart(
+        layer=list(layers),
+        height=height,
+        description=description,
+        # Only the width gives way to axes and legends; the plot keeps its height on every page.
+        autosize=alt.AutoSizeParams(type="fit-x", contains="padding"),
+        # Given at once: every `configure` would copy the chart with all its layers.
+        config=_config(theme),
+    )
+
+
+@cache
+def _config(theme: Theme) -> alt.Config:
     palette = PALETTES[theme]
     text: dict[str, Any] = {
         "labelColor": palette.muted,
@@ -97,25 +111,20 @@ def drawn(layers: Sequence[alt.Chart], theme: Theme, height: int, description: s
         "titleFontSize": 12,
         "titleFontWeight": 500,
     }
-    lines = {
+    lines: dict[str, Any] = {
         "domain": False,
         "ticks": False,
         "gridColor": palette.line,
         "labelPadding": 6,
         "titlePadding": 10,
     }
-    return (
-        _LayerChart(
-            layer=list(layers),
-            height=height,
-            description=description,
-            # Only the width gives way to axes and legends; the plot keeps its height on every page.
-            autosize=alt.AutoSizeParams(type="fit-x", contains="padding"),
-        )
-        .configure(background="transparent", font=FONT, padding=6)
-        .configure_axis(**text, **lines)
-        .configure_legend(**text, gradientThickness=12, symbolType="square", symbolStrokeWidth=0)
-        .configure_view(stroke=None)
-        .configure_text(color=palette.text, font=FONT, fontSize=12)
-        .configure_rule(color=palette.line)
+    return alt.Config(
+        background="transparent",
+        font=FONT,
+        padding=6,
+        axis=alt.AxisConfig(**text, **lines),
+        legend=alt.LegendConfig(**text, gradientThickness=12, symbolType="square", symbolStrokeWidth=0),
+        view=alt.ViewConfig(stroke=None),
+        text=alt.MarkConfig(color=palette.text, font=FONT, fontSize=12),
+        rule=alt.MarkConfig(color=palette.line),
     )
