@@ -15,6 +15,7 @@ from pages.shared.cards import answer_or_stop, provenance_panel
 from pages.shared.experiment import experiment_sidebar
 from pages.shared.heights import kept_place, table_height
 from pages.shared.history import keep
+from pages.shared.keys import Key
 from pages.shared.notes import escaped
 from pages.shared.set_checks import checks_over_the_set
 from pages.shared.shown_results import checks_table, of_sanity
@@ -65,7 +66,8 @@ found = answer_or_stop(lambda: checked(experiment), "Measuring the identities on
 result = found.result
 table = checks_table(result)
 held = f"{table['passed'].sum()} of {len(table)}"
-st.metric("Checks that hold", held, width="content", help=TERMS["identity"])
+with st.container(key=Key.METRICS):
+    st.metric("Checks that hold", held, width="content", help=TERMS["identity"])
 with kept_place("checks", table_height(len(table))):
     st.table(narrow(as_read(table)), border="horizontal")
 take_along(of_sanity(result))
