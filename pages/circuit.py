@@ -18,14 +18,11 @@ from pages.shared.circuit_scores import finding_panel, own_scores, scores_panel
 from pages.shared.circuit_set import circuit_over_the_set
 from pages.shared.circuit_words import finding
 from pages.shared.experiment import experiment_sidebar
-from pages.shared.heights import grid_height, kept_place
+from pages.shared.heights import grid_height
 from pages.shared.history import keep
 from pages.shared.keys import Key
 from pages.shared.notes import note
 from pages.shared.work import result_or_progress
-
-#: Pixels of the sentence above the graph, which comes when the graph is there.
-_FINDING = 50
 
 
 def show(result: GraphResult) -> None:
@@ -33,7 +30,7 @@ def show(result: GraphResult) -> None:
     note(*result.provenance.notes)
     how_many(result, controls)
     edges = drawn_edges(result)
-    sentence = kept_place("finding", _FINDING).empty()
+    sentence = st.container(key=Key.SENTENCE).empty()
     sentence.caption("Patching the drawn paths together …")
     left, right = st.columns([7, 4], gap="large")
     with left:

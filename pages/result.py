@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from analysis import jobs
 from analysis.answers import stored
+from analysis.labels import number
 from analysis.requests import RUN_NAMES
 from analysis.results import GraphRequest, GraphResult, OverviewResult, SanityRequest
 from pages.shared.cards import aligned_prompts, identical_note, overview_or_stop, provenance_panel
@@ -48,14 +50,11 @@ def predictions(result: OverviewResult) -> None:
 
 def metrics_of_both(table: pd.DataFrame) -> None:
     """Draw the metrics of both runs."""
-    numbers = st.column_config.NumberColumn(format="%.3f")
     st.dataframe(
-        # Rounded before it is shown, and without the sign that rounding leaves on a zero.
-        table.assign(**{run: table[run].round(3) + 0.0 for run in RUN_NAMES}),
+        table.style.format(dict.fromkeys(RUN_NAMES, partial(number, form=".3f"))),
         hide_index=True,
         width="stretch",
         height=grid_height(len(table)),
-        column_config=dict.fromkeys(RUN_NAMES, numbers),
     )
     st.caption("The logit difference is answer minus foil: positive where the model prefers the answer.")
 

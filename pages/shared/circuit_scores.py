@@ -39,7 +39,7 @@ def scores_panel(graph: GraphResult, own: EdgeSetsResult, edges: EdgeLabels) -> 
     """Three scores, the curve, and last, since it takes longest, how random sets do."""
     from analysis.charts import circuit_curve_chart
 
-    for column, (score, title) in zip(st.columns(3), TITLES.items(), strict=True):
+    for column, (score, title) in zip(st.columns([5, 4, 4], gap="small"), TITLES.items(), strict=True):
         column.metric(title, percent(getattr(own, score)[0]), help=HELP[score])
     random = st.empty()
     if len(graph.curve_edges):

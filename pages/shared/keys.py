@@ -95,6 +95,7 @@ class Key(StrEnum):
     FETCH = "fetch"
     STOP_FETCHING = "stop_fetching"
     CONTROLS = "controls"
+    SENTENCE = "sentence"
     TAKE = "take"
     FIGURE_WIDTH = "figure_width"
     FIGURE_POINTS = "figure_points"

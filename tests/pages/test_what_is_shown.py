@@ -74,11 +74,15 @@ def test_identical_prompts_are_called_identical_and_others_are_not(see: See, pag
 
 
 def test_the_overview_lists_every_metric_of_both_runs_in_its_unit(see: See):
-    shown = table(see("result"))
+    app = see("result")
+    shown, read = table(app), written(app)
     both = zip(shown["clean"], shown["corrupted"], strict=True)
     assert dict(zip(shown["metric"], both, strict=True)) == {
         TITLES[metric]: values for metric, values in METRICS.items()
     }
+    for run in ("clean", "corrupted"):
+        for value, text in zip(shown[run], read[run], strict=True):
+            assert as_number(text) == pytest.approx(value, abs=5e-4) and "-" not in text
 
 
 def test_the_overview_draws_the_predictions_of_both_prompts(see: See):
