@@ -6,7 +6,7 @@ directory, also ``pathscope.png``, the picture in README: the smallest circuit f
 
 from __future__ import annotations
 
-import sys
+import argparse
 import tempfile
 from pathlib import Path
 from urllib.parse import urlencode
@@ -60,6 +60,7 @@ def main(directory: Path, model: str | None) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) not in (2, 3):
-        sys.exit("Name the directory to write to: python -m tests.browser.screenshots DIRECTORY [MODEL]")
-    main(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) == 3 else None)
+    parser = argparse.ArgumentParser(description="Pictures of every page, in every theme and width.")
+    parser.add_argument("directory", type=Path, help="where to write them")
+    parser.add_argument("model", nargs="?", help="the folder of a real model")
+    main(**vars(parser.parse_args()))
