@@ -114,6 +114,13 @@ def take_along(page: Page, name: str = "") -> None:
     page.get_by_role("button", name="HTML").first.wait_for()
 
 
+def choose(page: Page, key: str, title: str) -> None:
+    """Choose `title` in the list `key`: typed, because a long list holds only the rows that are near."""
+    page.locator(f".st-key-{key} input").click()
+    page.keyboard.type(title)
+    page.get_by_role("option", name=title, exact=True).click()
+
+
 def complaints(page: Page) -> list[str]:
     """What goes wrong on `page` from now on: console errors, failed and refused requests, other hosts."""
     found: list[str] = []

@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from analysis.demo_model.examples import EXAMPLES
 from pages.shared.keys import Key
-from tests.browser.app import PAGES, PATIENCE, settle
+from tests.browser.app import PAGES, PATIENCE, choose, settle
 
 pytestmark = pytest.mark.browser
 Open = Callable[..., Page]
@@ -68,11 +68,7 @@ def pressed(key: Key, title: str) -> Act:
 
 
 def chosen(key: Key, title: str) -> Act:
-    def act(page: Page) -> None:
-        page.locator(f".st-key-{key} input").click()
-        page.get_by_role("option", name=title, exact=True).click()
-
-    return act
+    return lambda page: choose(page, key, title)
 
 
 def typed(key: Key, text: str) -> Act:

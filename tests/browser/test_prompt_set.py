@@ -14,7 +14,7 @@ from playwright.sync_api import Page, expect
 
 from analysis.sets import READY_KINDS
 from pages.shared.keys import Key
-from tests.browser.app import PATIENCE, settle, take_along
+from tests.browser.app import PATIENCE, choose, settle, take_along
 
 pytestmark = pytest.mark.browser
 Open = Callable[..., Page]
@@ -102,8 +102,7 @@ def test_what_a_page_tells_over_the_set_stays_when_another_node_is_selected(open
     page.get_by_text("Over 5 prompts L3 MLP writes").wait_for(timeout=1000 * PATIENCE)
     assert "set=drinks-5" in page.url
     settle(page)
-    page.locator(f".st-key-{Key.NODE_LIST} input").click()
-    page.get_by_role("option", name="L2H5", exact=True).click()
+    choose(page, Key.NODE_LIST, "L2H5")
     page.get_by_text("Over 5 prompts L2H5 writes").wait_for(timeout=1000 * PATIENCE)
 
 
@@ -112,8 +111,7 @@ def test_five_of_the_same_kind_are_one_choice_away_and_in_the_address(open_page:
     computed(page)
     expect(page.get_by_text("This is one prompt")).to_be_visible()
     title = READY_KINDS["months"].example.title
-    page.locator(f".st-key-{Key.SET_KIND} input").click()
-    page.get_by_role("option", name=f"Same kind: {title}").click()
+    choose(page, Key.SET_KIND, f"Same kind: {title}")
     page.wait_for_function("location.search.includes('set=months-5')")
     computed(page)
     expect(page.get_by_text("It differs in the same direction in 5 of 5.")).to_be_visible()
