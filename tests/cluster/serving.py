@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -65,6 +67,11 @@ def close_connections() -> None:
     """Close every connection of this process, before its scheduler leaves."""
     while connection._open:
         connection._open.popitem()[1].close()
+    # `distributed` leaves the sockets of a scheduler that was killed to be collected, which warns. Collected
+    # here, so that no later test is taken for the one that left them.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 @contextmanager

@@ -36,6 +36,7 @@ def connected(port: int, address: str = "") -> connect:
         f"ws://127.0.0.1:{port}/_stcore/stream",
         subprotocols=["streamlit"],  # type: ignore[list-item]
         max_size=None,
+        ping_interval=None,  # `HUNG` judges what does not answer
         additional_headers={"X-Forwarded-For": address} if address else None,
     )
 
