@@ -5,11 +5,12 @@ a whole (the idea of the random subsets of AtP*, Kramar et al. 2024). By what a 
 the sum of its members' estimates, they have missed together. An edge with a large miss shows in its group,
 unless the rest of the group happens to hide it; and that rest is as random a set as any other group is.
 
-So the miss of an edge is at most the group's minus the smallest of the other groups' in every division in
-which its rest is not the most extreme of all, which for one edge and one side happens with probability
-``1 / groups``. With ``divisions`` independent divisions and N edges, ``2 N / groups ** divisions`` bounds the
-probability that any miss exceeds the largest range of a division. Assumed is that the effects of a random
-group's members add up; what they do not add up by widens the range.
+So the miss of an edge is at most the range of its division's groups in every division in which its rest is
+not the most extreme of all on one side: below all others for an edge that is stronger than its estimate,
+above them for a weaker one. For one edge that happens with probability ``1 / groups``. With ``divisions``
+independent divisions and N edges, ``N / groups ** divisions`` bounds the probability that any miss exceeds
+the largest range of a division. Assumed is that the effects of a random group's members add up; what they do
+not add up by widens the range.
 """
 
 from __future__ import annotations
@@ -32,9 +33,9 @@ def groups_needed(n_edges: int, confidence: float) -> int:
     """Groups of each division so that all edges together miss by more with ``1 - confidence`` at most.
 
     >>> groups_needed(123_211, 0.95)
-    48
+    40
     """
-    return ceil((2 * n_edges / (1.0 - confidence)) ** (1.0 / DIVISIONS))
+    return ceil((n_edges / (1.0 - confidence)) ** (1.0 / DIVISIONS))
 
 
 class GroupTest:
@@ -56,6 +57,8 @@ class GroupTest:
             [random.permutation(even) for _ in range(DIVISIONS)]
         )
         self._missed: list[Float[np.ndarray, " group"]] = []
+        #: The largest range of a division so far, of what has been patched of it; it only grows.
+        self.widest = 0.0
 
     @property
     def n_sets(self) -> int:
@@ -75,6 +78,8 @@ class GroupTest:
                 values, _ = self._joint.measure(sets[batch], check_stop)
                 found[batch] = values - self._joint.replay.baseline
                 done += len(values)
+                missed = (found - estimated)[: batch.stop]
+                self.widest = max(self.widest, float(missed.max() - missed.min()))
                 yield done
             self._missed.append(found - estimated)
 

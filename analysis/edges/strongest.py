@@ -24,9 +24,24 @@ from analysis.sweep import StopCheck
 
 #: A group of edges patched together costs about as much as so many edges alone.
 _EDGES_PER_GROUP = 8
-#: Down to which share of the k-th effect estimates are measured before the rest is tested in groups, and
-#: the share of the doubt that this test may use up. Fewer strong edges in the groups, smaller misses.
-_ROUNDS = ((1 / 16, 0.8), (1 / 64, 0.2))
+
+
+@dataclass(frozen=True)
+class _Round:
+    """Edges are measured down to `depth` times the k-th effect, `most` of them for each of the k at most.
+
+    Then the rest is tested in groups: the fewer strong edges are in them, the smaller are their misses. Of
+    the probability that is left for an error this test takes `share`.
+    """
+
+    depth: float
+    most: float
+    share: float
+
+
+#: The first test is early, as one that cannot prove anything is given up after a few groups. All shares
+#: together are 1: the probabilities that one test or another is wrong add up.
+_ROUNDS = (_Round(1 / 5, 8, 0.5), _Round(1 / 16, np.inf, 0.4), _Round(1 / 64, np.inf, 0.1))
 
 
 @dataclass(frozen=True)
@@ -128,18 +143,23 @@ def strongest_in_steps(
             walk.measure()
             yield walk.state()
         return
-    for depth, share in _ROUNDS:
-        most = walk.n_measured + walk.worth_a_group_test(share)
-        while walk.unmeasured and walk.worth_measuring(depth) and walk.n_measured < most:
+    for planned in _ROUNDS:
+        most = walk.n_measured + walk.worth_a_group_test(planned.share)
+        while walk.unmeasured and walk.worth_measuring(planned) and walk.n_measured < most:
             walk.measure()
             yield walk.state()
-        if walk.unmeasured <= walk.worth_a_group_test(share):
+            if walk.state().proved:
+                return
+        if walk.unmeasured <= walk.worth_a_group_test(planned.share):
             break
-        groups = walk.group_test(share, seed)
+        groups = walk.group_test(planned.share, seed)
         for _ in groups.run(exchange.memory_bytes, check_stop):
             yield walk.state()
-        walk.judge_by(groups)
-        yield walk.state()
+            if groups.widest > walk.leeway and planned is not _ROUNDS[-1]:
+                break
+        else:
+            walk.judge_by(groups)
+            yield walk.state()
         if walk.state().proved:
             return
     else:
@@ -192,12 +212,22 @@ class _Walk:
         )
         self._effects = np.concatenate([self._effects, found])
 
-    def worth_measuring(self, depth: float) -> bool:
-        """Whether the next estimate is above that share of the k-th effect, as far as that is known."""
+    def worth_measuring(self, planned: _Round) -> bool:
+        """Whether the next edge is to be measured before the test of that round."""
         if self.n_measured < 4 * self._k:
             return True
-        weakest = np.sort(np.abs(self._effects))[-self._k]
-        return bool(abs(self._estimates[self.n_measured]) > depth * weakest)
+        deep = abs(self._estimates[self.n_measured]) <= planned.depth * self._weakest
+        return bool(not deep and self.n_measured < planned.most * self._k)
+
+    @property
+    def leeway(self) -> float:
+        """The largest band with which the k edges are proved: what the k-th exceeds the next estimate by."""
+        return self._weakest - abs(float(self._estimates[self.n_measured]))
+
+    @property
+    def _weakest(self) -> float:
+        """The size of the k-th effect so far; 0 with fewer than k."""
+        return float(np.sort(np.abs(self._effects))[-self._k]) if self.n_measured >= self._k else 0.0
 
     def worth_a_group_test(self, share: float) -> int:
         """How many edges can be measured in the time of `group_test`."""

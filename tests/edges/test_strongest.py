@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from functools import lru_cache
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from analysis.edges import (
     strongest_edges,
     strongest_in_steps,
 )
+from analysis.edges import groups as groups_room
 from analysis.edges.groups import DIVISIONS, GroupTest, groups_needed
 from analysis.errors import Cancelled, PathscopeError
 from analysis.metrics import LogitDifference
@@ -129,10 +131,36 @@ def test_what_has_been_measured_since_is_taken_out_of_its_groups() -> None:
     assert after < abs(effects[strongest]) <= groups.band(np.empty(0, int), np.empty(0))
 
 
+@pytest.mark.parametrize("miss", [1.0, -1.0])
+@pytest.mark.parametrize("divisions", [1, 2])
+def test_a_miss_hides_once_in_as_many_times_as_there_are_groups(
+    monkeypatch, divisions: int, miss: float
+) -> None:
+    """In each division independently, whatever its sign: what the number of groups is reckoned from."""
+    n_edges, n_groups, times = 120, 4, 1000
+    monkeypatch.setattr(groups_room, "DIVISIONS", divisions)
+    monkeypatch.setattr(groups_room, "groups_needed", lambda *_: n_groups)
+    edges = np.stack([np.arange(n_edges), np.zeros(n_edges, int)], axis=1)
+    hidden = 0
+    for seed in range(times):
+        misses = np.random.default_rng(10_000 + seed).normal(scale=0.02, size=n_edges)
+        misses[0] = miss
+        joint: Any = SimpleNamespace(
+            graph=SimpleNamespace(exists=np.ones((n_edges, 1), dtype=bool)),
+            replay=SimpleNamespace(baseline=0.0),
+            in_batches=lambda sets, _memory: [slice(0, len(sets))],
+            measure=lambda sets, _check_stop, misses=misses: (sets[:, :, 0] @ misses, None),
+        )
+        groups = GroupTest(joint, edges, np.zeros(n_edges), 0.95, seed)
+        list(groups.run(2**20, lambda: None))
+        hidden += groups.band(np.empty(0, int), np.empty(0)) < 1.0
+    assert hidden / times == pytest.approx(n_groups**-divisions, abs=0.04)
+
+
 def test_more_edges_and_more_confidence_take_more_groups() -> None:
     assert groups_needed(1000, 0.95) < groups_needed(100_000, 0.95) < groups_needed(100_000, 0.999)
-    # 2 N / groups ** divisions is the doubt that is left
-    assert 2 * 100_000 / groups_needed(100_000, 0.95) ** DIVISIONS <= 0.05
+    # N / groups ** divisions is the doubt that is left
+    assert 100_000 / groups_needed(100_000, 0.95) ** DIVISIONS <= 0.05
 
 
 def test_every_state_on_the_way_is_true() -> None:
