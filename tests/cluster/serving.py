@@ -67,8 +67,13 @@ def close_connections() -> None:
     """Close every connection of this process, before its scheduler leaves."""
     while connection._open:
         connection._open.popitem()[1].close()
-    # `distributed` leaves the sockets of a scheduler that was killed to be collected, which warns. Collected
-    # here, so that no later test is taken for the one that left them.
+
+
+def collect_sockets() -> None:
+    """Collect the sockets that `distributed` leaves open when a scheduler ends, which warns.
+
+    Here, so that no later test is taken for the one that left them.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
@@ -83,3 +88,4 @@ def served(log: Path) -> Iterator[Served]:
         close_connections()
         for name in [*cluster.processes]:
             cluster.kill(name)
+        collect_sockets()

@@ -37,7 +37,7 @@ from analysis.results import (
 )
 from analysis.store import open_store
 from tests.cluster import deeds
-from tests.cluster.serving import ROOT, close_connections
+from tests.cluster.serving import ROOT, close_connections, collect_sockets
 from tests.jobs.watching import ended, until
 
 
@@ -55,6 +55,7 @@ def cluster(tmp_path_factory) -> Iterator[LocalCluster]:
     ) as running:
         yield running
         close_connections()
+    collect_sockets()
 
 
 @pytest.fixture
