@@ -148,8 +148,6 @@ def strongest_in_steps(
         while walk.unmeasured and walk.worth_measuring(planned) and walk.n_measured < most:
             walk.measure()
             yield walk.state()
-            if walk.state().proved:
-                return
         if walk.unmeasured <= walk.worth_a_group_test(planned.share):
             break
         groups = walk.group_test(planned.share, seed)
@@ -160,8 +158,9 @@ def strongest_in_steps(
         else:
             walk.judge_by(groups)
             yield walk.state()
-        if walk.state().proved:
-            return
+            # Asked once a test: each further look at the same groups would be one more chance to be wrong.
+            if walk.state().proved:
+                return
     else:
         return
     while walk.unmeasured:
