@@ -87,6 +87,8 @@ def fingerprint(name: str) -> str:
 _loaded: OrderedDict[str, LoadedModel] = OrderedDict()
 _registry = threading.Lock()
 _loads: Turns[LoadedModel] = Turns()
+#: Bytes that loading a model takes, by its fingerprint, of those that were to be loaded.
+_needed: dict[str, int] = {}
 
 
 def load(name: str) -> LoadedModel:
@@ -126,9 +128,8 @@ def _load_and_keep(name: str, files: ModelFiles, key: str) -> LoadedModel:
 def _import_libraries() -> None:
     """Import what loading needs, and exempt it from every later garbage collection.
 
-    Streamlit collects after each run of a page. Going through the half a million objects of these
-    libraries takes 0.2 s, in which neither another page nor a sweep gets on. Frozen before the first
-    model is loaded, so that a model that leaves is still collected.
+    Going through the half a million objects of these libraries takes 0.2 s, in which neither a page nor a
+    sweep gets on. Frozen before the first model is loaded, so that a model that leaves is still collected.
     """
     import_module("analysis.models.loading")
     gc.collect()
@@ -140,9 +141,13 @@ def _load(name: str, files: ModelFiles, key: str) -> LoadedModel:
     from analysis.models.footprint import check_fits
 
     def make_room(needed: int) -> None:
+        _needed[key] = needed
         _make_room(settings().models_loaded - 1)
         check_fits(needed, name)
 
+    # What did not fit before is refused, if it still does not, before its files are read again.
+    if key in _needed:
+        make_room(_needed[key])
     bridge = model_loading.load(name, files, make_room)
     # A stored number must be found by the weights that it was computed with, and by no others.
     if model_files.find(name, download=False).fingerprint != key:
@@ -160,5 +165,7 @@ def _recall(key: str) -> LoadedModel | None:
 
 def _make_room(kept: int) -> None:
     with _registry:
-        while len(_loaded) > max(kept, 0):
-            _loaded.popitem(last=False)
+        leaving = [_loaded.popitem(last=False) for _ in range(len(_loaded) - max(kept, 0))]
+    if leaving:
+        leaving.clear()
+        gc.collect()  # the parts of a model point to one another

@@ -49,7 +49,8 @@ def settings() -> Settings:
     Raises `PathscopeError` with one sentence for each variable that holds what it must not. A variable of
     this family that is none is told on the log, once.
     """
-    named = {name: value for name, value in os.environ.items() if name.upper().startswith("PATHSCOPE")}
+    # The names first: every value that is read has to be decoded, too.
+    named = {name: os.environ.get(name, "") for name in os.environ if name.upper().startswith("PATHSCOPE")}
     return _checked(tuple(sorted({**named, **_in_their_place.get()}.items())))
 
 

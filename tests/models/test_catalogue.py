@@ -114,8 +114,18 @@ def test_garbage_collection_passes_over_the_libraries_but_frees_a_model_that_lef
     bridge = weakref.ref(models.load(str(folder)).bridge)
     assert gc.get_freeze_count() > 100_000
     models.load("demo")
-    gc.collect()
     assert bridge() is None
+
+
+def test_what_did_not_fit_is_refused_again_without_reading_it(monkeypatch: pytest.MonkeyPatch, folder: Path):
+    change_config(folder, note="too large")
+    monkeypatch.setenv("PATHSCOPE_MEMORY_BYTES", "1MB")
+    with pytest.raises(ModelError, match="of memory while it is loaded") as first:
+        models.load(str(folder))
+    monkeypatch.setattr("analysis.models.loading.load", lambda *_: pytest.fail("it was read again"))
+    with pytest.raises(ModelError) as second:
+        models.load(str(folder))
+    assert str(second.value) == str(first.value)
 
 
 def test_sixteen_first_requests_at_once_load_one_model(monkeypatch: pytest.MonkeyPatch, folder: Path):
