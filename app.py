@@ -4,6 +4,7 @@ import streamlit as st
 
 if __name__ == "__main__":  # Streamlit runs this file for each visit,
     from pages.shared.navigation import leaves
+    from pages.shared.turn import turn
 
     # First: else the navigation gives the tab the page's icon, for which the browser asks a foreign host.
     st.set_page_config(page_icon="🔬", layout="wide")
@@ -17,7 +18,8 @@ if __name__ == "__main__":  # Streamlit runs this file for each visit,
         position="hidden",
     )
     st.set_page_config(page_title=f"{page.title} · Pathscope")
-    page.run()
+    with turn():
+        page.run()
 else:  # and the server imports it once, before it serves.
     from pages.shared.door import MIDDLEWARE, ROUTES, check_settings, opened
 

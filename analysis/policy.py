@@ -16,6 +16,8 @@ _TOKENS, _EDGES, _JOB_SECONDS, _RESULTS, _RUNNING, _WAITING = 64, 10_000, 120.0,
 _PAIRS = 16
 #: Seconds that work goes on there after its last watcher left.
 _GRACE_SECONDS = 30.0
+#: Pages that are drawn, and results that are computed for pages, at a time: all share one interpreter.
+_DRAWN, _COMPUTED = 1, 1
 #: Messages that one page sends in a minute: twice what two running bars and a visitor in haste do.
 _MESSAGES = 600
 
@@ -33,9 +35,10 @@ class Policy:
     `models` are the names of the Hub that may be used beside the bundled ones. `pairs` is how many pairs a
     prompt set may have, `edges` how many paths one request may measure, `job_seconds` how long one job may
     run, `results` how many results one visit may have computed, `running` and `waiting` how many jobs one
-    visitor may have. `grace_seconds` is how long a job goes on unwatched, below 0 to its end; `requests` and
-    `messages` are those of a minute, of one address and of one page. `header` names what tells a visitor's
-    address, `embedded` whether other sites may show the pages within their own.
+    visitor may have; `drawn_at_once` and `computed_at_once` are pages, and results that pages wait for, of
+    all visitors together. `grace_seconds` is how long a job goes on unwatched, below 0 to its end; `requests`
+    and `messages` are those of a minute, of one address and of one page. `header` names what tells a
+    visitor's address, `embedded` whether other sites may show the pages within their own.
     """
 
     hosted: bool
@@ -47,6 +50,8 @@ class Policy:
     results: int | None
     running: int | None
     waiting: int | None
+    drawn_at_once: int | None
+    computed_at_once: int | None
     grace_seconds: float
     requests: int | None
     messages: int | None
@@ -102,6 +107,8 @@ class Policy:
             f"A visitor has at most {self.running} sweep or search running and {self.waiting} waiting; "
             f"places go round between visitors. What nobody has watched for {self.grace_seconds:g} s is "
             "stopped.",
+            f"Pages are drawn {self.drawn_at_once} at a time, and results for them computed "
+            f"{self.computed_at_once} at a time; next is whose address has had least of that lately.",
             f"An address makes at most {self.requests:,} requests in a minute.",
             "A cookie with a random name lets a browser find its own history again; it tells nothing else, "
             "and no script and no other site reads it.",
@@ -132,6 +139,8 @@ def policy() -> Policy:
         results=_RESULTS if hosted else None,
         running=_RUNNING if hosted else None,
         waiting=_WAITING if hosted else None,
+        drawn_at_once=_DRAWN if hosted else None,
+        computed_at_once=_COMPUTED if hosted else None,
         grace_seconds=_GRACE_SECONDS if hosted and limits.grace_seconds < 0 else limits.grace_seconds,
         requests=limits.hosted_requests if hosted else None,
         messages=_MESSAGES if hosted else None,

@@ -3,6 +3,7 @@
 from analysis.answers.ahead import ahead
 from analysis.answers.executors import executor, piece_keys
 from analysis.answers.lookup import Answer, answer, answer_together, remember, result_key, stored
+from analysis.answers.places import drawing
 from analysis.answers.visits import count_result, on_behalf_of
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "answer",
     "answer_together",
     "count_result",
+    "drawing",
     "executor",
     "on_behalf_of",
     "piece_keys",

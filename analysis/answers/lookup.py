@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from analysis.answers.executors import cluster_is_named, executor
+from analysis.answers.places import computing
 from analysis.answers.visits import count_result
 from analysis.errors import ModelError
 from analysis.experiment import request_content
@@ -88,7 +89,8 @@ def answer(request: Request[R]) -> Answer[R]:
     def compute() -> tuple[dict, dict]:
         return executor().compute(request, store).parts()
 
-    return _answer(request, computed_once(store, result_key(request, store), compute))
+    with computing():
+        return _answer(request, computed_once(store, result_key(request, store), compute))
 
 
 def answer_together(requests: Sequence[Request[R]]) -> None:
@@ -105,9 +107,10 @@ def answer_together(requests: Sequence[Request[R]]) -> None:
 
     for _ in missing:
         count_result()
-    for results in compute_together(missing, open_store()):
-        for result in results:
-            remember(result)
+    with computing():
+        for results in compute_together(missing, open_store()):
+            for result in results:
+                remember(result)
 
 
 def remember(result: Result) -> str | None:

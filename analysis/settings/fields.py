@@ -179,7 +179,7 @@ class Settings(BaseModel):
         ge=60,
         le=100_000,
         alias="PATHSCOPE_HOSTED_REQUESTS",
-        description="Requests that one address may make in a minute; opening a page takes about 60",
+        description="Requests that one address may make in a minute; opening a page takes about 100",
     )
     trusted_header: str = Field(
         "",

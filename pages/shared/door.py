@@ -29,14 +29,18 @@ from analysis.settings import settings
 from pages.shared import uploads
 from pages.shared.address import LONGEST, TOO_LONG
 from pages.shared.browser_name import naming
+from pages.shared.connection import followed
 from pages.shared.disclosure import without_places
+from pages.shared.early import import_early
 from pages.shared.first_page import prepared
 from pages.shared.headers import guarded
-from pages.shared.limits import paced, too_many
+from pages.shared.limits import address_of, paced, too_many
 from pages.shared.log_lines import begin_lines
 
 #: Seconds after which the server ends, whatever still runs or whoever does not let go.
 SECONDS_TO_END = 4
+#: Seconds for which one thread keeps all others from Python.
+_SECONDS_IN_A_ROW = 0.0005
 #: Asked by whatever watches over the server, by any name.
 _WATCHED = ("/_stcore/health", "/ready")
 _METRICS = "/_stcore/metrics"
@@ -72,6 +76,10 @@ def _begin_hosting() -> None:
 async def opened(_app: Any) -> AsyncIterator[None]:
     """What goes on while the server does: the browser is opened at its beginning, work stopped at its end."""
     _end_in_time()
+    import sys as s
+
+    s.setswitchinterval(0.0001)
+    import_early()
     if not config.get_option("server.headless"):
         address = server_util.get_url(config.get_option("browser.serverAddress"))
         asyncio.get_running_loop().call_soon(cli_util.open_browser, address)
@@ -119,22 +127,29 @@ class Door:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request or a connection in, or answer it here."""
         if scope["type"] == "websocket":
-            if (refused := too_many(HTTPConnection(scope))) is not None:
+            if (refused := await too_many(HTTPConnection(scope))) is not None:
                 await refused(scope, receive, send)
                 return
             receive, send = paced(receive, send)
-            await self._app(scope, _with_short_addresses(receive), send)
+            address = address_of(HTTPConnection(scope), policy().header)
+            scope, send, end = followed(scope, address, send)
+            try:
+                await self._app(scope, _with_short_addresses(receive), send)
+            finally:
+                end()
             return
         if scope["type"] == "http":
             send = guarded(send) if policy().hosted else send
-            if (refused := _refusal(Request(scope))) is not None:
+            if (refused := await _refusal(Request(scope))) is not None:
+                # Else the server would read on what is sent along.
+                refused.headers["Connection"] = "close"
                 await refused(scope, receive, send)
                 return
             send = prepared(scope, naming(scope, send))
         await self._app(scope, receive, send)
 
 
-def _refusal(request: Request) -> PlainTextResponse | None:
+async def _refusal(request: Request) -> PlainTextResponse | None:
     """The answer to a request that is not let in."""
     if request.url.path in _WATCHED:
         return None
@@ -148,7 +163,7 @@ def _refusal(request: Request) -> PlainTextResponse | None:
             "read. Open the page without them, and fill in shorter prompts.",
             414,
         )
-    return too_many(request) or _refused_file(request)
+    return await too_many(request) or _refused_file(request)
 
 
 def _wrong_host() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import math
 import time
@@ -17,7 +18,9 @@ _MINUTE = 60.0
 #: Addresses that are remembered; of more, the one that has been quiet longest begins anew.
 _MOST_ADDRESSES = 10_000
 #: What opening a page's connection counts: with it comes a run of the page.
-_CONNECTION = 10
+_CONNECTION = 40
+#: Seconds for which an answer is held back from who asks too often, and of how many at a time.
+_HELD_BACK, _MOST_HELD_BACK = 1.0, 100
 #: Whoever comes through a proxy that is not trusted to tell the address.
 _THROUGH_A_PROXY = "a proxy"
 
@@ -50,13 +53,28 @@ class Sliding:
 _addresses = Sliding()
 
 
-def too_many(connection: HTTPConnection) -> PlainTextResponse | None:
-    """The answer to an address that asks too often; None where it does not."""
-    most = policy().requests
+_held_back = asyncio.BoundedSemaphore(_MOST_HELD_BACK)
+
+
+async def too_many(connection: HTTPConnection) -> PlainTextResponse | None:
+    """The answer to an address that asks too often; None where it does not.
+
+    It comes late: whoever asks again at once would be answered hundreds of times in a second.
+    """
+    refused = _refused(connection)
+    if refused is not None and not _held_back.locked():
+        async with _held_back:
+            await asyncio.sleep(_HELD_BACK)
+    return refused
+
+
+def _refused(connection: HTTPConnection) -> PlainTextResponse | None:
+    rules = policy()
+    most = rules.requests
     if most is None:
         return None
     cost = _CONNECTION if connection.scope["type"] == "websocket" else 1
-    seconds = _addresses.wait(address_of(connection), cost, most)
+    seconds = _addresses.wait(address_of(connection, rules.header), cost, most)
     if not seconds:
         return None
     return PlainTextResponse(
@@ -67,13 +85,12 @@ def too_many(connection: HTTPConnection) -> PlainTextResponse | None:
     )
 
 
-def address_of(connection: HTTPConnection) -> str:
+def address_of(connection: HTTPConnection, header: str) -> str:
     """The address that `connection` comes from; of IPv6, the network that a household has.
 
-    A header tells it only where the policy names that header, and of several addresses the last: it is the
-    one that the proxy itself has seen.
+    `header` tells it where the policy names one, and of several addresses the last: it is the one that the
+    proxy itself has seen.
     """
-    header = policy().header
     if header:
         told = ",".join(connection.headers.getlist(header)).rpartition(",")[2].strip()
     elif "x-forwarded-for" in connection.headers:  # which the server has taken for the peer, if that is local

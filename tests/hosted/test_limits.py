@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,6 +23,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     now = SimpleNamespace(now=600.0)
     monkeypatch.setattr(limits, "time", SimpleNamespace(monotonic=lambda: now.now))
     monkeypatch.setattr(limits, "_addresses", limits.Sliding())
+    monkeypatch.setattr(limits, "_HELD_BACK", 0.0)
     return now
 
 
@@ -64,11 +67,40 @@ def test_an_address_that_asks_too_often_is_told_when_to_come_again(clock, monkey
     assert through_the_door(scope("10.0.0.2")) == [{"type": "let in"}]
 
 
-def test_a_page_that_is_opened_counts_ten_and_is_refused_before_it_is_connected(clock, monkeypatch):
-    monkeypatch.setenv("PATHSCOPE_HOSTED_REQUESTS", "60")
+def test_a_page_that_is_opened_counts_forty_and_is_refused_before_it_is_connected(clock, monkeypatch):
+    monkeypatch.setenv("PATHSCOPE_HOSTED_REQUESTS", "240")
     assert [len(through_the_door(scope(kind="websocket"))) for _ in range(6)] == [1] * 6
     start, _ = through_the_door(scope(kind="websocket"))
     assert start["type"] == "websocket.http.response.start" and start["status"] == 429
+
+
+def test_a_refusal_comes_late_and_ends_the_connection(clock, monkeypatch):
+    monkeypatch.setenv("PATHSCOPE_HOSTED_REQUESTS", "60")
+    monkeypatch.setattr(limits, "_HELD_BACK", 0.2)
+    assert all(through_the_door(scope()) == [{"type": "let in"}] for _ in range(60))
+    began = time.monotonic()
+    start, _ = through_the_door(scope())
+    assert time.monotonic() - began >= 0.2
+    assert (b"connection", b"close") in start["headers"], "what is sent along is not read"
+
+
+def test_few_refusals_are_held_back_at_a_time(clock, monkeypatch):
+    monkeypatch.setenv("PATHSCOPE_HOSTED_REQUESTS", "60")
+    monkeypatch.setattr(limits, "_HELD_BACK", 30.0)
+    monkeypatch.setattr(limits, "_held_back", asyncio.BoundedSemaphore(1))
+
+    async def asked(number: int) -> bool:
+        """Whether the answer to one of several at once has come."""
+        refused = await asyncio.wait_for(limits.too_many(HTTPConnection(scope())), 0.5)
+        return refused is not None
+
+    async def several() -> list[bool | BaseException]:
+        for _ in range(60):
+            assert await limits.too_many(HTTPConnection(scope())) is None
+        return await asyncio.gather(*map(asked, range(3)), return_exceptions=True)
+
+    first, *others = run(several())
+    assert isinstance(first, TimeoutError) and others == [True, True]
 
 
 def test_who_watches_over_the_server_is_never_refused(clock, monkeypatch):
@@ -110,9 +142,8 @@ def test_few_addresses_are_remembered(clock, monkeypatch):
         ("X-Real-IP", {"x_real_ip": "2001:db8:1:2:3:4:5:6"}, "2001:db8:1:2::/64"),
     ],
 )
-def test_a_header_tells_the_address_only_where_the_host_trusts_it(monkeypatch, trusted, told, address):
-    monkeypatch.setenv("PATHSCOPE_TRUSTED_HEADER", trusted)
-    assert limits.address_of(HTTPConnection(scope(**told))) == address
+def test_a_header_tells_the_address_only_where_the_host_trusts_it(trusted, told, address):
+    assert limits.address_of(HTTPConnection(scope(**told)), trusted) == address
 
 
 def test_on_a_machine_of_ones_own_nobody_counts(clock, monkeypatch):

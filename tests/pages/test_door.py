@@ -172,7 +172,7 @@ def passed_on(message: Message) -> Message:
     async def receive() -> Message:
         return message
 
-    run(door.Door(inside)({"type": "websocket"}, receive, None))
+    run(door.Door(inside)({"type": "websocket", "headers": []}, receive, None))
     return seen[0]
 
 

@@ -78,8 +78,8 @@ async def read_until(
 ) -> None:
     """Open a stored page, read it, open the next, each as a visitor who comes anew."""
     chance, clock = random.Random(f"reader {number}"), asyncio.get_running_loop().time
-    while clock() < deadline:
-        await asyncio.sleep(min(chance.uniform(*gallery.reading), max(0.0, deadline - clock())))
+    while (ready := clock() + chance.uniform(*gallery.reading)) < deadline:
+        await asyncio.sleep(ready - clock())
         example = EXAMPLES[chance.randrange(gallery.n_examples)]
         words = zip(
             PROMPT_KEYS, (example.clean, example.corrupted, example.answer, example.foil), strict=True
