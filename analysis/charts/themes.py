@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
@@ -76,11 +77,34 @@ PALETTES: dict[Theme, Palette] = {
 
 
 class _LayerChart(alt.LayerChart):
-    """A chart that is not held against the schema whenever a page draws it; tests ask for that."""
+    """A chart that is not held against the schema whenever a page draws it; tests ask for that.
+
+    A page draws the same chart in every run. Where its data stand apart from its specification, as when
+    Streamlit draws it, both are made once: a chart is never changed in place.
+    """
 
     def to_dict(self, validate: bool = False, **options: Any) -> dict[str, Any]:
         """Its specification, as Altair has it."""
-        return super().to_dict(validate=validate, **options)
+        apart = alt.data_transformers.options.get("datasets")
+        if validate or options or not isinstance(apart, dict):
+            return super().to_dict(validate=validate, **options)
+        transformer = alt.data_transformers.active
+        made: _Made | None = self.__dict__.get(transformer)
+        if made is None:
+            before = apart.copy()
+            specification = super().to_dict(validate=False)
+            made = _Made(specification, {name: apart[name] for name in apart.keys() - before.keys()})
+            self.__dict__[transformer] = made
+        apart.update(made.data)
+        return deepcopy(made.specification)
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What became of a chart: its specification, and by name the data that it refers to."""
+
+    specification: dict[str, Any]
+    data: dict[str, Any]
 
 
 def drawn(layers: Sequence[alt.Chart], theme: Theme, height: int, description: str) -> alt.LayerChart:

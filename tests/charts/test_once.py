@@ -7,6 +7,7 @@ from dataclasses import replace
 import altair as alt
 import numpy as np
 import pytest
+from streamlit.elements.vega_charts import _convert_altair_to_vega_lite_spec as drawn_by_streamlit
 
 from analysis.charts import path_chart
 from analysis.charts.once import MOST_KEPT, drawn_once
@@ -17,6 +18,19 @@ from tests.chart_samples import CHARTS, THEMES, path
 @pytest.mark.parametrize("name", CHARTS)
 def test_the_schema_that_pages_leave_out_is_kept(name: str, theme: str):
     CHARTS[name](theme).to_dict(validate=True)
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_what_streamlit_is_given_is_made_once_and_is_what_altair_makes(monkeypatch, name: str):
+    chart = CHARTS[name]("light")
+    whole = alt.LayerChart.from_dict(chart.to_dict(validate=True)).to_dict()
+    first, second = drawn_by_streamlit(chart), drawn_by_streamlit(chart)
+    assert first == second and first["datasets"]
+    first["layer"].clear()
+    monkeypatch.setattr(alt.LayerChart, "to_dict", lambda *_, **__: pytest.fail("it was made again"))
+    assert drawn_by_streamlit(chart) == second, "what a page does with one is not seen in the next"
+    for kept, part in zip(second["layer"], whole["layer"], strict=True):
+        assert part.get("encoding") == kept.get("encoding") and part["mark"] == kept["mark"]
 
 
 def test_equal_content_is_drawn_once_and_any_other_anew():
