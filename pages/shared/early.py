@@ -1,10 +1,9 @@
-"""What every page needs, imported when the server begins: the first visitor need not wait for it."""
+"""What every page needs, imported before the server takes visitors: the first one need not wait for it."""
 
 from __future__ import annotations
 
 import gc
 import pkgutil
-import threading
 from importlib import import_module
 
 from pages import shared
@@ -13,14 +12,7 @@ from pages import shared
 _LATER = ("altair", "jsonschema", "pandas", "pyarrow.compute", "streamlit.elements.arrow", "analysis.charts")
 
 
-def import_early() -> threading.Thread:
-    """Begin `_import_all` beside the server's beginning."""
-    thread = threading.Thread(target=_import_all, name="imports", daemon=True)
-    thread.start()
-    return thread
-
-
-def _import_all() -> None:
+def import_early() -> None:
     """Import it, and exempt it from every later garbage collection.
 
     Going through what these libraries keep takes a tenth of a second, in which no page gets on. A model is

@@ -11,7 +11,7 @@ from tests.pages.looking import ROOT
 BEGUN = """
 import gc, sys
 from pages.shared.early import import_early
-import_early().join(60)
+import_early()
 frozen, late = gc.get_freeze_count(), {"torch", "transformer_lens", "transformers"} & sys.modules.keys()
 early = {"altair", "pandas", "pages.shared.circuit_graph", "pages.shared.experiment"} - sys.modules.keys()
 print(frozen > 100_000, len(gc.get_objects()) < 0.1 * frozen, *late, *early)
