@@ -59,14 +59,18 @@ def page_links() -> None:
     The menu that `st.navigation` draws goes to the bare address of a page, and the view follows in a
     second step: Back would come through a page with another experiment.
     """
+    view = address.query()
     with st.container(key="page_links", gap="xsmall"):
         for leaf in leaves():
-            page_link(leaf, leaf.title)
+            _link(leaf, leaf.title, view)
 
 
 def page_link(leaf: Leaf, label: str, **changed: str) -> None:
     """A link to `leaf` that takes the view along, but for the parameters that are `changed`."""
-    view = address.held() | changed if changed else address.query()
+    _link(leaf, label, address.held() | changed if changed else address.query())
+
+
+def _link(leaf: Leaf, label: str, view: dict[str, str]) -> None:
     st.page_link(leaf.file, label=label, icon=leaf.icon, query_params=view, width="stretch")
 
 
