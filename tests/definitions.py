@@ -44,6 +44,7 @@ DEFINES_NOTHING = (
         "kept",
         "labels",
         "memory",
+        "policy",
         "release",
         "requests",
         "results",
