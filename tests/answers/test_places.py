@@ -25,6 +25,7 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(places, "_drawing", Places())
     monkeypatch.setattr(places, "_computing", Places())
     monkeypatch.setattr(places, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(places, "_LONG_TURN", 1000.0)  # or what is never given back would be free in the end
 
 
 class Crowd:
