@@ -39,8 +39,8 @@ from pages.shared.log_lines import begin_lines
 
 #: Seconds after which the server ends, whatever still runs or whoever does not let go.
 SECONDS_TO_END = 4
-#: Seconds for which one thread keeps all others from Python.
-_SECONDS_IN_A_ROW = 0.0005
+#: Seconds for which one thread may keep the others from Python; its own default is 0.005.
+_SECONDS_IN_A_ROW = 0.0001
 #: Asked by whatever watches over the server, by any name.
 _WATCHED = ("/_stcore/health", "/ready")
 _METRICS = "/_stcore/metrics"
@@ -76,9 +76,8 @@ def _begin_hosting() -> None:
 async def opened(_app: Any) -> AsyncIterator[None]:
     """What goes on while the server does: the browser is opened at its beginning, work stopped at its end."""
     _end_in_time()
-    import sys as s
-
-    s.setswitchinterval(0.0001)
+    # Else a thread that computes keeps the one that sends from its turn at every message.
+    sys.setswitchinterval(_SECONDS_IN_A_ROW)
     import_early()
     if not config.get_option("server.headless"):
         address = server_util.get_url(config.get_option("browser.serverAddress"))

@@ -23,6 +23,24 @@ def test_the_pages_are_imported_without_torch_and_passed_over_by_garbage_collect
     assert run.stdout.split() == ["True", "True"]
 
 
+BEGINS = """
+import asyncio, sys
+from streamlit import config
+from pages.shared import door
+config.set_option("server.headless", True)
+door.import_early = lambda: print("imports")
+async def begin():
+    async with door.opened(None):
+        print(round(sys.getswitchinterval(), 6))
+asyncio.run(begin())
+"""
+
+
+def test_a_thread_that_computes_gives_way_to_the_one_that_sends():
+    run = subprocess.run([sys.executable, "-c", BEGINS], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert run.stdout.split() == ["imports", "0.0001"]
+
+
 def test_garbage_is_not_collected_after_every_run_of_a_page():
     configured = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())
     assert configured["runner"] == {"postScriptGC": False}
