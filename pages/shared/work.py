@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 import streamlit as st
@@ -19,6 +20,9 @@ from pages.shared.visitor import visitor
 
 G = TypeVar("G", bound=GrowingResult)
 
+#: Where the kind of work is kept that a person has asked for and that has not begun.
+_ASKED_FOR = "asked_for"
+
 
 def result_or_progress(
     request: LongRequest[G],
@@ -34,10 +38,11 @@ def result_or_progress(
     result; `follow` draws what there is while the work goes on, `stopped` what there was when it ended early.
     """
     job = jobs.find(request)
-    if job is None:
-        if button is not None and not st.button(button, key=_start_key(request)):
-            return None
+    if _asked_for(request) or (job is None and button is None):
         job = _submitted(request)
+    if job is None:
+        _start_button(request, button or "")
+        return None
     snapshot = job.snapshot()
     if not snapshot.finished:
         note(snapshot.note)
@@ -48,9 +53,7 @@ def result_or_progress(
         error_card(snapshot.error or f"The {request.called} failed.", snapshot.remedies)
     elif snapshot.state == "cancelled":
         note(_how_it_stopped(request, snapshot), snapshot.note)
-        if st.button("Go on", key=_start_key(request), icon=":material/play_arrow:"):
-            _submitted(request)
-            st.rerun()
+        _start_button(request, "Go on", icon=":material/play_arrow:")
         if snapshot.result is not None and stopped is not None:
             stopped(snapshot.result)
     elif snapshot.result is not None:
@@ -59,17 +62,34 @@ def result_or_progress(
     return None
 
 
-def _start_key(request: LongRequest[G]) -> str:
-    return f"{Key.START}_{request.called}"
+def _start_button(request: LongRequest[G], label: str, icon: str | None = None) -> None:
+    """A button that asks for work of this kind.
+
+    What it returns would be lost with a run of the page that is interrupted before it begins the work, by the
+    estimate that comes in meanwhile, say; so the press is kept until then.
+    """
+    st.button(
+        label,
+        key=f"{Key.START}_{request.called}",
+        icon=icon,
+        on_click=partial(st.session_state.__setitem__, _ASKED_FOR, request.called),
+    )
+
+
+def _asked_for(request: LongRequest[G]) -> bool:
+    return bool(st.session_state.get(_ASKED_FOR) == request.called)
 
 
 def _submitted(request: LongRequest[G]) -> jobs.Job[G]:
     """The job for `request`, new or running; an error is drawn as a card and ends the page's run."""
     try:
-        return jobs.submit(request, visitor())
+        job = jobs.submit(request, visitor())
     except PathscopeError as error:
+        st.session_state.pop(_ASKED_FOR, None)
         error_card(str(error), error.remedies)
         st.stop()
+    st.session_state.pop(_ASKED_FOR, None)
+    return job
 
 
 def _follow_progress(job: jobs.Job[G], at_first: str, drawn: bool) -> None:

@@ -220,24 +220,46 @@ def test_a_sweep_starts_by_itself_only_where_it_has_up_to_ten_thousand_paths(
     keep(an_overview(n_layers, n_heads))
     wanted = a_sweep(component="v", layer_norm="exact", metric="kl_from_clean").request
 
-    def asks() -> list[str]:
-        app = visit("all_sources")
-        asked.clear()
-        for key in (Key.COMPONENT, Key.LAYER_NORM, Key.METRIC):
-            app.session_state[key] = getattr(wanted, key)
-        app.run()
-        assert not app.exception
-        assert (f"{Key.START}_sweep" in [button.key for button in app.button]) is not starts
-        assert ("It was asked for." in texts(app)) is bool(asked)
-        return asked
-
+    app = visit("all_sources")
+    asked.clear()
+    for choice in (Key.COMPONENT, Key.LAYER_NORM, Key.METRIC):
+        app.session_state[choice] = getattr(wanted, choice)
+    app.run()
     key = result_key(wanted, open_store())
-    assert asks() == [key] * starts
-    press = st.button
-    monkeypatch.setattr(
-        st, "button", lambda *told, **more: press(*told, **more) or more["key"] == f"{Key.START}_sweep"
-    )
-    assert asks() == [key]
+    assert asked == [key] * starts
+    start = [button for button in app.button if button.key == f"{Key.START}_sweep"]
+    assert bool(start) is not starts
+    for button in start:
+        button.click().run()
+    assert asked == [key]
+    assert not app.exception
+    assert "It was asked for." in texts(app)
+
+
+@pytest.mark.usefixtures("own_store")
+def test_a_press_is_not_lost_with_a_run_that_is_interrupted_before_the_work_begins(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch
+):
+    keep(an_overview(30, 9))
+    app = visit("all_sources")
+    [start] = [button for button in app.button if button.key == f"{Key.START}_sweep"]
+    begun: list[bool] = []
+
+    def submit(request: Any, _visitor: Any = None) -> None:
+        begun.append(True)
+        raise PathscopeError("It was asked for.")
+
+    find = jobs.find
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(jobs, "find", lambda _request: st.stop())
+        start.click().run()
+    assert begun == []
+    monkeypatch.setattr(jobs, "submit", submit)
+    monkeypatch.setattr(jobs, "find", find)
+    app.run()
+    assert begun == [True]
+    app.run()
+    assert begun == [True]
 
 
 @pytest.mark.usefixtures("own_store")
