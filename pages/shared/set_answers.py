@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
@@ -110,11 +110,8 @@ def over_prompts(
     model: str,
     of_one: Callable[[Ask, Experiment], T],
     wanted: Hashable,
-    first: Callable[[Experiment], Request] | None = None,
 ) -> OverPrompts[T] | None:
     """What `of_one` finds of every prompt by what it asks; None as long as nobody has it computed.
-
-    What it asks `first`, if that is given, is computed of all prompts together.
 
     What is stored is shown at once; for the rest there is a button. Once it has been pressed for the
     `wanted`, whatever is asked of the same is computed without another click. What is wrong with all pairs is
@@ -131,7 +128,7 @@ def over_prompts(
                 args=(wanted,),
             )
             return None
-        known = _computed(prompts, model, of_one, first)
+        known = _computed(prompts, model, of_one)
     for sentence in () if known is None else known.left_out:
         st.text(without_places(sentence))
     return known if known is not None and known.found else None
@@ -151,20 +148,25 @@ def ask_ahead(requests: Sequence[Request], bar: DeltaGenerator) -> None:
 def together(requests: Sequence[Request], bar: DeltaGenerator) -> None:
     """Have what is missing of `requests`, which are alike but for their pairs, computed in batches."""
     ask_ahead(requests, bar)
-    if sum(stored(request) is None for request in requests) > 1:
+    alike = requests and requests[0].computed_together
+    if alike and sum(stored(asked) is None for asked in requests) > 1:
         bar.progress(0.0, text=f"{counted(len(requests), 'prompt')} together: {CALLED[type(requests[0])]}")
     with on_behalf_of(visitor()):
         answer_together(requests)
 
 
 class _NotStored(Exception):
-    """What would have to be computed."""
+    """What would have to be computed: the `request`."""
+
+    def __init__(self, request: Request) -> None:
+        super().__init__(request)
+        self.request = request
 
 
 def _from_store(request: Request[R]) -> R:
     known = stored(request)
     if known is None:
-        raise _NotStored
+        raise _NotStored(request)
     result_notes(known.result, known.note)
     return known.result
 
@@ -173,7 +175,6 @@ def _computed(
     prompts: PromptSet,
     model: str,
     of_one: Callable[[Ask, Experiment], T],
-    first: Callable[[Experiment], Request] | None,
 ) -> OverPrompts[T] | None:
     bar = st.empty()
 
@@ -184,14 +185,36 @@ def _computed(
         return ask
 
     try:
-        if first is not None:
-            together([first(one) for one in prompts.experiments(model)], bar)
+        _ask_together(prompts, model, of_one, bar)
         return _of_every(prompts, model, asker, of_one)
     except PathscopeError as error:
         st.text(without_places(str(error)))
         return None
     finally:
         bar.empty()
+
+
+def _ask_together(
+    prompts: PromptSet, model: str, of_one: Callable[[Ask, Experiment], T], bar: DeltaGenerator
+) -> None:
+    """Have what `of_one` asks computed of all prompts together, and then what that leads it to ask."""
+    seen: set[Request] = set()
+    while new := [request for request in _missing(prompts, model, of_one) if request not in seen]:
+        seen.update(new)
+        ask_ahead(new, bar)
+        for kind in dict.fromkeys(map(type, new)):
+            together([request for request in new if type(request) is kind], bar)
+
+
+def _missing(prompts: PromptSet, model: str, of_one: Callable[[Ask, Experiment], T]) -> Iterator[Request]:
+    """The first question of each prompt that `of_one` asks and that is not stored."""
+    for experiment in prompts.experiments(model):
+        try:
+            of_one(_from_store, experiment)
+        except _NotStored as missing:
+            yield missing.request
+        except OF_ONE_PAIR:  # told when the prompt's turn comes
+            continue
 
 
 def _of_every(

@@ -60,7 +60,6 @@ def path_over_the_set(asked: StrongestPathsRequest | HeadPathsRequest, path: Pat
             experiment.model,
             partial(_one, asked, path),
             wanted_of(experiment),
-            first=lambda one: StrongestPathsRequest(one, asked.layer_norm, asked.metric),
         )
     except UnsupportedModelError as error:
         st.text(str(error))

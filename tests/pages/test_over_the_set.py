@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from analysis.answers import answer, compute
+from analysis.answers import answer, compute, stored
 from analysis.circuit import patch_edges
 from analysis.experiment import prepare
 from analysis.metrics import named_metric
@@ -19,14 +20,18 @@ from analysis.requests import Experiment
 from analysis.results import (
     ChosenPathsRequest,
     EdgeLabels,
+    EdgeSetsRequest,
     GraphRequest,
     NodeAttributionRequest,
     PromptSet,
     PromptSetRequest,
+    Request,
     SanityRequest,
+    StrongestPathsRequest,
     TextPair,
 )
 from analysis.sets import READY_KINDS
+from pages.shared import set_answers
 from pages.shared.keys import Key
 from pages.shared.set_state import word_of
 from tests.pages.looking import captions, chart, metrics, table, texts
@@ -46,8 +51,9 @@ def nothing_stored(own_store: None) -> None:
 
 @pytest.fixture
 def graph() -> None:
-    """The circuit page shows its graph at once."""
-    answer(GraphRequest(FIRST.on("demo")))
+    """The circuit page shows its graph at once, and that of another foil."""
+    for experiment in (FIRST.on("demo"), replace(FIRST.on("demo"), foil=" Helen")):
+        answer(GraphRequest(experiment))
 
 
 def experiments(size: int = 3) -> list[Experiment]:
@@ -98,6 +104,45 @@ def test_a_node_is_told_with_its_mean_error_sign_and_rank(visit: Visit):
     assert f"with the same sign in {same} of 3. Rank by size among all nodes: " in said
     told = f"{ranks[0]} in each" if len(set(ranks)) == 1 else f"{ranks[0]}, {ranks[1]} and {ranks[2]}"
     assert f"all nodes: {told}." in said
+
+
+@pytest.mark.parametrize(
+    ("page", "parameters", "kinds"),
+    [
+        ("direct_logit_attribution", {"selected": "L2H5"}, [NodeAttributionRequest]),
+        ("all_sources", {"selected": PATH}, [StrongestPathsRequest]),
+        (
+            "path_patching",
+            {"selected": "L0H0 → L1H0.q", "source_layer": "0", "source_head": "0"},
+            [StrongestPathsRequest, ChosenPathsRequest],
+        ),
+        ("sanity_checks", {}, [SanityRequest]),
+        ("circuit", {}, [EdgeSetsRequest]),
+    ],
+)
+def test_what_is_asked_of_each_prompt_is_asked_of_a_cluster_for_all_of_them_at_once(
+    visit: Visit,
+    graph: None,
+    monkeypatch: pytest.MonkeyPatch,
+    page: str,
+    parameters: dict[str, str],
+    kinds: list[type[Request]],
+):
+    asked: list[list[Request]] = []
+
+    def ahead(requests: Sequence[Request]) -> list[tuple[int, int]]:
+        missing = [request for request in requests if stored(request) is None]
+        asked.extend([missing] if missing else [])
+        for request in missing:
+            answer(request)
+        return []
+
+    monkeypatch.setattr(set_answers, "ahead", ahead)
+    measured(visit, page, **parameters)
+    assert len(asked) == len(kinds)
+    assert {type(request) for requests in asked for request in requests} == set(kinds)
+    for requests in asked:
+        assert {request.experiment for request in requests} >= set(experiments()[1:])
 
 
 @pytest.mark.parametrize("page", ["path_patching", "all_sources"])
