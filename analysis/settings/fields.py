@@ -88,7 +88,8 @@ class Settings(BaseModel):
         ge=0,
         le=1024**5,
         alias="PATHSCOPE_MEMORY_BYTES",
-        description="Memory that the process may hold: what does not fit is refused; 0B, what is free",
+        description="Memory that the process may hold, pages of files apart: what does not fit is refused; "
+        "0B, what is free",
     )
     load_seconds: float = Field(
         600.0,

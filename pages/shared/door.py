@@ -24,6 +24,7 @@ from streamlit.web.server.starlette.starlette_websocket import is_host_allowed
 
 from analysis import host, jobs
 from analysis.errors import PathscopeError
+from analysis.memory import share_arenas
 from analysis.policy import policy
 from analysis.settings import settings
 from pages.shared import uploads
@@ -78,6 +79,7 @@ async def opened(_app: Any) -> AsyncIterator[None]:
     _end_in_time()
     # Else a thread that computes keeps the one that sends from its turn at every message.
     sys.setswitchinterval(_SECONDS_IN_A_ROW)
+    share_arenas()
     import_early()
     if not config.get_option("server.headless"):
         address = server_util.get_url(config.get_option("browser.serverAddress"))

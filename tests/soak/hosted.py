@@ -16,12 +16,14 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import urlencode
 
 from analysis.demo_model.examples import EXAMPLES
 from pages.shared.keys import PROMPT_KEYS
+from tests.soak.group import Group, limited
 from tests.soak.hostile import ATTACKS, attack_until
 from tests.soak.server import ROOT, Server, serve
 from tests.soak.session import HUNG, Record, Session, connected
@@ -37,7 +39,6 @@ ENVIRONMENT = {
     "PATHSCOPE_TRUSTED_HEADER": "X-Forwarded-For",
     "PATHSCOPE_SWEEP_BYTES": "32MB",
     "PATHSCOPE_RUN_BYTES": "16MB",
-    "MALLOC_ARENA_MAX": "2",
 }
 #: Of the server's own machine nothing may be told, and of its code nothing but its pages.
 SECRETS = (str(ROOT), "site-packages", "Traceback (most recent", "root:x:0", "def main(")
@@ -54,7 +55,8 @@ class Gallery:
 
 @dataclass(frozen=True)
 class Report:
-    """What was measured; seconds of readers' pages, megabytes (10^6 bytes) of the server's process."""
+    """What was measured; seconds of readers' pages, megabytes (10^6 bytes) of its own that
+    the server held at most, and how often the kernel ended it (None where it set no limit)."""
 
     readers: int
     hostile: int
@@ -65,11 +67,12 @@ class Report:
     counts: dict[str, int]
     exceptions: list[str]
     tracebacks: int
+    ended: int | None = None
 
     @property
     def sound(self) -> bool:
         """Nothing raised, nothing told, nobody left waiting."""
-        return not self.exceptions and not self.tracebacks and self.pages > 0
+        return not self.exceptions and not self.tracebacks and not self.ended and self.pages > 0
 
 
 async def read_until(
@@ -112,20 +115,25 @@ async def _all_at_once(
     ]
     while loop.time() < deadline:
         await asyncio.sleep(0.5)
-        memory.append(server.resident_bytes() / 1e6)
+        memory.append(server.own_bytes() / 1e6)
     await asyncio.gather(*tasks)
     return record, seconds, memory
 
 
 def visited(
-    minutes: float, readers: int, hostile: int, gallery: Gallery, megabytes: float = MEGABYTES
+    minutes: float,
+    readers: int,
+    hostile: int,
+    gallery: Gallery,
+    megabytes: float = MEGABYTES,
+    group: Group | None = None,
 ) -> Report:
     """Serve `gallery` to `readers` and `hostile` visitors at a time, with a budget of `megabytes`."""
     environment = ENVIRONMENT | {
         "PATHSCOPE_GALLERY_DIR": str(gallery.folder),
         "PATHSCOPE_MEMORY_BYTES": f"{megabytes:.0f}MB",
     }
-    with tempfile.TemporaryDirectory() as directory, serve(Path(directory), environment) as server:
+    with tempfile.TemporaryDirectory() as directory, serve(Path(directory), environment, group) as server:
         record, seconds, memory = asyncio.run(_all_at_once(server, minutes, readers, hostile, gallery))
         return Report(
             readers=readers,
@@ -137,6 +145,7 @@ def visited(
             counts=dict(sorted(record.counts.items())),
             exceptions=record.exceptions,
             tracebacks=server.tracebacks(),
+            ended=None if group is None else group.ended(),
         )
 
 
@@ -147,13 +156,14 @@ def main() -> int:
     parser.add_argument("--readers", type=int, default=50)
     parser.add_argument("--hostile", type=int, default=0)
     parser.add_argument("--megabytes", type=float, default=MEGABYTES, help="the server's budget")
+    parser.add_argument("--enforce", action="store_true", help="have the kernel hold it to that (Linux)")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as gallery, tempfile.TemporaryDirectory() as store:
         command = [sys.executable, "-m", "analysis.warm", "--into", gallery]
         subprocess.run(command, cwd=ROOT, env=os.environ | {"PATHSCOPE_STORE_DIR": store}, check=True)
-        report = visited(
-            chosen.minutes, chosen.readers, chosen.hostile, Gallery(Path(gallery)), chosen.megabytes
-        )
+        asked = (chosen.minutes, chosen.readers, chosen.hostile, Gallery(Path(gallery)), chosen.megabytes)
+        with limited(chosen.megabytes) if chosen.enforce else nullcontext() as group:
+            report = visited(*asked, group)
     print(json.dumps(asdict(report), indent=2))
     return 0 if report.sound and report.seconds_p95 < SECONDS and report.megabytes < chosen.megabytes else 1
 

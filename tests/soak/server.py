@@ -16,6 +16,8 @@ from pathlib import Path
 
 import psutil
 
+from tests.soak.group import Group
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 #: The README's command that starts the app, without a browser of its own.
 START = (sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless=true")
@@ -30,8 +32,13 @@ class Server:
     log: Path
 
     def resident_bytes(self) -> int:
-        """Memory of the server's process."""
+        """Memory of the server's process, pages of files that it maps included."""
         return self.process.memory_info().rss
+
+    def own_bytes(self) -> int:
+        """Memory of its own: without those pages, which the kernel can drop (Linux)."""
+        held = self.process.memory_info()
+        return held.rss - getattr(held, "shared", 0)
 
     def idle(self, seconds: float) -> bool:
         """Whether the process rests within `seconds`, which it does not while a sweep runs."""
@@ -47,15 +54,16 @@ class Server:
 
 
 @contextmanager
-def serve(directory: Path, environment: Mapping[str, str]) -> Iterator[Server]:
-    """A server with its store and log in `directory`, stopped at the end."""
+def serve(directory: Path, environment: Mapping[str, str], group: Group | None = None) -> Iterator[Server]:
+    """A server with its store and log in `directory`, stopped at the end; within `group`, if given."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     log = directory / "server.log"
+    command = (*START, f"--server.port={port}")
     with log.open("w") as output:
         process = subprocess.Popen(
-            [*START, f"--server.port={port}"],
+            command if group is None else group.command(command),
             cwd=ROOT,
             env={**os.environ, "PATHSCOPE_STORE_DIR": str(directory / "store"), **environment},
             stdout=output,
