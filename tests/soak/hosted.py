@@ -156,13 +156,15 @@ def main() -> int:
     parser.add_argument("--readers", type=int, default=50)
     parser.add_argument("--hostile", type=int, default=0)
     parser.add_argument("--megabytes", type=float, default=MEGABYTES, help="the server's budget")
-    parser.add_argument("--enforce", action="store_true", help="have the kernel hold it to that (Linux)")
+    parser.add_argument(
+        "--enforce", type=float, help="megabytes at which the kernel is to end it (Linux, root)"
+    )
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as gallery, tempfile.TemporaryDirectory() as store:
         command = [sys.executable, "-m", "analysis.warm", "--into", gallery]
         subprocess.run(command, cwd=ROOT, env=os.environ | {"PATHSCOPE_STORE_DIR": store}, check=True)
         asked = (chosen.minutes, chosen.readers, chosen.hostile, Gallery(Path(gallery)), chosen.megabytes)
-        with limited(chosen.megabytes) if chosen.enforce else nullcontext() as group:
+        with limited(chosen.enforce) if chosen.enforce else nullcontext() as group:
             report = visited(*asked, group)
     print(json.dumps(asdict(report), indent=2))
     return 0 if report.sound and report.seconds_p95 < SECONDS and report.megabytes < chosen.megabytes else 1
