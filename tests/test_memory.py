@@ -43,10 +43,11 @@ def test_where_the_library_cannot_nothing_happens(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("code", ["import analysis.answers", "import analysis.jobs"])
-def test_mkl_keeps_no_buffers_of_threads_in_a_process_that_answers(code: str):
-    report = f"{code}; import os; print(os.environ['MKL_DISABLE_FAST_MM'])"
+def test_libraries_keep_little_in_a_process_that_answers(code: str):
+    names = "'MKL_DISABLE_FAST_MM', 'ONEDNN_PRIMITIVE_CACHE_CAPACITY'"
+    report = f"{code}; import os, sys; print(*map(os.environ.get, ({names})), 'torch' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", report], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert run.stdout.split() == ["1"]
+    assert run.stdout.split() == ["1", "64", "False"], "set before torch reads them"
 
 
 def a_container(folder: Path, most: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,6 +27,8 @@ from analysis.store import Memo, Store, computed_once, open_store, recall
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # MKL otherwise keeps the buffers of every thread that ever multiplied, some twenty megabytes.
 os.environ.setdefault("MKL_DISABLE_FAST_MM", "1")
+# Products that oneDNN keeps prepared, by their shapes: of its 1,024 a real model's take a hundred megabytes.
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
 
 #: Of fewer pairs each is computed by itself.
 _WORTH_A_BATCH = 2

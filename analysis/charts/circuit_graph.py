@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from html import escape
+from itertools import combinations
 from typing import Any
 
 from analysis.charts.circuit_layout import Drawing, DrawnEdge, DrawnNode, NodeKind
@@ -28,6 +29,11 @@ _SYMBOLS: dict[NodeKind, tuple[str, list[int]]] = {
 }
 
 
+#: Pixels that a node takes beside another, and sizes where there is less.
+_ROOM = 42
+_SHORT: dict[NodeKind, list[int]] = {"head": [24, 15], "mlp": [34, 15]}
+
+
 def graph_height(drawing: Drawing) -> int:
     """Pixels that the graph is high."""
     return round(drawing.top * min(_HIGHEST, max(_LOWEST, _SCREEN / drawing.top))) + 40
@@ -45,6 +51,7 @@ def circuit_graph(
     end = max((abs(edge.share) for edge in drawing.edges), default=1.0) or 1.0
     many = len(drawing.edges) > MOST_LETTERS
     axis = {"type": "value", "show": False}
+    names = _names(drawing, palette)
     nodes = [_node(node, palette, selected, (badges or {}).get(node.label)) for node in drawing.nodes]
     return {
         "backgroundColor": "transparent",
@@ -64,7 +71,7 @@ def circuit_graph(
                 "coordinateSystem": "cartesian2d",
                 "layout": "none",
                 "selectedMode": "single",
-                "data": nodes + _names(drawing, palette),
+                "data": nodes + names,
                 "links": [_line(edge, palette, end, many, selected) for edge in drawing.edges],
                 "edgeSymbol": ["none", "arrow"],
                 "edgeSymbolSize": 6,
@@ -73,6 +80,41 @@ def circuit_graph(
                 "cursor": "pointer",
             }
         ],
+        "media": _where_narrow(drawing, nodes, names),
+    }
+
+
+def _where_narrow(
+    drawing: Drawing, nodes: list[dict[str, Any]], names: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """What replaces the data where neighbours would overlap: heads without their layer, told at the left.
+
+    Roles are left out then; the table of roles has them.
+    """
+    nearest = min(_distances(drawing), default=0.0)
+    if not nearest:
+        return []
+    short = [_shortened(shown, node) for shown, node in zip(nodes, drawing.nodes, strict=True)]
+    width = round((drawing.right - drawing.left) / nearest * _ROOM)
+    return [{"query": {"maxWidth": width}, "option": {"series": [{"data": short + names}]}}]
+
+
+def _distances(drawing: Drawing) -> Iterator[float]:
+    """From each node to the next one that stands beside it, in slots."""
+    used = sorted(drawing.used, key=lambda node: node.x)
+    for left, right in combinations(used, 2):
+        if abs(left.y - right.y) < 0.3:
+            yield right.x - left.x
+
+
+def _shortened(shown: dict[str, Any], node: DrawnNode) -> dict[str, Any]:
+    if not node.used or node.kind not in _SHORT:
+        return shown
+    name = node.label.partition("H")
+    written = f"H{name[2]}" if node.kind == "head" else node.label
+    return shown | {
+        "symbolSize": _SHORT[node.kind],
+        "label": shown["label"] | {"formatter": _as_text(written), "fontSize": 9},
     }
 
 

@@ -51,12 +51,6 @@ class GraphPieces:
         self.start, self._pair = start, pair
         self._edges = start.ranking[:MOST_MEASURED]
         self.content = cut_by(start.estimated) | {"measured": len(self._edges)}
-        self._steps = (
-            lambda check: self._measured(0, pair.each_brings_back, check),
-            lambda check: self._measured(1, pair.each_breaks, check),
-            self._curve,
-            self._proof,
-        )
         #: Measured on a real model of 30 layers.
         self.shares = np.array([0.07, 0.07, 0.16, 0.7])
 
@@ -65,11 +59,19 @@ class GraphPieces:
     ) -> Iterator[tuple[int, Arrays]]:
         """The steps as they are done. Raises `Cancelled` once `stop()` is true."""
         check = check_of(stop)
-        for index, step in enumerate(self._steps):
+        # Not kept: they would hold this, and all that it measures with, until Python looks for such circles.
+        steps = (self._brings_back, self._breaks, self._curve, self._proof)
+        for index, step in enumerate(steps):
             if index not in finished:
                 check()
                 with torch.inference_mode(False), torch.no_grad():
                     yield index, step(check)
+
+    def _brings_back(self, check: StopCheck) -> Arrays:
+        return self._measured(0, self._pair.each_brings_back, check)
+
+    def _breaks(self, check: StopCheck) -> Arrays:
+        return self._measured(1, self._pair.each_breaks, check)
 
     def _measured(self, direction: int, measured: _OfEdges, check: StopCheck) -> Arrays:
         shares = measured(self._edges, check)

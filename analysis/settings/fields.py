@@ -70,7 +70,7 @@ class Settings(BaseModel):
         description="Memory that one prompt may take beyond the model, by an estimate",
     )
     run_bytes: ByteSize = Field(
-        ByteSize(_GIB // 4),
+        ByteSize(_GIB // 8),
         ge=0,
         le=1024 * _GIB,
         alias="PATHSCOPE_RUN_BYTES",

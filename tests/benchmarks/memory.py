@@ -6,8 +6,8 @@ the pages of files besides (the libraries' code, above all) that the kernel drop
 what the imports alone take in a process of their own. Where a sweep does not start by itself it is begun,
 watched for a while and stopped. A server is measured once it rests; "largest" is the kernel's high-water mark
 since the line before, so the first one is that of loading. Ends with status 1 where a server's own memory is
-above its bar, or with ``--enforce`` (Linux, root) where the kernel, which then holds each server to its bar,
-had to end it.
+above its bar, or with ``--enforce`` (Linux, root) where the kernel, which then holds the bundled model's
+server to its bar, had to end it. Another model needs more while it is loaded than it holds afterwards.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ CHART = "[data-testid='stVegaLiteChart']"
 IMPORTS = """
 import streamlit.web.bootstrap, altair, pandas, psutil
 import analysis.charts, analysis.models.loading, analysis.attribution, analysis.patching, analysis.sanity
-print(psutil.Process().memory_info().rss)
+held = psutil.Process().memory_info()
+print(held.rss - getattr(held, "shared", 0), held.rss)
 """
 
 SEEN = "When Mary and John went to the store, {} gave a drink to"
@@ -133,12 +134,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="What a server holds in memory.")
     parser.add_argument("folder", nargs="?", help="a local model folder (the bar is that of SmolLM2-135M)")
     parser.add_argument("--sweep-seconds", type=float, default=60.0, help="(default: %(default)s)")
-    parser.add_argument("--enforce", action="store_true", help="have the kernel hold each server to its bar")
+    parser.add_argument(
+        "--enforce", action="store_true", help="have the kernel hold the bundled model's server to its bar"
+    )
     options = parser.parse_args()
     tell_imports()
     models = {DEMO: DEMO} | ({"SmolLM2-135M": options.folder} if options.folder else {})
     kept = [
-        within_bar(name, model, options.sweep_seconds, enforced=options.enforce)
+        within_bar(name, model, options.sweep_seconds, enforced=options.enforce and model == DEMO)
         for name, model in models.items()
     ]
     return int(not all(kept))

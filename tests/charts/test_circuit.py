@@ -55,6 +55,38 @@ def test_every_line_leads_upwards_and_no_two_nodes_share_a_place(parallel: bool)
         assert abs(one.x - other.x) >= 0.9 or abs(one.y - other.y) >= 0.4
 
 
+def test_where_heads_would_overlap_they_stand_without_their_layer() -> None:
+    edges: EdgeLabels = (*EDGES, ("L0H0", "L1H0.v"))
+    picture = drawing_of(GRAPH, lines_of(edges, {}), [0.1] * 8, [True] * 8, {})
+    option = circuit_graph(picture, "light", badges={"L0H1": "previous token"})
+    [narrow] = option["media"]
+    apart = next(node.x for node in picture.nodes if node.label == "L0H1") - next(
+        node.x for node in picture.nodes if node.label == "L0H0"
+    )
+    assert narrow["query"]["maxWidth"] == round(42 * (picture.right - picture.left) / apart)
+    [wide], [small] = option["series"], narrow["option"]["series"]
+    assert [one["name"] for one in small["data"]] == [one["name"] for one in wide["data"]]
+    names = {one["name"]: one["label"].get("formatter") for one in small["data"]}
+    assert [names[f"node {node}"] for node in ("embed", "L0H1", "L1H0", "MLP0")] == [
+        "embed",
+        "H1",
+        "H0",
+        "MLP0",
+    ]
+    for node, one, other in zip(picture.nodes, wide["data"], small["data"], strict=False):
+        if node.used and node.kind == "head":
+            assert other["symbolSize"][0] < 28 < one["symbolSize"][0]
+        assert {key: one[key] for key in ("id", "value", "tooltip")} == {
+            key: other[key] for key in ("id", "value", "tooltip")
+        }
+
+
+def test_where_no_heads_stand_beside_each_other_no_room_is_asked_for() -> None:
+    edges: EdgeLabels = (("embed", "L0H1.v"), ("L0H1", "logits"))
+    picture = drawing_of(GRAPH, lines_of(edges, {}), [0.1] * 2, [True] * 2, {})
+    assert circuit_graph(picture, "light")["media"] == []
+
+
 def test_a_group_is_one_node_and_what_is_within_it_is_no_line() -> None:
     picture = drawn({"early": ("L0H1", "MLP0")})
     assert {node.label for node in picture.nodes}.isdisjoint({"L0H1", "MLP0"})
