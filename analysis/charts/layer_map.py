@@ -17,6 +17,7 @@ from analysis.charts.effects import (
     without_paths,
 )
 from analysis.charts.grid import framed, layer_by_head, row_height
+from analysis.charts.once import drawn_once
 from analysis.charts.themes import PALETTES, Palette, Theme, drawn
 from analysis.requests import HEAD_INPUTS
 from analysis.results import AllSourcesResult, EffectScale, PathMap
@@ -26,6 +27,7 @@ _HEIGHT = 600
 _FIELDS = ["sl", "sh", "dl", "dh"]
 
 
+@drawn_once
 def layer_map_chart(
     result: AllSourcesResult | PathMap,
     scale: EffectScale = "effect",
@@ -68,6 +70,7 @@ def layer_map_chart(
     return drawn(marks, theme, size * row_height(size, _HEIGHT), description)
 
 
+@drawn_once
 def block_chart(
     result: AllSourcesResult | PathMap,
     block: tuple[int, int],

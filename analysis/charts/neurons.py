@@ -6,6 +6,7 @@ import altair as alt
 
 from analysis.charts.attention import CALLED
 from analysis.charts.bars import attribution_bars
+from analysis.charts.once import drawn_once
 from analysis.charts.scales import BELOW_RESOLUTION, rounded, told_from_zero
 from analysis.charts.themes import PALETTES, Theme, drawn
 from analysis.labels import node_name, number, shown_token
@@ -17,6 +18,7 @@ MOST_NEURONS = 12
 _TOKENS = 5
 
 
+@drawn_once
 def neurons_chart(result: NeuronsResult, run: RunShown, theme: Theme = "light") -> alt.LayerChart:
     """What the strongest neurons of a run, or of the difference, write to answer minus foil, in logits."""
     table, strongest = result.table(run, MOST_NEURONS), result.strongest(run)[:MOST_NEURONS].tolist()

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.charts.effects import title_of
+from analysis.charts.once import drawn_once
 from analysis.charts.scales import PERCENT, PLAIN, by_sign, number, rounded, told_from_zero
 from analysis.charts.themes import PALETTES, Theme, drawn
 from analysis.labels import number as signed
@@ -16,6 +17,7 @@ from analysis.results import EffectScale, PathPositionsResult
 _HEIGHT = 150
 
 
+@drawn_once
 def path_positions_chart(
     result: PathPositionsResult, scale: EffectScale = "effect", theme: Theme = "light"
 ) -> alt.LayerChart:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from analysis.charts.effects import end_of, kind_opacity, note_of, title_of, with_tooltip, without_paths
 from analysis.charts.grid import framed, layer_by_head, row_height
+from analysis.charts.once import drawn_once
 from analysis.charts.scales import rounded, told_from_zero
 from analysis.charts.themes import PALETTES, Theme, drawn
 from analysis.labels import head_label
@@ -19,6 +20,7 @@ from analysis.results import EffectScale, KnownPaths, PathMap
 _HEIGHT = 420
 
 
+@drawn_once
 def source_map_chart(
     known: KnownPaths, scale: EffectScale = "effect", theme: Theme = "light", selected: str | None = None
 ) -> alt.LayerChart:

@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any, Literal
 
 import altair as alt
+from altair.utils import schemapi
 
 Theme = Literal["light", "dark"]
 
@@ -74,6 +75,10 @@ PALETTES: dict[Theme, Palette] = {
         corrupted="#9d7ed0",
     ),
 }
+
+
+# Else every part of a chart is held against the whole schema when it is made. Tests hold the whole chart.
+schemapi.DEBUG_MODE = False
 
 
 class _LayerChart(alt.LayerChart):
