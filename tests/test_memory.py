@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,24 @@ def a_container(folder: Path, most: str, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_limit_leaves_what_is_not_held_of_it():
     free = memory.free_bytes(10**15)
     assert free is not None and 10**15 - 10**11 < free < 10**15 - 10**7
+
+
+@pytest.mark.skipif(not memory._STATM.exists(), reason="this system does not tell what a process holds")
+def test_pages_of_a_file_that_is_mapped_are_not_held(tmp_path: Path):
+    file, size, limit = tmp_path / "file", 50 * 10**6, 10**12
+    file.write_bytes(bytes(size))
+
+    def free() -> int:
+        left = memory.free_bytes(limit)
+        assert left is not None
+        return left
+
+    before = free()
+    with file.open("rb") as opened, mmap(opened.fileno(), 0, access=ACCESS_READ) as mapped:
+        assert sum(mapped[::4096]) == 0
+        assert before - free() < size / 5
+    held = bytearray(size)
+    assert before - free() > size / 2 and len(held) == size
 
 
 def test_a_container_has_what_it_may_still_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -1,10 +1,9 @@
-"""The whole app, held to the memory that a small host gives: by its own budget, and by the kernel."""
+"""The whole app, held to the memory that a small host gives: by its budget, and by the kernel if it can."""
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
-
-import pytest
 
 from tests.browser.app import PAGES, PATIENCE, chromium, settle
 from tests.soak.group import limited, possible
@@ -18,10 +17,9 @@ CHART = "[data-testid='stVegaLiteChart']"
 WITHOUT_CHART = ("", "sanity_checks")
 
 
-@pytest.mark.skipif(not possible(), reason="no control group can be made here")
 def test_all_pages_with_the_bundled_model_live_within_the_limit(tmp_path: Path):
     with (
-        limited(LIMIT) as group,
+        limited(LIMIT) if possible() else nullcontext() as group,
         chromium() as browser,
         serve(tmp_path, {"PATHSCOPE_HOSTED": "1", "PATHSCOPE_MEMORY_BYTES": f"{LIMIT}MB"}, group) as server,
     ):
@@ -32,4 +30,5 @@ def test_all_pages_with_the_bundled_model_live_within_the_limit(tmp_path: Path):
             settle(page)
             drawn = page.locator(CHART).count() > 0
             assert drawn or path in WITHOUT_CHART, path
-        assert group.ended() == 0
+        assert server.own_bytes() < 1e6 * LIMIT
+        assert group is None or group.ended() == 0

@@ -49,7 +49,11 @@ class Group:
 
 def possible() -> bool:
     """Whether this process may make a group with a limit."""
-    return _layout() is not None
+    try:
+        with limited(1000):
+            return True
+    except (OSError, RuntimeError):
+        return False
 
 
 def _layout() -> _Layout | None:
