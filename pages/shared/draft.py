@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from analysis.answers import answer
+from analysis.answers import answer, on_behalf_of
 from analysis.errors import PathscopeError
 from analysis.labels import percent, shown_token
 from analysis.requests import Experiment
@@ -12,6 +12,7 @@ from analysis.results import AlternativeName, DraftRequest, DraftResult
 from pages.shared.keys import Key
 from pages.shared.notes import escaped
 from pages.shared.tokens import small_text, token_chips
+from pages.shared.visitor import visitor
 
 #: Of answer and foil: after which prompt it is looked for.
 _AFTER = {Key.ANSWER: "clean", Key.FOIL: "corrupted"}
@@ -45,7 +46,7 @@ def draft_panel(experiment: Experiment) -> None:
     """What the pair is and could be; nothing where the model cannot be opened, which the page says."""
     st.session_state[Key.FAULT] = None
     try:
-        with st.spinner("Reading both prompts"):
+        with st.spinner("Reading both prompts"), on_behalf_of(visitor()):
             draft = answer(DraftRequest(experiment)).result
     except PathscopeError as error:
         # Another one, without the frames in which this one came about.

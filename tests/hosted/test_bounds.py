@@ -10,6 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from analysis import answers
+from analysis.answers import lookup, visits
 from analysis.demo_model.examples import EXAMPLES
 from analysis.errors import PathscopeError
 from analysis.policy import OWN_MACHINE, Policy, policy
@@ -74,6 +75,20 @@ def test_a_prompt_set_has_a_bound_of_its_own(hosted, visit):
         for page in ("prompt_set", "direct_logit_attribution"):
             app = visit(page, set=word)
             assert not app.exception and "This prompt set has 20 pairs" in texts(app)
+
+
+def test_reading_a_pair_is_a_result_that_a_visit_has_had(hosted, visit, monkeypatch):
+    had: list[str | None] = []
+
+    def count(visitor: str | None = None) -> None:
+        had.append(visitor or visits._visitor.get())
+
+    monkeypatch.setattr(lookup, "count_result", count)
+    app = visit("prompt_set")
+    assert not app.exception and had and None not in had
+    again = len(had)
+    app.run()
+    assert len(had) == again, "what is stored is not counted"
 
 
 def test_the_policy_cannot_be_changed(hosted):
