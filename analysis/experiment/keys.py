@@ -11,7 +11,7 @@ import importlib.metadata
 from functools import cache
 from typing import Any
 
-from analysis.models import compute_dtype, find, read_json
+from analysis.models import find
 from analysis.release import __version__
 from analysis.requests import Request, request_to_json
 from analysis.store import SCHEMA_VERSION
@@ -45,10 +45,9 @@ def model_content(name: str, *, download: bool = True) -> dict[str, Any]:
     With ``download=False`` a model that is not on this machine raises instead of being fetched.
     """
     files = find(name, download=download)
-    config = read_json(files.config, name)
     return {
         "fingerprint": files.fingerprint,
-        "dtype": compute_dtype(config),
+        "dtype": files.dtype,
         "processing": PROCESSING,
     }
 

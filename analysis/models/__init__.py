@@ -2,7 +2,7 @@
 
 from analysis.models.catalogue import GPT2_SMALL, LoadedModel, before_loading, fingerprint, load, offered
 from analysis.models.downloads import Download, download_of, forget_download
-from analysis.models.files import ModelFiles, compute_dtype, fetched, find, is_from_hub
+from analysis.models.files import ModelFiles, fetched, find, is_from_hub
 from analysis.models.offered import (
     BUNDLED,
     DEMO,
@@ -12,7 +12,6 @@ from analysis.models.offered import (
     ready_examples,
     size,
 )
-from analysis.models.reading import read_json
 
 __all__ = [
     "BUNDLED",
@@ -24,7 +23,6 @@ __all__ = [
     "LoadedModel",
     "ModelFiles",
     "before_loading",
-    "compute_dtype",
     "download_of",
     "entries",
     "fetched",
@@ -34,7 +32,6 @@ __all__ = [
     "is_from_hub",
     "load",
     "offered",
-    "read_json",
     "ready_examples",
     "size",
 ]

@@ -9,7 +9,7 @@ import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from analysis.errors import ModelError, Remedy
 from analysis.models.offered import BUNDLED, DEMO, entries, nearest, size
@@ -54,7 +54,7 @@ _WHAT_A_FOLDER_HOLDS = "A Hugging Face model folder holds config.json, model.saf
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """The files of one model that decide its numbers, all of them present.
+    """The files of one model that decide its numbers, all of them present, and in what it is computed.
 
     An index of weights stands among `weights`, before the files that it names.
     """
@@ -62,6 +62,7 @@ class ModelFiles:
     config: Path
     weights: tuple[Path, ...]
     tokenizer: tuple[Path, ...]
+    dtype: Literal["float32", "float64"]
 
     @property
     def fingerprint(self) -> str:
@@ -133,6 +134,16 @@ def is_from_hub(name: str) -> bool:
 
 
 def _files(directory: Path, name: str) -> ModelFiles:
+    """As `_checked`, which goes through the files again only when one of them has another state."""
+    try:
+        states = tuple((path.name, *state_of(path)) for path in sorted(directory.iterdir()))
+    except OSError:  # said of the file that it is about
+        return _checked.__wrapped__(directory, name, ())
+    return _checked(directory, name, states)
+
+
+@lru_cache(maxsize=64)
+def _checked(directory: Path, name: str, _states: tuple[tuple[str | int, ...], ...]) -> ModelFiles:
     config = directory / "config.json"
     for file in (*LARGEST_BYTES, WEIGHTS):
         check_regular(directory / file, name)
@@ -159,10 +170,11 @@ def _files(directory: Path, name: str) -> ModelFiles:
         config=config,
         weights=tuple(weights),
         tokenizer=tuple(directory / file for file in TOKENIZER_FILES if file in present),
+        dtype=compute_dtype(fields),
     )
 
 
-def compute_dtype(config: dict[str, Any]) -> str:
+def compute_dtype(config: dict[str, Any]) -> Literal["float32", "float64"]:
     """float64 stays; all else becomes float32, in which small differences of logits still mean something."""
     stated = config.get("dtype", config.get("torch_dtype"))
     return "float64" if stated == "float64" else "float32"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import huggingface_hub.constants
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from analysis import answers, demo_model, models
 from analysis.errors import ModelError
 from analysis.models import files as model_files
+from analysis.models.reading import read_json
 from analysis.requests import Experiment
 from analysis.results import OverviewRequest
 from analysis.store import open_store
@@ -41,6 +44,27 @@ def test_content_is_hashed_once(folder: Path, monkeypatch: pytest.MonkeyPatch):
     before = models.fingerprint(str(folder))
     monkeypatch.setattr(model_files.hashlib, "file_digest", None)
     assert models.fingerprint(str(folder)) == before
+
+
+def test_files_are_gone_through_again_only_when_one_of_them_has_changed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    read: list[str] = []
+
+    def reading(path: Path, name: str) -> dict[str, Any]:
+        read.append(path.name)
+        return read_json(path, name)
+
+    monkeypatch.setattr(model_files, "read_json", reading)
+    found = model_files.find(str(folder))
+    assert model_files.find(str(folder)) == found and read == ["config.json"]
+    fields = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(fields | {"dtype": "float64"}))
+    assert model_files.find(str(folder)).dtype == "float64" != found.dtype
+    (folder / "tokenizer.json").unlink()
+    for _ in range(2):
+        with pytest.raises(ModelError, match="no tokenizer"):
+            model_files.find(str(folder))
 
 
 # Names that lead nowhere
