@@ -11,8 +11,6 @@ from pathlib import Path
 _STATM = Path("/proc/self/statm")
 _MEMINFO = Path("/proc/meminfo")
 _CGROUP = Path("/sys/fs/cgroup")
-
-
 #: ``mallopt``'s name for the most arenas (glibc's malloc.h), and how many of them serve Pathscope.
 _M_ARENA_MAX, _ARENAS = -8, 2
 

@@ -27,8 +27,6 @@ _SYMBOLS: dict[NodeKind, tuple[str, list[int]]] = {
     "logits": ("roundRect", [64, 20]),
     "group": ("roundRect", [92, 24]),
 }
-
-
 #: Pixels that a node takes beside another, and sizes where there is less.
 _ROOM = 42
 _SHORT: dict[NodeKind, list[int]] = {"head": [24, 15], "mlp": [34, 15]}
