@@ -5,7 +5,9 @@ from __future__ import annotations
 from contextlib import nullcontext
 from pathlib import Path
 
-from tests.browser.app import PAGES, PATIENCE, chromium, settle
+from playwright.sync_api import Browser
+
+from tests.browser.app import PAGES, PATIENCE, settle
 from tests.soak.group import limited, possible
 from tests.soak.server import serve
 
@@ -17,10 +19,9 @@ CHART = "[data-testid='stVegaLiteChart']"
 WITHOUT_CHART = ("", "sanity_checks")
 
 
-def test_all_pages_with_the_bundled_model_live_within_the_limit(tmp_path: Path):
+def test_all_pages_with_the_bundled_model_live_within_the_limit(tmp_path: Path, browser: Browser):
     with (
         limited(LIMIT) if possible() else nullcontext() as group,
-        chromium() as browser,
         serve(tmp_path, {"PATHSCOPE_HOSTED": "1", "PATHSCOPE_MEMORY_BYTES": f"{LIMIT}MB"}, group) as server,
     ):
         page = browser.new_page()
