@@ -147,7 +147,6 @@ def ask_ahead(requests: Sequence[Request], bar: DeltaGenerator) -> None:
 
 def together(requests: Sequence[Request], bar: DeltaGenerator) -> None:
     """Have what is missing of `requests`, which are alike but for their pairs, computed in batches."""
-    ask_ahead(requests, bar)
     alike = requests and requests[0].computed_together
     if alike and sum(stored(asked) is None for asked in requests) > 1:
         bar.progress(0.0, text=f"{counted(len(requests), 'prompt')} together: {CALLED[type(requests[0])]}")

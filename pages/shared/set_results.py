@@ -76,8 +76,9 @@ def results_or_stop(
     try:
         experiments = prompts.experiments(model)
         each = [kind(one) for one in experiments for kind in (OverviewRequest, NodeAttributionRequest)]
-        ask_ahead(each, bar)
-        together([StrongestPathsRequest(one, layer_norm, metric) for one in experiments], bar)
+        strongest = [StrongestPathsRequest(one, layer_norm, metric) for one in experiments]
+        ask_ahead([*each, *strongest], bar)
+        together(strongest, bar)
         for number, experiment in enumerate(experiments, start=1):
             say = teller(bar, number, len(prompts))
             try:
