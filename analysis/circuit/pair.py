@@ -128,7 +128,7 @@ def joint_metric(
     """The metric under each set, so many at a time as fit in memory."""
     joint = JointReplay.of(exchange)
     with torch.no_grad():
-        batches = joint.in_batches(sets, exchange.memory_bytes)
+        batches = joint.in_batches(sets)
         found = [joint.measure(sets[batch], check_stop)[0] for batch in batches]
     return np.concatenate(found) if found else np.empty(0)
 

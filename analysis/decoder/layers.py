@@ -6,6 +6,7 @@ prompt, a batch, or thousands of patched rows. Weights are views of the model's 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +16,9 @@ from torch import Tensor
 from analysis.decoder.norm import Norm
 from analysis.decoder.products import Activation, affine
 from analysis.nodes import Graph
+
+#: Queries whose scores are made together: their scores stay in the processor's cache.
+QUERIES_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -115,11 +119,29 @@ class Attention:
     def pattern(
         self, scores: Float[Tensor, "*rows query key"], visible: Bool[Tensor, "query key"]
     ) -> Float[Tensor, "*rows query key"]:
-        """Attention probabilities from raw ``q . k`` products, over the `visible` keys of each query."""
-        scores = scores * self.scale
+        """Attention probabilities from raw ``q . k`` products, over the `visible` keys of each query.
+
+        Reuses the memory of `scores` if no gradient is asked.
+        """
+        if torch.is_grad_enabled():
+            scores = scores * self.scale
+        else:
+            scores.mul_(self.scale)
         if self.softcap is not None:
             scores = self.softcap * torch.tanh(scores / self.softcap)
-        return scores.masked_fill(~visible, float("-inf")).softmax(dim=-1)
+        return scores.masked_fill_(~visible, float("-inf")).softmax(dim=-1)
+
+    def blocks(self, queries: slice, n_positions: int) -> Iterator[tuple[slice, int, Tensor]]:
+        """`queries` in blocks, whose products with keys stay small and leave out those that none may see.
+
+        Yields where a block stands among the queries, how many keys there are up to its last one, and which
+        of those each query may attend to.
+        """
+        visible = self.visible(queries, n_positions)
+        for first in range(0, len(visible), QUERIES_AT_ONCE):
+            rows = slice(first, min(first + QUERIES_AT_ONCE, len(visible)))
+            n_keys = queries.start + rows.stop
+            yield rows, n_keys, visible[rows, :n_keys]
 
     def visible(self, queries: slice, n_positions: int) -> Bool[Tensor, "query key"]:
         """Which keys each query may attend to: causal, and within the window where there is one."""

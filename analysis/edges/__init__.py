@@ -16,7 +16,8 @@ if TYPE_CHECKING:
         path_estimates,
     )
     from analysis.edges.exchange import Exchange, residual_graph
-    from analysis.edges.joint import EdgeSet, JointReplay, Sets
+    from analysis.edges.joint import JointReplay
+    from analysis.edges.rows import EdgeSet, Sets
     from analysis.edges.strongest import StrongestEdges, strongest_edges, strongest_in_steps
 
 __getattr__, __dir__, _ = lazy_loader.attach(
@@ -31,7 +32,8 @@ __getattr__, __dir__, _ = lazy_loader.attach(
             "path_estimates",
         ],
         "exchange": ["Exchange", "residual_graph"],
-        "joint": ["EdgeSet", "JointReplay", "Sets"],
+        "joint": ["JointReplay"],
+        "rows": ["EdgeSet", "Sets"],
         "strongest": ["StrongestEdges", "strongest_edges", "strongest_in_steps"],
     },
 )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from analysis.decoder import Attention, Block
+from analysis.decoder import Block, Norm
 from analysis.sweep import EdgeReplay, LayerRun, Suffix, patched_norm
 
 
@@ -44,6 +45,30 @@ class Reader:
         here = {"q": self.run.q_projected, "k": self.run.k_projected, "v": self.run.v_projected}[component]
         return here[:, None, positions] + (change if bias is None else change - bias)
 
+    @property
+    def mlp_norm(self) -> Norm:
+        """The norm that the MLP reads through."""
+        return self.block.mlp_norm or self.block.attention_norm
+
+    @cached_property
+    def mlp_reads(self) -> Float[Tensor, "batch 1 query d_model"]:
+        """The residual stream that the MLP reads in the run."""
+        resid, block = self.run.resid_pre[:, None, self.queries], self.block
+        if block.parallel:
+            return resid
+        return resid + block.attention_write(self.run.attention_output[:, None, self.queries])
+
+    @cached_property
+    def mlp_makes(self) -> Float[Tensor, "batch 1 query d_made"]:
+        """`mlp_made` in the run."""
+        return self.mlp_made(self.mlp_norm(self.mlp_reads))
+
+    def mlp_made(self, normed: Float[Tensor, "*rows d_model"]) -> Float[Tensor, "*rows d_made"]:
+        """The MLP's hidden layer, in which its output is linear; or its output, where a norm follows."""
+        assert self.block.mlp is not None
+        normed_after = self.block.mlp_post_norm is not None
+        return self.block.mlp_output(normed) if normed_after else self.block.mlp.hidden(normed)
+
 
 def into_heads(
     reader: Reader,
@@ -52,48 +77,75 @@ def into_heads(
     gradient: Float[Tensor, "batch query head d_head"],
 ) -> Float[Tensor, "batch writer head"]:
     """The effect of each writer's patch in q, k or v of each head: its z exact, linear after it."""
-    attention, run = reader.block.attention, reader.run
     positions = reader.queries if component == "q" else reader.suffix.positions
     projected = reader.projected(
         component, delta[:, :, reader.kept] if component == "q" else delta, positions
     )
-    patched = attention.attended(projected, component, positions)
-    q, at_z = (_by_key_head(part, attention) for part in (run.q[:, reader.queries], gradient))
-    keys, values = run.k.permute(0, 2, 3, 1), run.v.permute(0, 2, 3, 1)
-    visible = attention.visible(reader.queries, reader.suffix.n_positions).repeat(
-        attention.queries_per_key, 1
-    )
-    pattern = attention.pattern(q @ keys, visible)
+    patched = reader.block.attention.attended(projected, component, positions)
     if component == "v":
-        return _through_values(reader, patched, pattern, at_z)
+        return _through_values(reader, patched, gradient)
     if component == "q":
-        rows = _by_key_head(patched.flatten(0, 1), attention).unflatten(0, patched.shape[:2]).transpose(1, 2)
-        scores = (rows.flatten(2, 3) @ keys).unflatten(2, rows.shape[2:4])
-    else:
-        on_suffix = q[:, :, None] @ patched.permute(0, 3, 1, 4, 2)
-        on_prefix = (q @ keys[..., : reader.suffix.start])[:, :, None]
-        scores = torch.cat([on_prefix.expand(-1, -1, on_suffix.shape[2], -1, -1), on_suffix], dim=-1)
-    change = attention.pattern(scores, visible).sub_(pattern[:, :, None])
-    # at_z @ values: the metric's gradient at the pattern.
-    found = torch.einsum("bkwqn,bkqn->bwkq", change, at_z @ values)
-    return found.unflatten(3, (attention.queries_per_key, -1)).sum(-1).flatten(2)
+        return _through_pattern(reader, _by_key_head(patched, reader), None, gradient)
+    return _through_pattern(reader, None, patched.permute(0, 3, 1, 2, 4).contiguous().mT, gradient)
 
 
 def _by_key_head(
-    x: Float[Tensor, "batch query head d_head"], attention: Attention
-) -> Float[Tensor, "batch key_head queries_per_key*query d_head"]:
-    """Query heads sorted by the key head that they share, those of one key head below each other."""
-    return x.unflatten(2, (-1, attention.queries_per_key)).permute(0, 2, 3, 1, 4).flatten(2, 3)
+    x: Float[Tensor, "batch *writer query head d_head"], reader: Reader
+) -> Float[Tensor, "batch key_head *writer queries_per_key query d_head"]:
+    """Query heads sorted by the key head that they share."""
+    return x.unflatten(-2, (-1, reader.block.attention.queries_per_key)).movedim((-3, -2), (1, -3))
+
+
+def _through_pattern(
+    reader: Reader,
+    patched_q: Float[Tensor, "batch key_head writer queries_per_key query d_head"] | None,
+    patched_k: Float[Tensor, "batch key_head writer d_head pos"] | None,
+    gradient: Float[Tensor, "batch query head d_head"],
+) -> Float[Tensor, "batch writer head"]:
+    """The effect of patched queries or of patched keys: the pattern under the patch, exactly."""
+    attention, run, start = reader.block.attention, reader.run, reader.suffix.start
+    keys, values = run.k.permute(0, 2, 3, 1), run.v.permute(0, 2, 3, 1)
+    q, at_z = (_by_key_head(part, reader) for part in (run.q[:, reader.queries], gradient))
+    found: Tensor | float = 0.0
+    for rows, n_keys, visible in attention.blocks(reader.queries, reader.suffix.n_positions):
+        own = _product(q[..., rows, :], keys[..., :n_keys])
+        # The metric's gradient at the pattern. What it is on average under the run's own pattern moves
+        # nothing, as every pattern sums to 1.
+        slope = _product(at_z[..., rows, :], values[..., :n_keys])
+        if patched_k is not None:
+            on_suffix = _product(q[:, :, None, :, rows], patched_k[..., : n_keys - start])
+            on_prefix = own[:, :, None, ..., :start].expand(*on_suffix.shape[:-1], -1)
+            scores = torch.cat([on_prefix, on_suffix], dim=-1)
+        else:
+            assert patched_q is not None
+            of_rows = patched_q[..., rows, :]
+            scores = (of_rows.flatten(2, 4) @ keys[..., :n_keys]).unflatten(2, of_rows.shape[2:5])
+        slope = slope - (slope * attention.pattern(own, visible)).sum(-1, keepdim=True)
+        found = found + attention.pattern(scores, visible).mul_(slope[:, :, None]).sum((-1, -2))
+    assert isinstance(found, Tensor)
+    return found.transpose(1, 2).flatten(2)
+
+
+def _product(
+    left: Float[Tensor, "*rows queries_per_key query d_in"], right: Float[Tensor, "*rows d_in d_out"]
+) -> Float[Tensor, "*rows queries_per_key query d_out"]:
+    """The product for all query heads of a key head, which is the same for them, in one."""
+    return (left.flatten(-3, -2) @ right).unflatten(-2, left.shape[-3:-1])
 
 
 def _through_values(
-    reader: Reader, patched: Tensor, pattern: Tensor, at_z: Tensor
+    reader: Reader,
+    patched: Float[Tensor, "batch writer pos key_head d_head"],
+    gradient: Float[Tensor, "batch query head d_head"],
 ) -> Float[Tensor, "batch writer head"]:
     """The effect of patched values: z is linear in them."""
-    of_group = (reader.block.attention.queries_per_key, -1)
-    wanted = pattern.unflatten(2, of_group).mT @ at_z.unflatten(2, of_group)
-    change = patched - reader.run.v[:, None, reader.suffix.positions]
-    return torch.einsum("bwpkd,bkgpd->bwkg", change, wanted[..., reader.suffix.positions, :]).flatten(2)
+    attention, run, suffix = reader.block.attention, reader.run, reader.suffix
+    q, at_z = (_by_key_head(part, reader) for part in (run.q[:, reader.queries], gradient))
+    scores = _product(q, run.k.permute(0, 2, 3, 1))
+    pattern = attention.pattern(scores, attention.visible(reader.queries, suffix.n_positions))
+    wanted = pattern[..., suffix.positions].mT @ at_z
+    change = patched - run.v[:, None, suffix.positions]
+    return torch.einsum("bwpkd,bkgpd->bwkg", change, wanted).flatten(2)
 
 
 def into_mlp(
@@ -102,17 +154,10 @@ def into_mlp(
     gradient: Float[Tensor, "batch query d_model"],
 ) -> Float[Tensor, "batch writer 1"]:
     """The effect of each writer's patch in the MLP's input: its output exact, linear after it."""
-    block, run = reader.block, reader.run
-    mlp = block.mlp
+    norm, mlp = reader.mlp_norm, reader.block.mlp
     assert mlp is not None
-    resid = run.resid_pre[:, None, reader.queries]
-    if not block.parallel:
-        resid = resid + block.attention_write(run.attention_output[:, None, reader.queries])
-    norm = block.mlp_norm or block.attention_norm
-    patched = patched_norm(norm, resid, delta[:, :, reader.kept], reader.frozen)
-    if block.mlp_post_norm is not None:
-        change = block.mlp_output(patched) - block.mlp_output(norm(resid))
-    else:
-        change = mlp.hidden(patched).sub_(mlp.hidden(norm(resid)))
+    patched = patched_norm(norm, reader.mlp_reads, delta[:, :, reader.kept], reader.frozen)
+    if reader.block.mlp_post_norm is None:
         gradient = mlp.multiplier * (gradient @ mlp.W_out.mT)
-    return torch.einsum("bwqm,bqm->bw", change, gradient)[..., None]
+    change = reader.mlp_made(patched).sub_(reader.mlp_makes)
+    return change.flatten(2) @ gradient.flatten(1)[..., None]

@@ -142,12 +142,14 @@ def _estimated(
     read = set(graph.reader_places[wanted.any(axis=0), 1].tolist())
     names = [name for index, name in enumerate(INPUTS[:-1]) if index in read]
     at_once = replay.edges_at_once()[graph.n_layers]
-    for first in range(0, len(writers), at_once):
-        chosen = writers[first : first + at_once]
-        delta = replay.writes.delta(chosen, replay.suffix)
-        for layer in range(graph.n_layers):
+    for layer in range(graph.n_layers):
+        reader = Reader.of(replay, layer, frozen=exchange.layer_norm == "frozen")
+        # Writers stand in the order in which they run, so those that come before are the first.
+        earlier = writers[writers < graph.first_writer(layer) + graph.n_heads]
+        for first in range(0, len(earlier), at_once):
             check_stop()
-            reader = Reader.of(replay, layer, frozen=exchange.layer_norm == "frozen")
+            chosen = earlier[first : first + at_once]
+            delta = replay.writes.delta(chosen, replay.suffix)
             _into_layer(found, graph, names, reader, layer, chosen, delta, gradients)
     if by_prompt:  # the metric is the mean over the batch, of which each prompt moves its own share
         found *= batch
@@ -185,7 +187,6 @@ def _into_layer(
         rows = graph.exists[writers, columns[0]] if len(columns) else np.zeros(len(writers), dtype=bool)
         if not rows.any():
             continue
-        # Writers stand in the order in which they run, so those that come before are the first.
         earlier = delta[:, : int(rows.sum())]
         if name == "mlp":
             effects = into_mlp(reader, earlier, gradients.resid_post[layer])

@@ -10,7 +10,8 @@ not the most extreme of all on one side: below all others for an edge that is st
 above them for a weaker one. For one edge that happens with probability ``1 / groups``. With ``divisions``
 independent divisions and N edges, ``N / groups ** divisions`` bounds the probability that any miss exceeds
 the largest range of a division. Assumed is that the effects of a random group's members add up; what they do
-not add up by widens the range.
+not add up by widens the range. So that they add up as well as may be, every edge of a group carries what it
+carries alone (`analysis.edges.added`).
 """
 
 from __future__ import annotations
@@ -21,21 +22,21 @@ from math import ceil
 import numpy as np
 from jaxtyping import Float, Int
 
-from analysis.edges.joint import JointReplay
+from analysis.edges.added import AddedReplay
 from analysis.nodes import GraphEdges
 from analysis.sweep import StopCheck
 
-#: Times that all edges are divided: few large groups hide more, many small ones cost more.
-DIVISIONS = 4
 
-
-def groups_needed(n_edges: int, confidence: float) -> int:
+def groups_needed(n_edges: int, confidence: float, divisions: int) -> int:
     """Groups of each division so that all edges together miss by more with ``1 - confidence`` at most.
 
-    >>> groups_needed(123_211, 0.95)
-    40
+    Few divisions have many small groups, which hide little; many divisions have few large ones, which are
+    sooner patched.
+
+    >>> groups_needed(123_211, 0.95, 4), groups_needed(123_211, 0.95, 8)
+    (40, 7)
     """
-    return ceil((n_edges / (1.0 - confidence)) ** (1.0 / DIVISIONS))
+    return ceil((n_edges / (1.0 - confidence)) ** (1.0 / divisions))
 
 
 class GroupTest:
@@ -43,18 +44,19 @@ class GroupTest:
 
     def __init__(
         self,
-        joint: JointReplay,
+        added: AddedReplay,
         edges: GraphEdges,
         estimates: Float[np.ndarray, " edge"],
         confidence: float,
+        divisions: int,
         seed: int,
     ) -> None:
-        self._joint, self._edges, self._estimates = joint, edges, estimates
-        self.n_groups = groups_needed(len(edges), confidence)
+        self._added, self._edges, self._estimates = added, edges, estimates
+        self.n_groups = groups_needed(len(edges), confidence, divisions)
         random = np.random.default_rng(seed)
         even = np.arange(len(edges)) % self.n_groups
         self._group: Int[np.ndarray, "division edge"] = np.stack(
-            [random.permutation(even) for _ in range(DIVISIONS)]
+            [random.permutation(even) for _ in range(divisions)]
         )
         self._missed: list[Float[np.ndarray, " group"]] = []
         #: The largest range of a division so far, of what has been patched of it; it only grows.
@@ -63,20 +65,20 @@ class GroupTest:
     @property
     def n_sets(self) -> int:
         """How many groups are patched in all."""
-        return self.n_groups * DIVISIONS
+        return self.n_groups * len(self._group)
 
-    def run(self, memory_bytes: int, check_stop: StopCheck) -> Iterator[int]:
+    def run(self, check_stop: StopCheck) -> Iterator[int]:
         """Patch every group; yields how many have been patched so far."""
         done = 0
         for group in self._group:
             estimated = np.bincount(group, self._estimates, self.n_groups)
             found = np.empty(self.n_groups)
-            shape = self._joint.graph.exists.shape
+            shape = self._added.graph.exists.shape
             sets = np.zeros((self.n_groups, *shape), dtype=bool)
             sets[group, self._edges[:, 0], self._edges[:, 1]] = True
-            for batch in self._joint.in_batches(sets, memory_bytes):
-                values, _ = self._joint.measure(sets[batch], check_stop)
-                found[batch] = values - self._joint.replay.baseline
+            for batch in self._added.in_batches(sets):
+                values, _ = self._added.measure(sets[batch], check_stop)
+                found[batch] = values - self._added.replay.baseline
                 done += len(values)
                 missed = (found - estimated)[: batch.stop]
                 self.widest = max(self.widest, float(missed.max() - missed.min()))

@@ -11,11 +11,11 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from analysis.edges.added import AddedReplay
 from analysis.edges.effects import measured_effects
 from analysis.edges.estimates import estimated_effects
 from analysis.edges.exchange import Exchange
-from analysis.edges.groups import DIVISIONS, GroupTest, groups_needed
-from analysis.edges.joint import JointReplay
+from analysis.edges.groups import GroupTest, groups_needed
 from analysis.errors import MetricError, PathscopeError
 from analysis.metrics import PatchingMetric
 from analysis.nodes import Graph, GraphEdges
@@ -23,25 +23,31 @@ from analysis.requests import LayerNormMode
 from analysis.sweep import StopCheck
 
 #: A group of edges patched together costs about as much as so many edges alone.
-_EDGES_PER_GROUP = 8
+_EDGES_PER_GROUP = 4
 
 
 @dataclass(frozen=True)
 class _Round:
     """Edges are measured down to `depth` times the k-th effect, `most` of them for each of the k at most.
 
-    Then the rest is tested in groups: the fewer strong edges are in them, the smaller are their misses. Of
-    the probability that is left for an error this test takes `share`.
+    Then the rest is tested in groups, `divisions` times over: the fewer strong edges are in them, the smaller
+    are their misses. Of the probability that is left for an error this test takes `share`.
     """
 
     depth: float
     most: float
+    divisions: int
     share: float
 
 
-#: The first test is early, as one that cannot prove anything is given up after a few groups. All shares
-#: together are 1: the probabilities that one test or another is wrong add up.
-_ROUNDS = (_Round(1 / 5, 8, 0.5), _Round(1 / 16, np.inf, 0.4), _Round(1 / 64, np.inf, 0.1))
+#: The first tests are early and cheap, as one that cannot prove anything is given up after a few groups. All
+#: shares together are 1: the probabilities that one test or another is wrong add up.
+_ROUNDS = (
+    _Round(1 / 5, 4, 8, 0.4),
+    _Round(1 / 5, 8, 5, 0.25),
+    _Round(1 / 8, np.inf, 4, 0.25),
+    _Round(1 / 32, np.inf, 4, 0.1),
+)
 
 
 @dataclass(frozen=True)
@@ -144,14 +150,14 @@ def strongest_in_steps(
             yield walk.state()
         return
     for planned in _ROUNDS:
-        most = walk.n_measured + walk.worth_a_group_test(planned.share)
+        most = walk.n_measured + walk.worth_a_group_test(planned)
         while walk.unmeasured and walk.worth_measuring(planned) and walk.n_measured < most:
             walk.measure()
             yield walk.state()
-        if walk.unmeasured <= walk.worth_a_group_test(planned.share):
+        if walk.unmeasured <= walk.worth_a_group_test(planned):
             break
-        groups = walk.group_test(planned.share, seed)
-        for _ in groups.run(exchange.memory_bytes, check_stop):
+        groups = walk.group_test(planned, seed)
+        for _ in groups.run(check_stop):
             yield walk.state()
             if groups.widest > walk.leeway and planned is not _ROUNDS[-1]:
                 break
@@ -228,14 +234,22 @@ class _Walk:
         """The size of the k-th effect so far; 0 with fewer than k."""
         return float(np.sort(np.abs(self._effects))[-self._k]) if self.n_measured >= self._k else 0.0
 
-    def worth_a_group_test(self, share: float) -> int:
+    def worth_a_group_test(self, planned: _Round) -> int:
         """How many edges can be measured in the time of `group_test`."""
-        return _EDGES_PER_GROUP * DIVISIONS * groups_needed(self.unmeasured, self._confident(share))
+        groups = groups_needed(self.unmeasured, self._confident(planned.share), planned.divisions)
+        return _EDGES_PER_GROUP * planned.divisions * groups
 
-    def group_test(self, share: float, seed: int) -> GroupTest:
-        """Random groups of the edges that are left, which may be wrong with `share` of the doubt."""
-        left, joint = slice(self.n_measured, None), JointReplay.of(self._exchange)
-        return GroupTest(joint, self._edges[left], self._estimates[left], self._confident(share), seed)
+    def group_test(self, planned: _Round, seed: int) -> GroupTest:
+        """Random groups of the edges that are left, which may be wrong with their share of the doubt."""
+        left, added = slice(self.n_measured, None), AddedReplay.of(self._exchange)
+        return GroupTest(
+            added,
+            self._edges[left],
+            self._estimates[left],
+            self._confident(planned.share),
+            planned.divisions,
+            seed,
+        )
 
     def _confident(self, share: float) -> float:
         return 1.0 - share * (1.0 - self._confidence)

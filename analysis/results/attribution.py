@@ -89,7 +89,7 @@ class AttributionRequest(Request[AttributionResult]):
     """Direct logit attribution of one run, for every position at once."""
 
     computed_by = "analysis.attribution:whole_attribution"
-    version = 2
+    version = 3
     reads = ("analysis.attribution:activations_read",)
 
     unit: Unit = "component"

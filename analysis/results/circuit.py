@@ -32,7 +32,7 @@ class EdgeSetsRequest(Request[EdgeSetsResult]):
     """Sets of edges patched together, each as a whole; raises `PathscopeError` for what is no edge."""
 
     computed_by = "analysis.circuit:edge_sets_result"
-    version = 1
+    version = 2
 
     sets: tuple[EdgeLabels, ...]
     metric: MetricName = "logit_difference"
@@ -65,7 +65,7 @@ class EdgePositionsRequest(Request[EdgePositionsResult]):
     """Where single edges matter: each is patched at one position at a time."""
 
     computed_by = "analysis.circuit:edge_positions_result"
-    version = 1
+    version = 2
 
     edges: EdgeLabels
     metric: MetricName = "logit_difference"
@@ -102,7 +102,7 @@ class CircuitScoresRequest(Request[CircuitScoresResult]):
     """The scores of a set of edges, and of `n_random` random sets of the same size and mix."""
 
     computed_by = "analysis.circuit:circuit_scores_result"
-    version = 1
+    version = 2
 
     edges: EdgeLabels
     n_random: int = 50
@@ -175,7 +175,7 @@ class CircuitRequest(LongRequest[CircuitResult]):
     """A search for the smallest set of edges with at least that `faithfulness`."""
 
     computed_by = "analysis.circuit:SearchWork"
-    version = 1
+    version = 2
     called = "search"
     in_sequence = True
 

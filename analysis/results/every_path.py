@@ -53,7 +53,7 @@ class PathEstimatesRequest(Request[PathEstimatesResult]):
 
     computed_by = "analysis.patching:path_estimates_result"
     computed_together = "analysis.patching:path_estimates_results"
-    version = 1
+    version = 2
 
     layer_norm: LayerNormMode = "frozen"
     metric: MetricName = "logit_difference"

@@ -194,7 +194,7 @@ class GraphRequest(LongRequest[GraphResult]):
     """Every edge of the residual graph: estimates, measurements and the curve of the strongest."""
 
     computed_by = "analysis.circuit:GraphWork"
-    version = 3
+    version = 4
     called = "graph"
 
     metric: MetricName = "logit_difference"

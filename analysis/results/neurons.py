@@ -147,7 +147,7 @@ class NeuronsRequest(Request[NeuronsResult]):
     """
 
     computed_by = "analysis.circuit:neurons_result"
-    version = 1
+    version = 2
 
     node: str
     position: int = -1

@@ -158,7 +158,7 @@ class NodeRequest(Request[NodeResult]):
     """
 
     computed_by = "analysis.circuit:node_result"
-    version = 2
+    version = 3
 
     node: str
     edge: tuple[str, str] | None = None

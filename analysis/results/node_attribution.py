@@ -123,5 +123,5 @@ class NodeAttributionRequest(Request[NodeAttributionResult]):
     """Direct logit attribution of every node, on both runs, for every position at once."""
 
     computed_by = "analysis.attribution:node_attribution_result"
-    version = 1
+    version = 2
     reads = ("analysis.attribution:activations_read",)

@@ -183,7 +183,7 @@ class PathRequest(Request[PathResult]):
     """Direct path patching from one source head to every later head."""
 
     computed_by = "analysis.patching:path_result"
-    version = 1
+    version = 2
     reads = ("analysis.sweep:activations_read",)
 
     source_layer: int
@@ -209,7 +209,7 @@ class AllSourcesRequest(LongRequest[AllSourcesResult]):
     """Direct path patching from every source head to every later head."""
 
     computed_by = "analysis.patching:AllSourcesWork"
-    version = 2
+    version = 3
     reads = ("analysis.sweep:activations_read",)
     called = "sweep"
 

@@ -92,7 +92,7 @@ class StrongestPathsRequest(Request[PathsResult]):
 
     computed_by = "analysis.patching:strongest_paths_result"
     computed_together = "analysis.patching:strongest_paths_results"
-    version = 1
+    version = 2
 
     layer_norm: LayerNormMode = "frozen"
     metric: MetricName = "logit_difference"
@@ -107,7 +107,7 @@ class HeadPathsRequest(Request[PathsResult]):
     """
 
     computed_by = "analysis.patching:head_paths_result"
-    version = 1
+    version = 2
 
     layer: int
     head: int
@@ -128,7 +128,7 @@ class ChosenPathsRequest(Request[PathsResult]):
     """
 
     computed_by = "analysis.patching:chosen_paths_result"
-    version = 1
+    version = 2
 
     paths: EdgeLabels
     layer_norm: LayerNormMode = "frozen"
@@ -188,7 +188,7 @@ class PathPositionsRequest(Request[PathPositionsResult]):
     """
 
     computed_by = "analysis.patching:path_positions_result"
-    version = 1
+    version = 2
 
     path: tuple[str, str]
     layer_norm: LayerNormMode = "frozen"

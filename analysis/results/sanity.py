@@ -33,7 +33,7 @@ class SanityRequest(Request[SanityResult]):
     """
 
     computed_by = "analysis.sanity:sanity_result"
-    version = 2
+    version = 3
     reads = ("analysis.attribution:activations_read", "analysis.sweep:activations_read")
 
     edges: EdgeLabels = ()

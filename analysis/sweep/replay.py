@@ -165,19 +165,22 @@ class Replay:
         q = attention.attended(attention.project(normalized[:, :, kept], "q"), "q", queries)
         k = attention.attended(attention.project(normalized, "k"), "k", self.suffix.positions)
         v = attention.attended(attention.project(normalized, "v"), "v", self.suffix.positions)
-        # [batch edge pos head d_head] -> [batch key_head edge (pos queries_per_key) d_head]
-        q = q.unflatten(3, (k.shape[3], -1)).permute(0, 3, 1, 2, 4, 5).flatten(3, 4)
+        # [batch edge pos head d_head] -> [batch key_head edge pos queries_per_key d_head]
+        q = q.unflatten(3, (k.shape[3], -1)).permute(0, 3, 1, 2, 4, 5)
         prefix_k = corrupted.k[:, :start].permute(0, 2, 3, 1)
         prefix_v = corrupted.v[:, :start].permute(0, 2, 1, 3)
-        k, v = k.permute(0, 3, 1, 4, 2), v.permute(0, 3, 1, 2, 4)
-        scores = torch.cat([(q.flatten(2, 3) @ prefix_k).unflatten(2, q.shape[2:4]), q @ k], dim=-1)
-        visible = attention.visible(queries, self.suffix.n_positions)
-        pattern = attention.pattern(scores, visible.repeat_interleave(attention.queries_per_key, 0))
-        on_prefix, on_suffix = pattern[..., :start], pattern[..., start:]
-        z = on_suffix @ v
-        z += (on_prefix.flatten(2, 3) @ prefix_v).unflatten(2, z.shape[2:4])
-        z = z.unflatten(3, (-1, attention.queries_per_key)).permute(0, 2, 3, 1, 4, 5)
-        return z.flatten(3, 4)
+        k, v = (x.permute(0, 3, 1, 2, 4).contiguous() for x in (k, v))
+        parts = []
+        for rows, n_keys, visible in attention.blocks(queries, self.suffix.n_positions):
+            of_rows, later = q[:, :, :, rows].flatten(3, 4), slice(0, n_keys - start)
+            on_prefix = (of_rows.flatten(2, 3) @ prefix_k).unflatten(2, of_rows.shape[2:4])
+            scores = torch.cat([on_prefix, of_rows @ k[..., later, :].mT], dim=-1)
+            pattern = attention.pattern(scores, visible.repeat_interleave(attention.queries_per_key, 0))
+            z = pattern[..., start:] @ v[..., later, :]
+            z += (pattern[..., :start].flatten(2, 3) @ prefix_v).unflatten(2, z.shape[2:4])
+            parts.append(z)
+        z = torch.cat(parts, dim=3).unflatten(3, (-1, attention.queries_per_key))
+        return z.permute(0, 2, 3, 1, 4, 5).flatten(3, 4)
 
 
 def after_mlp(block: Block, resid_pre: Tensor, resid_mid: Tensor) -> Tensor:

@@ -9,9 +9,11 @@ import pytest
 import torch
 
 from analysis import edge_effects, patch_edge_sets, patch_edges, residual_graph
-from analysis.edges import Exchange, JointReplay
+from analysis.edges import Exchange, JointReplay, measured_effects
+from analysis.edges.added import AddedReplay
 from analysis.errors import PathscopeError, UnsupportedModelError
 from analysis.metrics import LogitDifference
+from analysis.requests import LAYER_NORM_MODES, LayerNormMode
 from tests.circuit.reference import patched_set
 from tests.configurations import FAMILIES
 from tests.edges.reference import Labels, every_edge, swapped
@@ -69,6 +71,41 @@ def test_a_set_is_what_hooks_on_the_model_make_of_it(family: str, share: float) 
     with torch.no_grad():
         theirs = float(METRIC(patched_set(runs, chosen)))
     assert ours(runs, chosen) == pytest.approx(theirs, abs=1e-8)
+
+
+@pytest.mark.parametrize("share", [0.05, 0.4])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_added_differences_are_what_hooks_on_the_model_make_of_them(family: str, share: float) -> None:
+    """What the random groups of edges are patched with."""
+    runs = computed_in_float64(family)
+    exchange = Exchange.of(runs.model, runs.corrupted_tokens, runs.clean_tokens, METRIC)
+    added, edges = AddedReplay.of(exchange), exchange.graph.edges
+    chosen = edges[np.random.default_rng(1).random(len(edges)) < share]
+    sets = np.zeros((2, *exchange.graph.exists.shape), dtype=bool)
+    sets[1, chosen[:, 0], chosen[:, 1]] = True
+    with torch.no_grad():
+        theirs = float(METRIC(patched_set(runs, exchange.graph.labels(chosen), constant=True)))
+        (nothing, ours), _ = added.measure(sets, lambda: None)
+    assert nothing == pytest.approx(metric_of(runs, runs.corrupted_tokens), abs=off_by(runs))
+    assert ours == pytest.approx(theirs, abs=1e-8)
+
+
+@pytest.mark.parametrize("layer_norm", LAYER_NORM_MODES)
+@pytest.mark.parametrize("family", FAMILIES)
+@torch.no_grad()
+def test_one_edge_added_is_its_effect_with_either_norm(family: str, layer_norm: LayerNormMode) -> None:
+    runs = family_runs(family)
+    tokens = runs.corrupted_tokens, runs.clean_tokens
+    exchange = Exchange.of(runs.model, *tokens, METRIC, layer_norm=layer_norm)
+    added, every = AddedReplay.of(exchange), exchange.graph.edges
+    edges = every[np.random.default_rng(2).choice(len(every), 40, replace=False)]
+    alone = measured_effects(exchange, edges)
+    sets = np.zeros((len(edges), *exchange.graph.exists.shape), dtype=bool)
+    sets[np.arange(len(edges)), edges[:, 0], edges[:, 1]] = True
+    found, _ = added.measure(sets, lambda: None)
+    assert exchange.replay is not None
+    off = TOLERANCE * float(np.abs(alone).max())
+    np.testing.assert_allclose(found - exchange.replay.baseline, alone, atol=off)
 
 
 @pytest.mark.parametrize("family", ["gpt2", "llama-grouped", "gemma2", "pythia"])

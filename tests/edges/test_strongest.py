@@ -15,7 +15,6 @@ from analysis.demo_model import words
 from analysis.demo_model.examples import EXAMPLES
 from analysis.edges import (
     Exchange,
-    JointReplay,
     StrongestEdges,
     estimated_effects,
     measured_effects,
@@ -23,7 +22,8 @@ from analysis.edges import (
     strongest_in_steps,
 )
 from analysis.edges import groups as groups_room
-from analysis.edges.groups import DIVISIONS, GroupTest, groups_needed
+from analysis.edges.added import AddedReplay
+from analysis.edges.groups import GroupTest, groups_needed
 from analysis.errors import Cancelled, PathscopeError
 from analysis.metrics import LogitDifference
 from analysis.models import DEMO, catalogue
@@ -97,9 +97,9 @@ def test_the_bound_holds_over_many_prompts() -> None:
 
 @torch.no_grad()
 def group_test(exchange: Exchange, edges: np.ndarray, estimates: np.ndarray, seed: int = 0) -> GroupTest:
-    groups = GroupTest(JointReplay.of(exchange), edges, estimates, 0.95, seed)
-    done = list(groups.run(2**28, lambda: None))
-    assert done[-1] == groups.n_sets == DIVISIONS * groups.n_groups
+    groups = GroupTest(AddedReplay.of(exchange), edges, estimates, 0.95, 6, seed)
+    done = list(groups.run(lambda: None))
+    assert done[-1] == groups.n_sets == 6 * groups.n_groups
     return groups
 
 
@@ -138,29 +138,33 @@ def test_a_miss_hides_once_in_as_many_times_as_there_are_groups(
 ) -> None:
     """In each division independently, whatever its sign: what the number of groups is reckoned from."""
     n_edges, n_groups, times = 120, 4, 1000
-    monkeypatch.setattr(groups_room, "DIVISIONS", divisions)
     monkeypatch.setattr(groups_room, "groups_needed", lambda *_: n_groups)
     edges = np.stack([np.arange(n_edges), np.zeros(n_edges, int)], axis=1)
     hidden = 0
     for seed in range(times):
         misses = np.random.default_rng(10_000 + seed).normal(scale=0.02, size=n_edges)
         misses[0] = miss
-        joint: Any = SimpleNamespace(
+        added: Any = SimpleNamespace(
             graph=SimpleNamespace(exists=np.ones((n_edges, 1), dtype=bool)),
             replay=SimpleNamespace(baseline=0.0),
-            in_batches=lambda sets, _memory: [slice(0, len(sets))],
+            in_batches=lambda sets: [slice(0, len(sets))],
             measure=lambda sets, _check_stop, misses=misses: (sets[:, :, 0] @ misses, None),
         )
-        groups = GroupTest(joint, edges, np.zeros(n_edges), 0.95, seed)
-        list(groups.run(2**20, lambda: None))
+        groups = GroupTest(added, edges, np.zeros(n_edges), 0.95, divisions, seed)
+        list(groups.run(lambda: None))
         hidden += groups.band(np.empty(0, int), np.empty(0)) < 1.0
     assert hidden / times == pytest.approx(n_groups**-divisions, abs=0.04)
 
 
 def test_more_edges_and_more_confidence_take_more_groups() -> None:
-    assert groups_needed(1000, 0.95) < groups_needed(100_000, 0.95) < groups_needed(100_000, 0.999)
-    # N / groups ** divisions is the doubt that is left
-    assert 100_000 / groups_needed(100_000, 0.95) ** DIVISIONS <= 0.05
+    few, many, surer = (
+        groups_needed(1000, 0.95, 4),
+        groups_needed(10**5, 0.95, 4),
+        groups_needed(10**5, 0.999, 4),
+    )
+    assert few < many < surer
+    for divisions in (2, 4, 8):  # N / groups ** divisions is the doubt that is left
+        assert 10**5 / groups_needed(10**5, 0.95, divisions) ** divisions <= 0.05
 
 
 def test_every_state_on_the_way_is_true() -> None:
