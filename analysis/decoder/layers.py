@@ -91,11 +91,17 @@ class Attention:
         self, normalized: Float[Tensor, "*rows d_model"], component: str
     ) -> Float[Tensor, "*rows head d_head"]:
         """q, k or v before clip, q/k norm and rotary: ``normalized @ W + b``."""
-        weight, bias = self.weights(component)
-        matrix = weight.permute(1, 0, 2).reshape(weight.shape[1], -1)
-        return affine(normalized, matrix, None if bias is None else bias.flatten()).unflatten(
-            -1, weight.shape[::2]
+        return affine(normalized, *self.matrix(component)).unflatten(
+            -1, self.weights(component)[0].shape[::2]
         )
+
+    def matrix(
+        self, component: str
+    ) -> tuple[Float[Tensor, "d_model heads_d_head"], Float[Tensor, " heads_d_head"] | None]:
+        """`weights` of all heads side by side."""
+        weight, bias = self.weights(component)
+        together = weight.permute(1, 0, 2).reshape(weight.shape[1], -1)
+        return together, None if bias is None else bias.flatten()
 
     def attended(
         self, x: Tensor, component: str, positions: slice, heads: slice = slice(None)
@@ -182,6 +188,12 @@ class Mlp:
             return affine(x, self.W_in, self.b_in, self.activation)
         hidden = affine(x, self.W_gate, self.b_gate, self.activation)
         return hidden.mul_(affine(x, self.W_in, self.b_in))
+
+    def activated(
+        self, product: Float[Tensor, "*rows d_mlp"], gate: Float[Tensor, "*rows d_mlp"] | None
+    ) -> Float[Tensor, "*rows d_mlp"]:
+        """`hidden`, from what W_in, and W_gate where there is one, make of the normed input."""
+        return self.activation(product) if gate is None else self.activation(gate).mul_(product)
 
     def write(self, hidden: Float[Tensor, "*rows d_mlp"]) -> Float[Tensor, "*rows d_model"]:
         """The MLP's output, from its hidden layer after the nonlinearity."""

@@ -53,6 +53,15 @@ class Norm:
             x = x - x.mean(dim=-1, keepdim=True)
         return x / scale * (1.0 if self.weight is None else self.weight)
 
+    def before(
+        self, weight: Float[Tensor, "d_model d_out"]
+    ) -> tuple[Float[Tensor, "d_model d_out"], Float[Tensor, " d_out"] | None]:
+        """`(matrix, shift)` so that ``norm(x) @ weight`` is ``x @ matrix / scale(x) + shift``."""
+        matrix = weight if self.weight is None else self.weight[:, None] * weight
+        if self.centred:
+            matrix = matrix - matrix.mean(0, keepdim=True)
+        return matrix, None if self.bias is None else self.bias @ weight
+
     def of_heads(self, heads: slice) -> Norm:
         """The same norm for some of the heads only."""
         if self.weight is None or self.weight.ndim == 1:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from analysis.decoder import Block, Norm
+from analysis.edges.brought import Brought, Entry
+from analysis.requests import HEAD_INPUTS
 from analysis.sweep import EdgeReplay, LayerRun, Suffix, patched_norm
 
 
@@ -34,16 +36,33 @@ class Reader:
         """`queries` within the suffix."""
         return slice(self.queries.start - self.suffix.start, self.queries.stop - self.suffix.start)
 
-    def projected(self, component: str, delta: Tensor, positions: slice) -> Tensor:
-        """q, k or v of every head at `positions` under each patch [batch writer pos head d_head]."""
-        attention, norm = self.block.attention, self.block.attention_norm
-        resid = self.run.resid_pre[:, None, positions]
-        if not self.frozen:
-            return attention.project(norm(resid + delta), component)
-        _, bias = attention.weights(component)
-        change = attention.project(delta / norm.scale(resid), component)
+    def projected(
+        self, component: str, brought: Brought, positions: slice
+    ) -> Float[Tensor, "batch writer pos head d_head"]:
+        """q, k or v of every head at `positions` under each patch."""
         here = {"q": self.run.q_projected, "k": self.run.k_projected, "v": self.run.v_projected}[component]
-        return here[:, None, positions] + (change if bias is None else change - bias)
+        entry = self.entries[component]
+        if not self.frozen:
+            return brought.into(entry).unflatten(-1, here.shape[2:])
+        # TransformerLens's frozen norm divides what is brought by the scale, and does no more.
+        change = brought.product(entry.weight) / entry.norm.scale(entry.resid)
+        return change.unflatten(-1, here.shape[2:]) + here[:, None, positions]
+
+    @cached_property
+    def entries(self) -> dict[str, Entry]:
+        """By the name of what is made: q, k, v, and of the MLP ``in`` and ``gate``."""
+        block = self.block
+        found: dict[str, Entry] = {}
+        for component in HEAD_INPUTS:
+            positions = self.queries if component == "q" else self.suffix.positions
+            resid, into = self.run.resid_pre[:, None, positions], block.attention.matrix(component)
+            found[component] = Entry(block.attention_norm, resid, *into, frozen=self.frozen)
+        if (mlp := block.mlp) is not None:
+            enter = partial(Entry, self.mlp_norm, self.mlp_reads, frozen=self.frozen)
+            found["in"] = enter(weight=mlp.W_in, bias=mlp.b_in)
+            if mlp.W_gate is not None:
+                found["gate"] = enter(weight=mlp.W_gate, bias=mlp.b_gate)
+        return found
 
     @property
     def mlp_norm(self) -> Norm:
@@ -60,27 +79,39 @@ class Reader:
 
     @cached_property
     def mlp_makes(self) -> Float[Tensor, "batch 1 query d_made"]:
-        """`mlp_made` in the run."""
-        return self.mlp_made(self.mlp_norm(self.mlp_reads))
-
-    def mlp_made(self, normed: Float[Tensor, "*rows d_model"]) -> Float[Tensor, "*rows d_made"]:
-        """The MLP's hidden layer, in which its output is linear; or its output, where a norm follows."""
+        """What the MLP makes of that: its hidden layer, in which its output is linear, or `_made` of it."""
         assert self.block.mlp is not None
-        normed_after = self.block.mlp_post_norm is not None
-        return self.block.mlp_output(normed) if normed_after else self.block.mlp.hidden(normed)
+        return self._made(self.block.mlp.hidden(self.mlp_norm(self.mlp_reads)))
+
+    def mlp_made(self, brought: Brought) -> Float[Tensor, "batch writer query d_made"]:
+        """`mlp_makes` under each patch."""
+        mlp, norm = self.block.mlp, self.mlp_norm
+        assert mlp is not None
+        if brought.folds:
+            gate = self.entries.get("gate")
+            hidden = mlp.activated(
+                brought.into(self.entries["in"]), None if gate is None else brought.into(gate)
+            )
+            return self._made(hidden)
+        return self._made(mlp.hidden(patched_norm(norm, self.mlp_reads, brought.delta, self.frozen)))
+
+    def _made(self, hidden: Float[Tensor, "*rows d_mlp"]) -> Float[Tensor, "*rows d_made"]:
+        """The output where a norm follows it, which is not linear."""
+        post_norm, mlp = self.block.mlp_post_norm, self.block.mlp
+        assert mlp is not None
+        return hidden if post_norm is None else post_norm(mlp.write(hidden))
 
 
 def into_heads(
     reader: Reader,
     component: str,
-    delta: Float[Tensor, "batch writer pos d_model"],
+    brought: Brought,
     gradient: Float[Tensor, "batch query head d_head"],
 ) -> Float[Tensor, "batch writer head"]:
     """The effect of each writer's patch in q, k or v of each head: its z exact, linear after it."""
     positions = reader.queries if component == "q" else reader.suffix.positions
-    projected = reader.projected(
-        component, delta[:, :, reader.kept] if component == "q" else delta, positions
-    )
+    here = brought.at(reader.kept) if component == "q" else brought
+    projected = reader.projected(component, here, positions)
     patched = reader.block.attention.attended(projected, component, positions)
     if component == "v":
         return _through_values(reader, patched, gradient)
@@ -149,15 +180,12 @@ def _through_values(
 
 
 def into_mlp(
-    reader: Reader,
-    delta: Float[Tensor, "batch writer pos d_model"],
-    gradient: Float[Tensor, "batch query d_model"],
+    reader: Reader, brought: Brought, gradient: Float[Tensor, "batch query d_model"]
 ) -> Float[Tensor, "batch writer 1"]:
     """The effect of each writer's patch in the MLP's input: its output exact, linear after it."""
-    norm, mlp = reader.mlp_norm, reader.block.mlp
+    mlp = reader.block.mlp
     assert mlp is not None
-    patched = patched_norm(norm, reader.mlp_reads, delta[:, :, reader.kept], reader.frozen)
     if reader.block.mlp_post_norm is None:
         gradient = mlp.multiplier * (gradient @ mlp.W_out.mT)
-    change = reader.mlp_made(patched).sub_(reader.mlp_makes)
+    change = reader.mlp_made(brought.at(reader.kept)).sub_(reader.mlp_makes)
     return change.flatten(2) @ gradient.flatten(1)[..., None]

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from analysis.edges.brought import Brought, homogeneous
 from analysis.edges.destination import Reader, into_heads, into_mlp
 from analysis.edges.exchange import Exchange
 from analysis.edges.gradients import Gradients, metric_gradients
@@ -146,11 +147,9 @@ def _estimated(
         reader = Reader.of(replay, layer, frozen=exchange.layer_norm == "frozen")
         # Writers stand in the order in which they run, so those that come before are the first.
         earlier = writers[writers < graph.first_writer(layer) + graph.n_heads]
-        for first in range(0, len(earlier), at_once):
+        for chosen in homogeneous(graph, earlier, at_once):
             check_stop()
-            chosen = earlier[first : first + at_once]
-            delta = replay.writes.delta(chosen, replay.suffix)
-            _into_layer(found, graph, names, reader, layer, chosen, delta, gradients)
+            _into_layer(found, graph, names, reader, layer, chosen, Brought.by(replay, chosen), gradients)
     if by_prompt:  # the metric is the mean over the batch, of which each prompt moves its own share
         found *= batch
     if wanted[:, -1].any():
@@ -177,7 +176,7 @@ def _into_layer(
     reader: Reader,
     layer: int,
     writers: Int[np.ndarray, " writer"],
-    delta: Float[Tensor, "batch writer pos d_model"],
+    brought: Brought,
     gradients: Gradients,
 ) -> None:
     """Fill in the edges from `writers` into those inputs of one layer that `names` names."""
@@ -187,7 +186,7 @@ def _into_layer(
         rows = graph.exists[writers, columns[0]] if len(columns) else np.zeros(len(writers), dtype=bool)
         if not rows.any():
             continue
-        earlier = delta[:, : int(rows.sum())]
+        earlier = brought.first(int(rows.sum()))
         if name == "mlp":
             effects = into_mlp(reader, earlier, gradients.resid_post[layer])
         else:

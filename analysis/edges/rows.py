@@ -106,7 +106,16 @@ class SetRows(ABC):
         seen: Float[Tensor, "batch set reader pos d_model"],
         resid: Float[Tensor, "batch set 1 pos d_model"],
     ) -> Float[Tensor, "batch set reader pos d_model"]:
-        """What readers make of what they see, where the stream is `resid`."""
+        """What the norm before an MLP or the logits makes of what they see, where the stream is `resid`."""
+        return norm(seen)
+
+    def _normed_for_heads(
+        self,
+        norm: Norm,
+        seen: Float[Tensor, "batch set reader pos d_model"],
+        resid: Float[Tensor, "batch set 1 pos d_model"],
+    ) -> Float[Tensor, "batch set reader pos d_model"]:
+        """The same of the norm before heads."""
         return norm(seen)
 
     def _queries(self, layer: int) -> slice:
@@ -181,7 +190,7 @@ class SetRows(ABC):
         parts = []
         for at in self._in_cache(kept):
             seen, resid = self._seen(layer, component, at=at), self._resid[:, :, None, at]
-            normed = self._normed(block.attention_norm, seen, resid)
+            normed = self._normed_for_heads(block.attention_norm, seen, resid)
             parts.append(_projected(block.attention, component, normed))
         x = block.attention.attended(torch.cat(parts, dim=2), component, positions)
         return x.repeat_interleave(n_heads // x.shape[3], 3).transpose(2, 3).contiguous()

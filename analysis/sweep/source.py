@@ -48,6 +48,15 @@ class SourceWrites:
                 found[:, rows] = z @ self.W_O[layer][heads]
         return found
 
+    def factors(
+        self, sources: Int[Tensor, "source 2"], suffix: Suffix
+    ) -> tuple[Float[Tensor, "batch source pos d_head"], Float[Tensor, "source d_head d_model"]] | None:
+        """``(z, W_O)`` of `sources` (layer, head), whose product is `delta`; None where a norm follows."""
+        if any(normed is not None for normed in self.post_normed):
+            return None
+        z = [self.delta_z[layer][:, suffix.positions, head] for layer, head in sources.tolist()]
+        return torch.stack(z, dim=1), torch.stack([self.W_O[layer][head] for layer, head in sources.tolist()])
+
     def at(self, position: int) -> SourceWrites:
         """What is brought at one position alone."""
         normed = tuple(None if write is None else only_at(write, position) for write in self.post_normed)

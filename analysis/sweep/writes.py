@@ -63,6 +63,15 @@ class Writes:
             whole[:, row] = self.stream[places[row, 0] + 1][:, suffix.positions]
         return whole
 
+    def factors(
+        self, writers: Int[np.ndarray, " writer"], suffix: Suffix
+    ) -> tuple[Float[Tensor, "batch writer pos d_head"], Float[Tensor, "writer d_head d_model"]] | None:
+        """``(z, W_O)`` whose product is `delta`, where all `writers` are heads without a norm after them."""
+        places = self.graph.writer_places[writers]
+        if not self._of_head(places).all():
+            return None
+        return self.heads.factors(torch.as_tensor(places), suffix)
+
     def at(self, position: int) -> Writes:
         """What is brought at one position alone."""
         stream = tuple(only_at(write, position) for write in self.stream)

@@ -90,11 +90,15 @@ def test_added_differences_are_what_hooks_on_the_model_make_of_them(family: str,
     assert ours == pytest.approx(theirs, abs=1e-8)
 
 
+@pytest.mark.filterwarnings("ignore:.*norm:UserWarning")
+@pytest.mark.parametrize("folded", [True, False])
 @pytest.mark.parametrize("layer_norm", LAYER_NORM_MODES)
 @pytest.mark.parametrize("family", FAMILIES)
 @torch.no_grad()
-def test_one_edge_added_is_its_effect_with_either_norm(family: str, layer_norm: LayerNormMode) -> None:
-    runs = family_runs(family)
+def test_one_edge_added_is_its_effect_with_either_norm(
+    family: str, layer_norm: LayerNormMode, folded: bool
+) -> None:
+    runs = family_runs(family, folded=folded)
     tokens = runs.corrupted_tokens, runs.clean_tokens
     exchange = Exchange.of(runs.model, *tokens, METRIC, layer_norm=layer_norm)
     added, every = AddedReplay.of(exchange), exchange.graph.edges

@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from analysis.decoder import layers
-from analysis.edges import Exchange, JointReplay, estimated_effects, measured_effects, rows
+from analysis.edges import Exchange, JointReplay, brought, estimated_effects, measured_effects, rows
 from analysis.edges import added as added_room
 from analysis.edges.added import AddedReplay
 from analysis.metrics import LogitDifference
+from analysis.requests import LAYER_NORM_MODES, LayerNormMode
 from tests.configurations import FAMILIES
 from tests.runs import family_runs
 
@@ -49,6 +50,24 @@ def test_in_parts_as_in_one(monkeypatch, family: str, asked: str) -> None:
     parts = ASKED[asked](exchange_of(family))
     assert np.abs(whole).max() > 0
     np.testing.assert_allclose(parts, whole, atol=1e-9 * float(np.abs(whole).max()))
+
+
+@pytest.mark.filterwarnings("ignore:.*norm:UserWarning")
+@pytest.mark.parametrize("folded", [True, False])
+@pytest.mark.parametrize("layer_norm", LAYER_NORM_MODES)
+@pytest.mark.parametrize("family", FAMILIES)
+@torch.no_grad()
+def test_what_heads_bring_may_be_mapped_without_the_residual_stream(
+    monkeypatch, family: str, layer_norm: LayerNormMode, folded: bool
+) -> None:
+    runs = family_runs(family, folded=folded)
+    tokens = runs.corrupted_tokens, runs.clean_tokens
+    exchange = Exchange.of(runs.model, *tokens, METRIC, layer_norm=layer_norm)
+    found = []
+    for pays in (False, True):
+        monkeypatch.setattr(brought, "folding_pays", lambda *_, pays=pays: pays)
+        found.append(estimated_effects(exchange)[exchange.graph.exists])
+    np.testing.assert_allclose(found[1], found[0], atol=1e-9 * float(np.abs(found[0]).max()))
 
 
 def test_queries_in_blocks_see_the_keys_up_to_their_last(monkeypatch) -> None:
