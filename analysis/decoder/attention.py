@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from analysis.decoder.attending import Attention, Rotary
 from analysis.decoder.fields import (
     UnknownArchitecture,
     detached,
@@ -18,7 +19,6 @@ from analysis.decoder.fields import (
     own_config,
     positive,
 )
-from analysis.decoder.layers import Attention, Rotary
 from analysis.decoder.norm import Norm, read_norm
 
 

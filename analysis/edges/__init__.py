@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from analysis.edges.exchange import Exchange, residual_graph
     from analysis.edges.joint import JointReplay
     from analysis.edges.rows import EdgeSet, Sets
-    from analysis.edges.strongest import StrongestEdges, strongest_edges, strongest_in_steps
+    from analysis.edges.strongest import strongest_edges, strongest_in_steps
+    from analysis.edges.walk import StrongestEdges
 
 __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
@@ -34,7 +35,8 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "exchange": ["Exchange", "residual_graph"],
         "joint": ["JointReplay"],
         "rows": ["EdgeSet", "Sets"],
-        "strongest": ["StrongestEdges", "strongest_edges", "strongest_in_steps"],
+        "strongest": ["strongest_edges", "strongest_in_steps"],
+        "walk": ["StrongestEdges"],
     },
 )
 

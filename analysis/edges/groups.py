@@ -53,7 +53,8 @@ class GroupTest:
     ) -> None:
         self._added, self._edges, self._estimates = added, edges, estimates
         self.n_groups = groups_needed(len(edges), confidence, divisions)
-        random = np.random.default_rng(seed)
+        # A test that follows another has fewer edges, and divides them independently.
+        random = np.random.default_rng((seed, len(edges)))
         even = np.arange(len(edges)) % self.n_groups
         self._group: Int[np.ndarray, "division edge"] = np.stack(
             [random.permutation(even) for _ in range(divisions)]

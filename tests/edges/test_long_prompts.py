@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from analysis.decoder import layers
+from analysis.decoder import attending
 from analysis.edges import Exchange, JointReplay, brought, estimated_effects, measured_effects, rows
 from analysis.edges import added as added_room
 from analysis.edges.added import AddedReplay
@@ -44,7 +44,7 @@ ASKED: dict[str, Callable[[Exchange], np.ndarray]] = {
 def test_in_parts_as_in_one(monkeypatch, family: str, asked: str) -> None:
     """Queries, positions and writers each in blocks of two."""
     whole = ASKED[asked](exchange_of(family))
-    monkeypatch.setattr(layers, "QUERIES_AT_ONCE", 2)
+    monkeypatch.setattr(attending, "QUERIES_AT_ONCE", 2)
     monkeypatch.setattr(added_room, "WRITERS_AT_ONCE", 2)
     monkeypatch.setattr(rows, "CACHE_BYTES", 1)
     parts = ASKED[asked](exchange_of(family))
@@ -71,7 +71,7 @@ def test_what_heads_bring_may_be_mapped_without_the_residual_stream(
 
 
 def test_queries_in_blocks_see_the_keys_up_to_their_last(monkeypatch) -> None:
-    monkeypatch.setattr(layers, "QUERIES_AT_ONCE", 2)
+    monkeypatch.setattr(attending, "QUERIES_AT_ONCE", 2)
     attention = exchange_of("gpt2").required_replay("test").decoder.blocks[0].attention
     found = [(block, n_keys, visible.tolist()) for block, n_keys, visible in attention.blocks(slice(1, 4), 4)]
     assert found == [
