@@ -81,18 +81,18 @@ class _AddedRows(SetRows):
         norm: Norm,
         seen: Float[Tensor, "batch set reader pos d_model"],
         resid: Float[Tensor, "batch set 1 pos d_model"],
+        *,
+        by_heads: bool = False,
     ) -> Float[Tensor, "batch set reader pos d_model"]:
-        """As in `SetRows`; frozen, the scale is that of the stream without the patched edges."""
-        return patched_norm(norm, resid, seen - resid, frozen=True) if self._added.frozen else norm(seen)
+        """As in `SetRows`; frozen, the scale is that of the stream without the patched edges.
 
-    def _normed_for_heads(
-        self,
-        norm: Norm,
-        seen: Float[Tensor, "batch set reader pos d_model"],
-        resid: Float[Tensor, "batch set 1 pos d_model"],
-    ) -> Float[Tensor, "batch set reader pos d_model"]:
-        """As in `SetRows`; frozen, what the edges bring is divided by that scale, and no more."""
-        return norm(resid) + (seen - resid) / norm.scale(resid) if self._added.frozen else norm(seen)
+        Before heads what they bring is then divided by it, and no more.
+        """
+        if not self._added.frozen:
+            return norm(seen)
+        if by_heads:
+            return norm(resid) + (seen - resid) / norm.scale(resid)
+        return patched_norm(norm, resid, seen - resid, frozen=True)
 
     def _heads_write(
         self, layer: int, z: Float[Tensor, "batch set query head d_head"]

@@ -105,17 +105,10 @@ class SetRows(ABC):
         norm: Norm,
         seen: Float[Tensor, "batch set reader pos d_model"],
         resid: Float[Tensor, "batch set 1 pos d_model"],
+        *,
+        by_heads: bool = False,
     ) -> Float[Tensor, "batch set reader pos d_model"]:
-        """What the norm before an MLP or the logits makes of what they see, where the stream is `resid`."""
-        return norm(seen)
-
-    def _normed_for_heads(
-        self,
-        norm: Norm,
-        seen: Float[Tensor, "batch set reader pos d_model"],
-        resid: Float[Tensor, "batch set 1 pos d_model"],
-    ) -> Float[Tensor, "batch set reader pos d_model"]:
-        """The same of the norm before heads."""
+        """What the norm before readers makes of what they see, where the stream is `resid`."""
         return norm(seen)
 
     def _queries(self, layer: int) -> slice:
@@ -190,7 +183,7 @@ class SetRows(ABC):
         parts = []
         for at in self._in_cache(kept):
             seen, resid = self._seen(layer, component, at=at), self._resid[:, :, None, at]
-            normed = self._normed_for_heads(block.attention_norm, seen, resid)
+            normed = self._normed(block.attention_norm, seen, resid, by_heads=True)
             parts.append(_projected(block.attention, component, normed))
         x = block.attention.attended(torch.cat(parts, dim=2), component, positions)
         return x.repeat_interleave(n_heads // x.shape[3], 3).transpose(2, 3).contiguous()
