@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from weakref import ref
 
 import pytest
 import torch
@@ -39,32 +39,47 @@ QUESTIONS: tuple[Request, ...] = (
 )
 
 
-@pytest.fixture
+@contextmanager
 def circles() -> Iterator[list[object]]:
-    """Filled with what only a collection would free, from here to the next collection."""
+    """What only a collection would free of all that is let go meanwhile, once the block has ended."""
+    found: list[object] = []
     gc.collect()
     gc.disable()
+    # What was there before is held: of it nothing may count, even if it is let go meanwhile (as models are).
+    before = [known for known in gc.get_objects() if isinstance(known, torch.Tensor)]
     gc.set_debug(gc.DEBUG_SAVEALL)
-    yield gc.garbage
-    gc.set_debug(0)
-    gc.garbage.clear()
-    gc.collect()
-    gc.enable()
+    try:
+        yield found
+        gc.collect()
+        found.extend(gc.garbage)
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        before.clear()
+        gc.collect()
+        gc.enable()
 
 
 @pytest.mark.parametrize("request_", QUESTIONS, ids=lambda request: type(request).__name__)
-def test_no_tensor_is_kept_by_a_circle(request_: Request, tmp_path: Path, circles: list[object]):
+def test_no_tensor_is_kept_by_a_circle(request_: Request, tmp_path: Path):
     load(request_.experiment.model)
-    gc.collect()
-    circles.clear()
-    # What other tests have left may be let go at any time: a model of theirs gives way to this one.
-    before = {id(found): ref(found) for found in gc.get_objects() if isinstance(found, torch.Tensor)}
-    compute.compute(request_, Store.open(tmp_path))
-    gc.collect()
-    held = [found for found in circles if isinstance(found, torch.Tensor) and not _known(found, before)]
-    assert sum(tensor.nbytes for tensor in held) == 0
+    with circles() as found:
+        compute.compute(request_, Store.open(tmp_path))
+    # A number, and no tensor, is what a failure keeps: the next test must not find it again.
+    left = sum(kept.nbytes for kept in found if isinstance(kept, torch.Tensor))
+    found.clear()
+    assert left == 0
 
 
-def _known(tensor: torch.Tensor, before: dict[int, ref[torch.Tensor]]) -> bool:
-    found = before.get(id(tensor))
-    return found is not None and found() is tensor
+def test_a_circle_counts_unless_it_was_there_before():
+    earlier = [_circle(1.0)]
+    with circles() as found:
+        earlier.clear()
+        _circle(2.0)
+    assert [kept.item() for kept in found if isinstance(kept, torch.Tensor)] == [2.0]
+
+
+def _circle(value: float) -> list[object]:
+    ring: list[object] = [torch.tensor(value)]
+    ring.append(ring)
+    return ring
