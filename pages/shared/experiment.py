@@ -19,6 +19,7 @@ from pages.shared.history import begin_visit
 from pages.shared.keys import KEPT, PROMPT_KEYS, Key
 from pages.shared.navigation import enter_through_the_app, page_links
 from pages.shared.notes import begin_notes
+from pages.shared.take_along import close_take_along
 from pages.shared.terms import meaning_of
 from pages.shared.uploads import expect_files
 
@@ -37,6 +38,7 @@ def _begin() -> None:
     begin_visit()
     if address.arrived():
         expect_files(False)
+        close_take_along()
     address.enter()
     st.logo(_WORDMARK, size="large")
     with st.sidebar:

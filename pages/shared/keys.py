@@ -97,6 +97,7 @@ class Key(StrEnum):
     CONTROLS = "controls"
     SENTENCE = "sentence"
     TAKE = "take"
+    TAKE_OPEN = "take_open"
     FIGURE_WIDTH = "figure_width"
     FIGURE_POINTS = "figure_points"
     FIGURE_TITLE = "figure_title"

@@ -22,6 +22,7 @@ from analysis.exports import (
 from analysis.policy import policy
 from pages.shared import address
 from pages.shared.keys import Key
+from pages.shared.notes import escaped
 from pages.shared.report import report_of
 from pages.shared.shown import File, Shown, Told
 from pages.shared.visitor import visitor
@@ -36,15 +37,39 @@ _NEEDS = {"TransformerLens": "TransformerLens alone", "Pathscope": "With Pathsco
 
 @st.fragment
 def take_along(shown: Shown) -> None:
-    """The menu; each file is made when it is asked for."""
-    # Not filled when it is opened: Streamlit 1.67 finds its place by what is in it then.
-    with st.popover("Take along", icon=":material/ios_share:", key=f"{Key.TAKE}_{shown.name}"):
-        _report(shown)
-        _table(shown)
-        _numbers(shown)
-        if shown.draw is not None:
-            _figure(shown)
-        _code(shown)
+    """The button that opens the menu, in which each file is made when it is asked for."""
+    st.button(
+        "Take along",
+        icon=":material/ios_share:",
+        key=f"{Key.TAKE}_{shown.name}",
+        help="Report, table, numbers, figure and code of what stands here.",
+        on_click=_open,
+        args=(shown.name,),
+    )
+    # Held, as the page may run anew meanwhile: an estimate comes in, a sweep ends.
+    if st.session_state.get(Key.TAKE_OPEN) == shown.name:
+        _menu(shown)
+
+
+def close_take_along() -> None:
+    """No menu is open: it was dismissed, or left with its page."""
+    st.session_state[Key.TAKE_OPEN] = None
+
+
+def _open(name: str) -> None:
+    st.session_state[Key.TAKE_OPEN] = name
+
+
+# A dialog is filled when it is opened; a popover would be filled in every run of the page.
+@st.dialog("Take along", width="medium", icon=":material/ios_share:", on_dismiss=close_take_along)
+def _menu(shown: Shown) -> None:
+    st.caption(escaped(shown.title))
+    _report(shown)
+    _table(shown)
+    _numbers(shown)
+    if shown.draw is not None:
+        _figure(shown)
+    _code(shown)
 
 
 def _group(title: str, align: Literal["top", "bottom"] = "top") -> AbstractContextManager[object]:

@@ -106,6 +106,9 @@ def robust_path(page: Page) -> tuple[str, int, int]:
 def script_of(page: Page, name: str) -> str:
     """Open the menu of what is called `name`, and read the Python that asks its question."""
     take_along(page, name)
-    code = page.get_by_test_id("stPopoverBody").locator("code")
+    code = page.get_by_test_id("stDialog").locator("code")
     expect(code).to_be_visible(timeout=_SLOW)
-    return code.inner_text()
+    script = code.inner_text()
+    page.keyboard.press("Escape")
+    page.get_by_test_id("stDialog").wait_for(state="detached")
+    return script

@@ -37,7 +37,9 @@ def downloaded(page: Page, file: str) -> str:
     take_along(page, file.partition(".")[0])
     with page.expect_download() as download:
         page.locator(f"[class*='st-key-download_{file.replace('.', '-')}']").get_by_role("button").click()
-    page.keyboard.press("Escape")
+    # Streamlit disables the button while its file is made: the focus is lost, and Escape with it.
+    page.get_by_test_id("stDialog").get_by_role("button", name="Close").click()
+    page.get_by_test_id("stDialog").wait_for(state="detached")
     return download.value.path().read_text()
 
 

@@ -22,7 +22,7 @@ Open = Callable[..., Page]
 def leaves(page: Page, label: str) -> Path:
     """The file that the button of that label in the open menu gives."""
     with page.expect_download() as download:
-        page.get_by_test_id("stPopoverBody").get_by_role("button", name=label, exact=True).click()
+        page.get_by_test_id("stDialog").get_by_role("button", name=label, exact=True).click()
     return Path(download.value.path())
 
 
@@ -32,10 +32,10 @@ def test_every_page_has_the_menu_which_everyone_can_use(open_page: Open, path: s
     settle(page)
     page.wait_for_selector("[data-testid='stProgress']", state="detached")
     take_along(page)
-    body = page.get_by_test_id("stPopoverBody")
+    body = page.get_by_test_id("stDialog")
     for label in ("HTML", "CSV", "JSON", "Parquet", "Provenance", "Script", "Notebook"):
         expect(body.get_by_role("button", name=label, exact=True)).to_be_visible()
-    assert not barriers(page, "[data-testid='stPopoverBody']")
+    assert not barriers(page, "[data-testid='stDialog']")
 
 
 def test_a_report_opens_alone_and_asks_nobody_for_anything(open_page: Open, browser: Browser, tmp_path: Path):
@@ -61,7 +61,7 @@ def test_the_options_of_a_figure_are_those_of_its_file(open_page: Open):
     page = open_page("direct_logit_attribution")
     settle(page)
     take_along(page, "attribution_node")
-    body = page.get_by_test_id("stPopoverBody")
+    body = page.get_by_test_id("stDialog")
     body.get_by_text("Page, 6.75 in").click()
     body.get_by_text("Title", exact=True).click()
     body.get_by_text("Caption", exact=True).click()
@@ -84,10 +84,8 @@ def test_code_is_copied_as_what_it_needs(open_page: Open):
     assert "needs TransformerLens 4.3 alone" in script
     notebook = nbformat.reads(leaves(page, "Notebook").read_text(), as_version=4)
     assert all(cell.source in script for cell in notebook.cells if cell.cell_type == "code")
-    page.get_by_test_id("stPopoverBody").get_by_text("With Pathscope").click()
-    expect(page.get_by_test_id("stPopoverBody").get_by_test_id("stCode")).to_contain_text(
-        "from analysis.answers"
-    )
+    page.get_by_test_id("stDialog").get_by_text("With Pathscope").click()
+    expect(page.get_by_test_id("stDialog").get_by_test_id("stCode")).to_contain_text("from analysis.answers")
     settle(page)
     assert "from analysis.answers import answer" in leaves(page, "Script").read_text()
     assert json.loads(leaves(page, "JSON").read_text())["origin"]["model"] == "demo"

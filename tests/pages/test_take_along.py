@@ -25,10 +25,12 @@ from analysis.exports import (
 )
 from analysis.requests import Experiment
 from analysis.results import AllSourcesRequest, GraphRequest, PathRequest, StrongestPathsRequest
+from pages.shared.keys import Key
 from pages.shared.shown import Shown
 from pages.shared.take_along import figure, provenance_json
 from tests.chart_samples import CLEAN, CORRUPTED, PROVENANCE, all_sources, path
 from tests.hostile import HOSTILE
+from tests.pages.looking import visit
 from tests.pages.showing import EXPERIMENT, SHOWN, ask
 
 TABLES: dict[str, Callable[[pd.DataFrame, dict[str, str]], str | bytes]] = {
@@ -218,3 +220,16 @@ def test_code_names_the_model_as_it_is_asked_to(monkeypatch: pytest.MonkeyPatch)
         assert "'/home/ann/mine'" in code.script() and "/home/ann/mine" in code.notebook()
     for code in shown.codes(lambda _: without_places(elsewhere)):
         assert "'mine'" in code.script() and "/home" not in code.script() + code.notebook()
+
+
+def test_the_menu_is_filled_when_it_is_opened_and_stays_so_until_the_page_is_left():
+    app = visit("sanity_checks")
+    assert not app.exception and not app.get("download_button")
+    app.button(key=f"{Key.TAKE}_sanity_checks").click().run()
+    for _ in range(2):  # the page runs anew where an estimate comes in
+        labels = {button.proto.label for button in app.get("download_button")}
+        assert {"HTML", "CSV", "JSON", "Parquet", "Provenance", "Script", "Notebook"} <= labels
+        app.run()
+    app.switch_page("pages/history.py").run()
+    app.switch_page("pages/sanity_checks.py").run()
+    assert not app.exception and not app.get("download_button")
