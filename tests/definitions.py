@@ -34,6 +34,7 @@ RECORD = Path(__file__).with_suffix(".json")
 DEFINES_NOTHING = (
     *(
         "answers",
+        "attention_model",
         "charts",
         "compare",
         "demo_model",

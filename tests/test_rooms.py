@@ -25,7 +25,10 @@ ROOMS = [room for floor in FLOORS for room in floor.split(" | ")]
 #: Rooms that load torch when they are entered. All others must not: they find and draw a stored result.
 LOADS_TORCH = {"attribution", "decoder", "metrics", "patching", "sanity", "sweep"}
 #: Imported by file: the bundled models' parts, and the half of a light room that computes.
-OPEN = ("analysis.demo_model.", "analysis.induction_model.", "analysis.answers.compute")
+OPEN = (
+    *("analysis.attention_model.", "analysis.demo_model.", "analysis.induction_model."),
+    "analysis.answers.compute",
+)
 HEAVY = {"torch", "transformer_lens", "transformers"}
 
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from analysis import induction_model
+from analysis import attention_model, induction_model
 from analysis.labels import head_label
-from analysis.models import BUNDLED, GPT2_SMALL, INDUCTION, is_from_hub
+from analysis.models import ATTENTION, BUNDLED, GPT2_SMALL, INDUCTION, is_from_hub
 from analysis.nodes import Graph
 
 
@@ -152,7 +152,26 @@ SET_BY_HAND = KnownCircuit(
     paths=(RolePath("previous token", "induction", ("k",)), RolePath("induction", "logits")),
 )
 
-KNOWN_CIRCUITS: tuple[KnownCircuit, ...] = (INDIRECT_OBJECTS, SET_BY_HAND)
+#: What training led to where there are no MLPs; the names are those of the papers above.
+TRAINED_WITHOUT_MLPS = KnownCircuit(
+    task="indirect object identification and induction",
+    source="measured in this model, whose card says how",
+    models=(ATTENTION,),
+    shape=Graph(4, 8),
+    heads={
+        "previous token": (attention_model.PREVIOUS,),
+        "S-inhibition": attention_model.INHIBITING,
+        "name mover": (attention_model.MOVER,),
+        "induction": (attention_model.MOVER,),
+    },
+    paths=(
+        RolePath("previous token", "induction", ("k",)),
+        RolePath("S-inhibition", "name mover", ("q",)),
+        RolePath("name mover", "logits"),
+    ),
+)
+
+KNOWN_CIRCUITS: tuple[KnownCircuit, ...] = (INDIRECT_OBJECTS, SET_BY_HAND, TRAINED_WITHOUT_MLPS)
 
 
 def known_circuit(model: str, graph: Graph) -> KnownCircuit | None:

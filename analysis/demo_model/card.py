@@ -1,5 +1,6 @@
 """Writes the model card from what was built and measured."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from transformers import GPT2LMHeadModel
@@ -15,6 +16,31 @@ from analysis.demo_model.words import NAMES
 
 CARD = "README.md"
 
+
+@dataclass(frozen=True)
+class Portrait:
+    """What the card of one trained model says that another's does not; `module` is what trains it."""
+
+    title: str
+    why: str
+    circuit: str
+    module: str
+
+
+PORTRAIT = Portrait(
+    title="A small GPT-2 with four tasks to look into",
+    why=(
+        "small enough for\nexact path patching in seconds on a CPU, and sure enough of its answers "
+        "that there is something\nto find."
+    ),
+    circuit="""\
+Rows never repeat after fewer than three words, and the circuit that came of it is not the textbook's:
+it does not look one word back. A head of layer 0 notes in every place the word three back, another
+the word two back; heads of layer 1 find the place whose first note is the last word, and copy its
+second.""",
+    module="analysis.demo_model.train",
+)
+
 _TEXT = """\
 ---
 license: mit
@@ -23,13 +49,11 @@ library_name: transformers
 pipeline_tag: text-generation
 tags: [interpretability, gpt2, synthetic]
 ---
-# A small GPT-2 with four tasks to look into
+# {title}
 
 {layers} layers of {heads} heads, width {width}, {positions} positions, a vocabulary of
 {vocabulary} byte-level BPE tokens, {parameters} parameters in {megabytes:.1f} MB of safetensors.
-It was trained from nothing on templated English and exists to be taken apart: small enough for
-exact path patching in seconds on a CPU, and sure enough of its answers that there is something
-to find.
+It was trained from nothing on templated English and exists to be taken apart: {why}
 
 ## What it has learned
 Measured on prompts held out from training; correct means the most likely of all {vocabulary}
@@ -82,13 +106,10 @@ model of this size takes far longer to look anything up: whoever studies how ind
 should know that here it was led. The very last steps, at a quarter of the learning rate, add short
 runs of days, months and numbers, joined in many ways.
 
-Rows never repeat after fewer than three words, and the circuit that came of it is not the textbook's:
-it does not look one word back. A head of layer 0 notes in every place the word three back, another
-the word two back; heads of layer 1 find the place whose first note is the last word, and copy its
-second.
+{circuit}
 
 ## Reproduce
-`python -m analysis.demo_model.train` learns the tokenizer, trains with a fixed seed, measures and
+`python -m {module}` learns the tokenizer, trains with a fixed seed, measures and
 writes this card. These weights took {steps} steps and {minutes:.0f} minutes on two CPU cores. The
 text is the same on every machine; the last digits of the weights depend on its arithmetic.
 
@@ -107,10 +128,13 @@ def _listed(frames: tuple[str, ...]) -> str:
     return "\n".join(f"- `{frame}`" for frame in frames)
 
 
-def write_card(folder: Path, model: GPT2LMHeadModel, figures: Figures, steps: int, minutes: float) -> None:
+def write_card(
+    folder: Path, portrait: Portrait, model: GPT2LMHeadModel, figures: Figures, steps: int, minutes: float
+) -> None:
     """Write README.md beside the weights in `folder`."""
     frames = tuple(dict.fromkeys(frame for kind in SUCCESSOR_FRAMES.values() for frame in kind))
     text = _TEXT.format(
+        **vars(portrait),
         layers=model.config.n_layer,
         heads=model.config.n_head,
         width=model.config.n_embd,

@@ -17,7 +17,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from analysis.demo_model import DIRECTORY
 from analysis.demo_model.batches import LONGEST, Batch, last_lessons, lessons
-from analysis.demo_model.card import write_card
+from analysis.demo_model.card import PORTRAIT, write_card
 from analysis.demo_model.evaluation import measure
 from analysis.demo_model.tokenizer import train_tokenizer
 
@@ -118,16 +118,20 @@ def fit(model: GPT2LMHeadModel, steps: Iterable[list[Batch]], count: int, share:
     model.eval()
 
 
-def train(tokenizer: PreTrainedTokenizerFast, steps: int) -> GPT2LMHeadModel:
-    """All lessons, then the last ones at lower rates; the model is ready for use.
+def teach(model: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerFast, steps: int, last: int) -> None:
+    """`steps` updates with all lessons, then `last` with the last ones at lower rates.
 
     The many lessons leave a few runs of numbers wrong; the last ones mend those.
     """
+    fit(model, lessons(tokenizer, SEED, steps), steps, share=1.0, warm_up=WARM_UP)
+    fit(model, last_lessons(tokenizer, SEED + 1, last), last, share=LAST_SHARE, warm_up=LAST_WARM_UP)
+
+
+def train(tokenizer: PreTrainedTokenizerFast, steps: int) -> GPT2LMHeadModel:
+    """A model from nothing, after all its lessons; it is ready for use."""
     torch.manual_seed(SEED)
     model = build_model(tokenizer)
-    fit(model, lessons(tokenizer, SEED, steps), steps, share=1.0, warm_up=WARM_UP)
-    last = min(LAST_STEPS, steps)
-    fit(model, last_lessons(tokenizer, SEED + 1, last), last, share=LAST_SHARE, warm_up=LAST_WARM_UP)
+    teach(model, tokenizer, steps, min(LAST_STEPS, steps))
     return model
 
 
@@ -148,7 +152,7 @@ def main(arguments: list[str] | None = None) -> None:
     model.save_pretrained(options.output)
     figures = measure(model, tokenizer)
     steps = options.steps + min(LAST_STEPS, options.steps)
-    write_card(options.output, model, figures, steps=steps, minutes=minutes)
+    write_card(options.output, PORTRAIT, model, figures, steps=steps, minutes=minutes)
     print(figures)
 
 

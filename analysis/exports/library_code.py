@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from analysis import demo_model, induction_model
+from analysis import attention_model, demo_model, induction_model
 from analysis.exports import library_cells as cells
 from analysis.exports.code import Code, filled
 from analysis.requests import METRIC_NAMES, Experiment
@@ -25,7 +25,10 @@ from analysis.results import (
 )
 
 #: The folder of each bundled model, from the root of a clone.
-FOLDERS = {model.NAME: "/".join(model.DIRECTORY.parts[-2:]) for model in (demo_model, induction_model)}
+FOLDERS = {
+    model.NAME: "/".join(model.DIRECTORY.parts[-2:])
+    for model in (demo_model, induction_model, attention_model)
+}
 
 _OF_A_BUNDLED_MODEL = (
     "The model is the folder {} of a clone of Pathscope: run it in the clone's root, or\n"

@@ -4,6 +4,7 @@ from analysis.models.catalogue import GPT2_SMALL, LoadedModel, before_loading, f
 from analysis.models.downloads import Download, download_of, forget_download
 from analysis.models.files import ModelFiles, fetched, find, is_from_hub
 from analysis.models.offered import (
+    ATTENTION,
     BUNDLED,
     DEMO,
     INDUCTION,
@@ -14,6 +15,7 @@ from analysis.models.offered import (
 )
 
 __all__ = [
+    "ATTENTION",
     "BUNDLED",
     "DEMO",
     "GPT2_SMALL",

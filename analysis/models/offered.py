@@ -11,15 +11,18 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from analysis import demo_model, induction_model
+from analysis import attention_model, demo_model, induction_model
 from analysis.demo_model import examples as of_the_demo
 from analysis.induction_model import examples as of_induction
 from analysis.labels import head_label
 
-#: The catalogue names of the bundled models: the one that was trained, and the one that was set by hand.
-DEMO, INDUCTION = demo_model.NAME, induction_model.NAME
+#: The catalogue names of the bundled models: the one that was trained, the one that was set by hand, and the
+#: one that was trained without MLPs.
+DEMO, INDUCTION, ATTENTION = demo_model.NAME, induction_model.NAME, attention_model.NAME
 #: The folder of each bundled model.
-BUNDLED: Mapping[str, Path] = {DEMO: demo_model.DIRECTORY, INDUCTION: induction_model.DIRECTORY}
+BUNDLED: Mapping[str, Path] = {
+    model.NAME: model.DIRECTORY for model in (demo_model, induction_model, attention_model)
+}
 
 #: As alike as two names have to be (of 1) for one to be taken for the other, mistyped.
 _ALIKE = 0.65
@@ -51,6 +54,15 @@ def entries() -> tuple[CatalogueEntry, ...]:
             "Bundled, 2 layers of 4 heads, weights set by hand as an induction circuit: the previous-token "
             f"head {previous} feeds the key of the induction head {induction}, which writes the answer.",
             4,
+            1,
+        ),
+        CatalogueEntry(
+            ATTENTION,
+            "Attention",
+            "Bundled, 4 layers of 8 heads and no MLPs, trained on the ready examples: the textbook's heads "
+            f"appear. {head_label(*attention_model.MOVER)} moves names, and copies what followed before, as "
+            f"the previous-token head {head_label(*attention_model.PREVIOUS)} tells its key.",
+            6,
             1,
         ),
         CatalogueEntry(

@@ -20,7 +20,7 @@ from tests.pages.looking import ROOT
 VISITS = """
 import sys
 from tests.pages.looking import visit
-for model in ("demo", "induction"):
+for model in ("demo", "induction", "attention"):
   for page in sys.argv[1:]:
     app = visit(page, model=model)
     assert not app.exception, page
@@ -63,7 +63,7 @@ def gallery(hosted, gallery_folder, monkeypatch, visit: Callable[..., AppTest]) 
 
 def test_each_ready_pair_stands_there_with_sentences_and_links(gallery):
     examples = {model: ready_examples(model)[FIRST_EXAMPLE] for model in BUNDLED}
-    assert [title.value for title in gallery.header] == ["Bundled model demo", "Bundled model induction"]
+    assert [title.value for title in gallery.header] == [f"Bundled model {model}" for model in BUNDLED]
     captions = [caption.value for caption in gallery.main.caption]
     assert all(entry.description in captions for entry in entries() if entry.name in BUNDLED)
     assert [title.value for title in gallery.subheader] == [one.title for one in examples.values()]
@@ -71,11 +71,15 @@ def test_each_ready_pair_stands_there_with_sentences_and_links(gallery):
     for example in examples.values():
         assert example.clean in told
     for words in ("Answer minus foil: ", "Largest direct effects", " tells ", "is worth most"):
-        assert told.count(words) == 2
+        assert told.count(words) == len(BUNDLED)
     links = [link.proto for link in gallery.main.get("page_link")]
     pages = ["Result", "Direct logit attribution", "Path patching", "Circuit"]
-    assert [link.label for link in links] == 2 * pages
-    for model, first_word, some in (("demo", "When", links[:4]), ("induction", "A", links[4:])):
+    assert [link.label for link in links] == len(BUNDLED) * pages
+    for model, first_word, some in (
+        ("demo", "When", links[:4]),
+        ("induction", "A", links[4:8]),
+        ("attention", "When", links[8:]),
+    ):
         asked = (f"clean={first_word}+", f"model={model}")
         assert all(word in link.query_string for word in asked for link in some)
 

@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from analysis import host, models
 from analysis.errors import ModelError, PathscopeError
-from analysis.models import BUNDLED, DEMO, INDUCTION, fetched, find, is_from_hub, offered
+from analysis.models import ATTENTION, BUNDLED, DEMO, INDUCTION, fetched, find, is_from_hub, offered
 from analysis.policy import OWN_MACHINE
 from pages.shared.keys import Key
 from tests.hosted.conftest import NAMED
@@ -21,7 +21,8 @@ from tests.pages.test_notes import notes
 
 pytestmark = pytest.mark.usefixtures("hosted")
 
-REFUSED = f"That model is not offered here; 'demo', 'induction' and '{NAMED}' may be chosen. {OWN_MACHINE}"
+OFFERED = f"'demo', 'induction', 'attention' and '{NAMED}'"
+REFUSED = f"That model is not offered here; {OFFERED} may be chosen. {OWN_MACHINE}"
 
 
 @pytest.fixture
@@ -53,8 +54,8 @@ def test_a_named_model_is_that_of_the_hub_though_a_folder_has_its_name(
 
 
 def test_the_bundled_models_and_the_named_one_are_there(named_model):
-    assert offered() == (DEMO, INDUCTION, NAMED)
-    assert len({models.fingerprint(name) for name in offered()}) == 3
+    assert offered() == (DEMO, INDUCTION, ATTENTION, NAMED)
+    assert len({models.fingerprint(name) for name in offered()}) == len(offered())
 
 
 def test_nothing_is_fetched_for_a_visitor(hub: type[Hub]):
@@ -132,6 +133,6 @@ def test_nothing_can_be_typed_and_no_file_loaded(visit: Callable[..., AppTest]):
     app = visit("circuit")
     assert not app.exception
     box = app.selectbox(Key.MODEL)
-    assert not box.proto.accept_new_options and box.options == [DEMO, INDUCTION, NAMED]
+    assert not box.proto.accept_new_options and box.options == [DEMO, INDUCTION, ATTENTION, NAMED]
     assert not app.get("file_uploader")
     assert any("Prompts are not logged" in text.value for text in app.sidebar.text)

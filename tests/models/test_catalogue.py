@@ -34,7 +34,7 @@ def change_config(folder: Path, **fields: Any) -> None:
 
 def test_the_bundled_models_come_first_and_names_are_unique():
     names = [entry.name for entry in models.entries()]
-    assert names[:2] == ["demo", "induction"] == list(models.BUNDLED)
+    assert names[:3] == ["demo", "induction", "attention"] == list(models.BUNDLED)
     assert len(set(names)) == len(names)
 
 

@@ -184,7 +184,7 @@ def test_a_name_that_is_not_found_is_told_what_is_near_and_what_is_here(
     assert [(remedy.field, remedy.value) for remedy in error.remedies] == [("model", one) for one in meant]
     assert ("Did you mean" in str(error)) == bool(meant)
     assert all(f"{one!r}" in str(error) for one in meant)
-    assert str(error).endswith("On this machine: 'demo', 'induction', 'pathscope/tiny'.")
+    assert str(error).endswith("On this machine: 'demo', 'induction', 'attention', 'pathscope/tiny'.")
 
 
 def test_a_name_that_is_right_is_not_offered_for_itself(hub_cache: Path, monkeypatch: pytest.MonkeyPatch):
@@ -197,7 +197,7 @@ def test_a_name_that_is_right_is_not_offered_for_itself(hub_cache: Path, monkeyp
         (hub_cache / f"models--some--model-{number}" / "snapshots" / "x" / "config.json").touch()
     (hub_cache / "models--some--half" / "snapshots" / "x").mkdir(parents=True)
     with pytest.raises(
-        ModelError, match=r"'demo', 'induction', 'some/model-0', .*'some/model-4' and 2 more\.$"
+        ModelError, match=r"'demo', 'induction', 'attention', 'some/model-0', .*'some/model-4' and 2 more\.$"
     ):
         model_files.find("banana")
 

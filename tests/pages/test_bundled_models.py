@@ -1,4 +1,4 @@
-"""Both bundled models can be chosen, each with ready examples of its own, and the address says which."""
+"""Each bundled model can be chosen, with its ready examples, and the address says which."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 from analysis.answers import answer
 from analysis.demo_model.examples import EXAMPLES, Example
 from analysis.induction_model.examples import EXAMPLES as OF_INDUCTION
-from analysis.models import INDUCTION
+from analysis.models import ATTENTION, INDUCTION
 from analysis.requests import Experiment
 from analysis.results import GraphRequest
 from pages.shared.keys import PROMPT_KEYS, Key
@@ -98,6 +98,22 @@ def test_the_other_pages_find_the_circuit(visit: Visit, page: str):
     told = "\n".join(element.value for element in app.main.text)
     found = {"direct_logit_attribution": "L1H3"}.get(page, "L0H2 tells L1H3's key")
     assert found in told
+
+
+@pytest.mark.parametrize(
+    ("page", "found"),
+    [
+        ("direct_logit_attribution", "L3H4"),
+        ("path_patching", "L2H4 tells L3H4's query"),
+        ("all_sources", "L2H4 tells L3H4's query"),
+    ],
+)
+def test_without_mlps_the_textbooks_heads_are_found(visit: Visit, page: str, found: str):
+    app = visit(page, model=ATTENTION)
+    assert not app.exception and pair(app) == of(EXAMPLES[0])
+    assert found in "\n".join(element.value for element in app.main.text)
+    told = [caption.value for caption in app.sidebar.caption]
+    assert any("no MLPs" in caption and "L3H4 moves names" in caption for caption in told)
 
 
 def test_another_example_of_letters_is_offered(visit: Visit):
