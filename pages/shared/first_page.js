@@ -17,9 +17,10 @@
   addEventListener("pointerover", ({target}) => {
     const shown = target.closest?.("path[aria-label], [title^='Position ']");
     const found = shown ? places(shown.getAttribute("aria-label") ?? shown.title) : [];
-    style.textContent = found.length
+    const rules = found.length
       ? `:is(${found}) { stroke: currentColor; stroke-width: 2px; outline: 2px solid; }
          path { outline: none !important; }`
       : "";
+    if (rules !== style.textContent) style.textContent = rules;  // else each move would have the page styled anew
   });
 })();
