@@ -12,9 +12,10 @@ from analysis.kept import LONGEST_NAME, MOST_ENTRIES, Entry, pinned, renamed, wi
 from analysis.labels import counted, model_title, printable
 from analysis.models import offered
 from pages.shared.browser_name import DAYS, browser_name
+from pages.shared.experiment import sidebar_without_an_experiment
 from pages.shared.history import change, history
 from pages.shared.keys import Key
-from pages.shared.navigation import enter_through_the_app, leaf_of
+from pages.shared.navigation import leaf_of
 from pages.shared.theme import current_theme
 from pages.shared.tokens import small_text
 
@@ -113,7 +114,7 @@ def section(title: str, entries: list[Entry]) -> None:
             card(entry)
 
 
-enter_through_the_app()
+sidebar_without_an_experiment()
 st.title("History")
 kept = (
     f"for {DAYS} days after its last visit, by a random name in a cookie"

@@ -10,7 +10,6 @@ class Key(StrEnum):
     """What is kept in the session; what makes up the view appears in the address under the same name."""
 
     MODEL = "model"
-    EXPERIMENT = "experiment"
     EXAMPLE = "example"
     CLEAN = "clean"
     CORRUPTED = "corrupted"

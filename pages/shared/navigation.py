@@ -32,10 +32,8 @@ COMPARE = Leaf("pages/compare.py", "Compare", ":material/compare:")
 SANITY_CHECKS = Leaf("pages/sanity_checks.py", "Sanity checks", ":material/verified:")
 #: The first page where strangers are served.
 GALLERY = Leaf("pages/gallery.py", "Gallery", ":material/collections:")
-#: What was looked at.
+#: What was looked at; it is about no experiment.
 HISTORY = Leaf("pages/history.py", "History", ":material/history:")
-#: Pages about no experiment of their own.
-WITHOUT_EXPERIMENT = (GALLERY, HISTORY)
 LEAVES = (RESULT, ATTRIBUTION, PATH_PATCHING, ALL_SOURCES, CIRCUIT, PROMPT_SET, COMPARE, SANITY_CHECKS)
 
 
