@@ -13,6 +13,7 @@ import pandas as pd
 from streamlit.dataframe_util import convert_arrow_bytes_to_pandas_df
 from streamlit.testing.v1 import AppTest
 
+from pages.shared.keys import Key
 from tests.charts.drawn import Drawing, drawing_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,6 +32,16 @@ def visit(page: str, **parameters: str) -> AppTest:
         app.query_params[name] = value
     app.switch_page(f"pages/{page}.py")
     return app.run()
+
+
+def scripts(app: AppTest) -> list[str]:
+    """The Python of every menu *Take along* of the page, each opened in turn."""
+    found = []
+    for key in [str(button.key) for button in app.button if str(button.key).startswith(f"{Key.TAKE}_")]:
+        app.button(key=key).click().run()
+        found += [code.value for code in app.code]
+    assert not app.exception
+    return found
 
 
 def specification(app: AppTest, which: int | str = 0) -> dict[str, Any]:

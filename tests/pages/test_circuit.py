@@ -18,7 +18,7 @@ from pages.shared.circuit_words import beside_random, finding, hidden
 from pages.shared.keys import Key
 from tests.charts.test_drawn_attention import node
 from tests.circuit_samples import GRAPH, a_graph, own_scores_of, scores_of
-from tests.pages.looking import captions, texts
+from tests.pages.looking import captions, scripts, texts
 from tests.pages.stored_results import EXPERIMENT, an_overview, keep
 
 Visit = Callable[..., AppTest]
@@ -124,9 +124,8 @@ def test_identical_prompts_have_no_circuit(visit: Visit) -> None:
 
 
 def test_the_script_is_that_of_the_drawn_paths(visit: Visit, graph) -> None:
-    scripts = [code.value for code in circuit(visit).code]
     drawn = [repr(edge) for edge in graph.graph.labels(graph.ranking[:2])]
-    assert [script for script in scripts if all(edge in script for edge in drawn)]
+    assert [script for script in scripts(circuit(visit)) if all(edge in script for edge in drawn)]
 
 
 labels = st.sampled_from(GRAPH.labels(GRAPH.edges))

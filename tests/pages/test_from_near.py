@@ -11,7 +11,7 @@ from analysis.answers import answer
 from analysis.labels import shown_token
 from analysis.results import RUNS_SHOWN, HeadPathsRequest, NeuronsRequest, NodeAttributionRequest
 from pages.shared.keys import Key
-from tests.pages.looking import table, texts, written
+from tests.pages.looking import scripts, table, texts, written
 from tests.pages.stored_results import EXPERIMENT
 
 Visit = Callable[..., AppTest]
@@ -96,7 +96,7 @@ def test_a_head_at_either_end_of_the_model_says_that_nobody_is_there(visit: Visi
 def test_a_page_is_copied_as_the_python_that_asks_its_question(visit: Visit, page: str, asked: str):
     app = visit(page)
     assert not app.exception
-    codes = [code.value for code in app.code if asked in code.value]
+    codes = [script for script in scripts(app) if asked in script]
     assert codes and all(repr(EXPERIMENT.clean) in code for code in codes)
 
 
@@ -120,8 +120,8 @@ def test_the_neurons_of_an_mlp_are_those_of_the_run_and_position(visit: Visit, r
     assert "756 others" in told and f": {whole} in all." in told
     read = written(app, "promotes")
     assert read[run].iloc[0] == f"{strongest[run].iloc[0]:+.3f}".replace("-", MINUS)
-    code = app.code[0].value
-    assert "NeuronsRequest(" in code and f"position={at}" in code and f"result.table({run!r})" in code
+    (code,) = {script for script in scripts(app) if "NeuronsRequest(" in script}
+    assert f"position={at}" in code and f"result.table({run!r})" in code
 
 
 def test_a_head_has_no_neurons(visit: Visit):
