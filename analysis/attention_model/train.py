@@ -6,20 +6,13 @@ learned is learned by heads.
 
 from __future__ import annotations
 
-import argparse
-import time
-from pathlib import Path
-
 import torch
 from torch import Tensor, nn
-from transformers import GPT2Config, GPT2LMHeadModel
+from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from analysis.attention_model import DIRECTORY
 from analysis.attention_model.card import PORTRAIT
-from analysis.demo_model.card import write_card
-from analysis.demo_model.evaluation import measure
-from analysis.demo_model.tokenizer import train_tokenizer
-from analysis.demo_model.train import SEED, build_model, teach
+from analysis.demo_model.train import SEED, build_model, ship, teach
 
 STEPS, LAST_STEPS = 2_400, 150
 
@@ -48,29 +41,18 @@ def as_gpt2(model: GPT2LMHeadModel) -> GPT2LMHeadModel:
     return whole.eval()
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Train, save, measure and write the model card."""
-    parser = argparse.ArgumentParser(description="Train the bundled model without MLPs.")
-    parser.add_argument("--output", type=Path, default=DIRECTORY, help="folder to write into")
-    parser.add_argument(
-        "--steps", type=int, default=STEPS, help="updates before the last ones (default: %(default)s)"
-    )
-    options = parser.parse_args(arguments)
-    torch.set_num_threads(2)
-    began = time.perf_counter()
-    tokenizer = train_tokenizer(SEED)
-    tokenizer.save_pretrained(options.output)
-    last = min(LAST_STEPS, options.steps)
+def train(tokenizer: PreTrainedTokenizerFast, steps: int, last: int) -> GPT2LMHeadModel:
+    """A model from nothing, after all its lessons, without MLPs from the first; it is ready for use."""
     torch.manual_seed(SEED)
-    taught = build_model(tokenizer)
-    silence_mlps(taught)
-    teach(taught, tokenizer, options.steps, last)
-    minutes = (time.perf_counter() - began) / 60
-    model = as_gpt2(taught)
-    model.save_pretrained(options.output)
-    figures = measure(model, tokenizer)
-    write_card(options.output, PORTRAIT, model, figures, steps=options.steps + last, minutes=minutes)
-    print(figures)
+    model = build_model(tokenizer)
+    silence_mlps(model)
+    teach(model, tokenizer, steps, last)
+    return as_gpt2(model)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Train the bundled model without MLPs and write its folder."""
+    ship(train, PORTRAIT, DIRECTORY, (STEPS, LAST_STEPS), arguments)
 
 
 if __name__ == "__main__":

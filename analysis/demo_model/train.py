@@ -7,7 +7,7 @@ The text comes from `corpus`, the tokenizer is learned first, and the figures of
 import argparse
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import torch
@@ -17,7 +17,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from analysis.demo_model import DIRECTORY
 from analysis.demo_model.batches import LONGEST, Batch, last_lessons, lessons
-from analysis.demo_model.card import PORTRAIT, write_card
+from analysis.demo_model.card import PORTRAIT, Portrait, write_card
 from analysis.demo_model.evaluation import measure
 from analysis.demo_model.tokenizer import train_tokenizer
 
@@ -127,33 +127,47 @@ def teach(model: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerFast, steps: int
     fit(model, last_lessons(tokenizer, SEED + 1, last), last, share=LAST_SHARE, warm_up=LAST_WARM_UP)
 
 
-def train(tokenizer: PreTrainedTokenizerFast, steps: int) -> GPT2LMHeadModel:
+def train(tokenizer: PreTrainedTokenizerFast, steps: int, last: int) -> GPT2LMHeadModel:
     """A model from nothing, after all its lessons; it is ready for use."""
     torch.manual_seed(SEED)
     model = build_model(tokenizer)
-    teach(model, tokenizer, steps, min(LAST_STEPS, steps))
+    teach(model, tokenizer, steps, last)
     return model
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Train, save, measure and write the model card."""
-    parser = argparse.ArgumentParser(description="Train the bundled model.")
-    parser.add_argument("--output", type=Path, default=DIRECTORY, help="folder to write into")
+def ship(
+    train: Callable[[PreTrainedTokenizerFast, int, int], GPT2LMHeadModel],
+    portrait: Portrait,
+    folder: Path,
+    most: tuple[int, int],
+    arguments: list[str] | None,
+) -> None:
+    """Read the command line, train, save, measure and write the model card.
+
+    `train` takes the tokenizer and the numbers of steps and of last steps, of which `most` has the defaults.
+    """
+    parser = argparse.ArgumentParser(description=f"{portrait.title}: train it.")
+    parser.add_argument("--output", type=Path, default=folder, help="folder to write into")
     parser.add_argument(
-        "--steps", type=int, default=STEPS, help="updates before the last ones (default: %(default)s)"
+        "--steps", type=int, default=most[0], help="updates before the last ones (default: %(default)s)"
     )
     options = parser.parse_args(arguments)
     torch.set_num_threads(2)
     began = time.perf_counter()
     tokenizer = train_tokenizer(SEED)
     tokenizer.save_pretrained(options.output)
-    model = train(tokenizer, options.steps)
+    last = min(most[1], options.steps)
+    model = train(tokenizer, options.steps, last)
     minutes = (time.perf_counter() - began) / 60
     model.save_pretrained(options.output)
     figures = measure(model, tokenizer)
-    steps = options.steps + min(LAST_STEPS, options.steps)
-    write_card(options.output, PORTRAIT, model, figures, steps=steps, minutes=minutes)
+    write_card(options.output, portrait, model, figures, steps=options.steps + last, minutes=minutes)
     print(figures)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Train the bundled model and write its folder."""
+    ship(train, PORTRAIT, DIRECTORY, (STEPS, LAST_STEPS), arguments)
 
 
 if __name__ == "__main__":
