@@ -17,7 +17,7 @@ from analysis.results import (
 )
 from pages.shared.cards import identical_note, overview_or_stop, provenance_panel
 from pages.shared.choices import INPUTS
-from pages.shared.experiment import experiment_sidebar
+from pages.shared.experiment import experiment_at_hand
 from pages.shared.findings import strongest_path
 from pages.shared.history import keep, strongest_of
 from pages.shared.keys import Key
@@ -93,7 +93,7 @@ def show_estimates(known: KnownPaths, from_store: bool) -> None:
     provenance_panel(known.estimates, from_store)
 
 
-experiment = experiment_sidebar()
+experiment = experiment_at_hand()
 st.title("All sources")
 st.caption(
     "Every direct path from an attention head to a later one, patched alone. A strong cell says: the source "

@@ -17,7 +17,7 @@ from pages.shared.circuit_roles import known_of, roles_panel
 from pages.shared.circuit_scores import finding_panel, own_scores, scores_panel
 from pages.shared.circuit_set import circuit_over_the_set
 from pages.shared.circuit_words import finding
-from pages.shared.experiment import experiment_sidebar
+from pages.shared.experiment import experiment_at_hand
 from pages.shared.heights import grid_height
 from pages.shared.history import keep
 from pages.shared.keys import Key
@@ -84,7 +84,7 @@ def follow(job: jobs.Job[GraphResult], result: GraphResult) -> None:
     show(result)
 
 
-experiment = experiment_sidebar()
+experiment = experiment_at_hand()
 st.title("Circuit")
 st.caption(
     "Which handful of paths is the mechanism, and does it hold? Every path in the model, from the embedding, "

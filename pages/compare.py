@@ -23,7 +23,7 @@ from pages.shared.compare_results import (
 from pages.shared.compare_shown import of_comparison
 from pages.shared.compare_sides import Side, differences, sides
 from pages.shared.compare_words import finding, other_weights, rounding
-from pages.shared.experiment import experiment_sidebar
+from pages.shared.experiment import experiment_at_hand
 from pages.shared.heights import draw_chart
 from pages.shared.history import keep
 from pages.shared.keys import LAST, Key
@@ -178,7 +178,7 @@ def node_map(result: NodeAttributionResult, side: Side, end: float) -> None:
     draw_chart("nodes", node_map_chart(result, side.run, at, current_theme(), end=end or 1.0))
 
 
-experiment = experiment_sidebar()
+experiment = experiment_at_hand()
 st.title("Compare")
 st.caption(
     "Two results side by side, and what changes from one to the other. A is the sidebar's experiment with "

@@ -7,11 +7,11 @@ import streamlit as st
 from pages.shared.attribution_map import attribution_map
 from pages.shared.attribution_units import attribution_by_unit
 from pages.shared.choices import RUN, UNIT
-from pages.shared.experiment import experiment_sidebar
+from pages.shared.experiment import experiment_at_hand
 from pages.shared.keys import Key
 from pages.shared.notes import note
 
-experiment = experiment_sidebar()
+experiment = experiment_at_hand()
 st.title("Direct logit attribution")
 with st.container(key=Key.CONTROLS):
     unit = UNIT.draw()

@@ -19,7 +19,6 @@ from analysis.results import (
     StrongestPathsRequest,
 )
 from analysis.sets import READY_SIZE, kind_of
-from pages.shared.experiment import sidebar_without_an_experiment
 from pages.shared.findings import largest_nodes, strongest_path
 from pages.shared.navigation import ATTRIBUTION, CIRCUIT, PATH_PATCHING, PROMPT_SET, RESULT, Leaf, page_link
 from pages.shared.set_results import known_paths
@@ -60,7 +59,6 @@ def card(example: Example, experiment: Experiment, found: dict[Leaf, str]) -> No
             page_link(leaf, leaf.title, **asdict(experiment))
 
 
-sidebar_without_an_experiment()
 st.title("Gallery")
 st.caption("Pairs of prompts whose answers are ready. Everything here is stored and shown at once.")
 n_shown = 0

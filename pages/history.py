@@ -12,7 +12,6 @@ from analysis.kept import LONGEST_NAME, MOST_ENTRIES, Entry, pinned, renamed, wi
 from analysis.labels import counted, model_title, printable
 from analysis.models import offered
 from pages.shared.browser_name import DAYS, browser_name
-from pages.shared.experiment import sidebar_without_an_experiment
 from pages.shared.history import change, history
 from pages.shared.keys import Key
 from pages.shared.navigation import leaf_of
@@ -114,7 +113,6 @@ def section(title: str, entries: list[Entry]) -> None:
             card(entry)
 
 
-sidebar_without_an_experiment()
 st.title("History")
 kept = (
     f"for {DAYS} days after its last visit, by a random name in a cookie"

@@ -8,7 +8,7 @@ from analysis.answers import answer
 from analysis.labels import head_label
 from analysis.results import EffectScale, HeadPathsRequest, PathRequest, PathResult
 from pages.shared.cards import answer_or_stop, identical_note, overview_or_stop, provenance_panel
-from pages.shared.experiment import experiment_sidebar
+from pages.shared.experiment import experiment_at_hand
 from pages.shared.findings import strongest_path
 from pages.shared.head_paths import head_paths_panel
 from pages.shared.heights import draw_chart, grid_height, kept_place
@@ -57,7 +57,7 @@ def chosen_paths(result: PathResult) -> None:
     st.caption("Grey cells have no causal path from the source: they are no measurement, not zero.")
 
 
-experiment = experiment_sidebar()
+experiment = experiment_at_hand()
 st.title("Path patching")
 st.caption(
     "What changes if one later head sees the source head's clean output in its query, key or value, while "

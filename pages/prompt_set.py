@@ -8,7 +8,7 @@ from analysis.requests import METRIC_UNITS
 from analysis.sets import Agreement, node_agreement, path_agreement
 from pages.shared.cards import provenance_panel
 from pages.shared.choices import LAYER_NORM, METRIC, RUN
-from pages.shared.experiment import experiment_sidebar
+from pages.shared.experiment import experiment_at_hand
 from pages.shared.heights import draw_chart
 from pages.shared.history import keep
 from pages.shared.keys import Key
@@ -64,7 +64,7 @@ def small_maps(found: SetResults, asked: Asked) -> None:
     take_along(shown)
 
 
-experiment = experiment_sidebar()
+experiment = experiment_at_hand()
 st.title("Prompt set")
 st.caption(
     "One prompt pair proves little. The same questions over several prompts: what leads in all of them is a "

@@ -15,7 +15,7 @@ from analysis.results import GraphRequest, GraphResult, OverviewResult, SanityRe
 from pages.shared.cards import aligned_prompts, identical_note, overview_or_stop, provenance_panel
 from pages.shared.circuit_graph import small_graph
 from pages.shared.circuit_scores import finding_panel, own_scores
-from pages.shared.experiment import experiment_sidebar
+from pages.shared.experiment import experiment_at_hand
 from pages.shared.findings import strongest_path
 from pages.shared.heights import draw_chart, grid_height
 from pages.shared.history import keep
@@ -87,7 +87,7 @@ def trust() -> None:
     page_link(SANITY_CHECKS, "Which identities")
 
 
-experiment = experiment_sidebar()
+experiment = experiment_at_hand()
 st.title("Result")
 st.caption(
     "Two prompts that differ in a few tokens, and the two answers they should bring. What in the model makes "

@@ -12,7 +12,7 @@ from analysis.requests import Experiment
 from analysis.results import SanityRequest, SanityResult
 from pages.shared import circuit_state
 from pages.shared.cards import answer_or_stop, provenance_panel
-from pages.shared.experiment import experiment_sidebar
+from pages.shared.experiment import experiment_at_hand
 from pages.shared.heights import kept_place, table_height
 from pages.shared.history import keep
 from pages.shared.keys import Key
@@ -56,7 +56,7 @@ def checked(experiment: Experiment) -> Answer[SanityResult]:
         return answer(SanityRequest(experiment))
 
 
-experiment = experiment_sidebar()
+experiment = experiment_at_hand()
 st.title("Sanity checks")
 st.caption(
     "What must hold for any model and any prompts, measured now on this very experiment. A check passes if "

@@ -20,6 +20,7 @@ from streamlit import cli_util, config
 from streamlit.commands import execution_control
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.runtime import runtime
+from streamlit.runtime.pages_manager import PagesManager
 from streamlit.runtime.secrets import secrets_singleton
 from streamlit.web.server import server_util
 from streamlit.web.server.starlette.starlette_websocket import is_host_allowed
@@ -87,6 +88,9 @@ async def opened(_app: Any) -> AsyncIterator[None]:
     sys.setswitchinterval(_SECONDS_IN_A_ROW)
     for waits in (runtime, execution_control):  # which each hold the name
         setattr(waits, _GATHERED_FOR, _SECONDS_GATHERED)
+    # Else Streamlit 1.67 takes a folder named pages for an app of the old kind until the first
+    # `st.navigation`, and the first page of a fresh server runs without app.py.
+    PagesManager.uses_pages_directory = False
     share_arenas()
     import_early()
     if not config.get_option("server.headless"):

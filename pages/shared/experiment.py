@@ -1,4 +1,4 @@
-"""The experiment sidebar that every page shares."""
+"""The sidebar that all pages share, and the experiment that it describes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pages.shared.draft import draft_panel
 from pages.shared.guide import guide
 from pages.shared.history import begin_visit
 from pages.shared.keys import KEPT, PROMPT_KEYS, Key
-from pages.shared.navigation import enter_through_the_app, page_links
+from pages.shared.navigation import WITHOUT_EXPERIMENT, leaf_at_hand, page_links
 from pages.shared.notes import begin_notes
 from pages.shared.take_along import close_take_along
 from pages.shared.terms import meaning_of
@@ -26,14 +26,22 @@ from pages.shared.uploads import expect_files
 _WORDMARK = Path(__file__).with_name("wordmark.svg")
 
 
-def sidebar_without_an_experiment() -> None:
-    """Begin the run of a page that is about none."""
+def draw_sidebar() -> None:
+    """Begin a run, whichever page's it is: to be called by app.py before the page."""
     _begin()
-    address.entered()
+    if leaf_at_hand() in WITHOUT_EXPERIMENT:
+        address.entered()
+    else:
+        st.session_state[Key.EXPERIMENT] = _experiment()
+
+
+def experiment_at_hand() -> Experiment:
+    """What this page is about, as `draw_sidebar` has read it."""
+    experiment: Experiment = st.session_state[Key.EXPERIMENT]
+    return experiment
 
 
 def _begin() -> None:
-    enter_through_the_app()
     begin_notes()
     begin_visit()
     if address.arrived():
@@ -46,9 +54,8 @@ def _begin() -> None:
         about_this_server()
 
 
-def experiment_sidebar() -> Experiment:
-    """Begin a page's run: draw the sidebar and return the experiment that it describes."""
-    _begin()
+def _experiment() -> Experiment:
+    """The experiment that the fields of the sidebar describe, once they are drawn."""
     with st.sidebar:
         guide()
         model = st.selectbox(

@@ -16,7 +16,7 @@ from pages.shared import address
 from pages.shared.browser_name import browser_name
 from pages.shared.keys import Key
 from pages.shared.navigation import leaf_at_hand
-from pages.shared.notes import note
+from pages.shared.notes import note, tell
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -37,15 +37,20 @@ def history() -> History:
 
 
 def change(edit: Callable[[History], History]) -> None:
-    """Keep what `edit` makes of the history; what cannot be done is told in a sentence."""
+    """Keep what `edit` makes of the history at a press; the run that follows tells what cannot be done."""
+    tell(_changed(edit))
+
+
+def _changed(edit: Callable[[History], History]) -> str | None:
+    """Keep what `edit` makes of the history; what cannot be done, if anything."""
     name = browser_name()
     try:
-        if name is None:
-            st.session_state[Key.HISTORY] = edit(history())
-        else:
-            note(change_history(name, edit))
+        if name is not None:
+            return change_history(name, edit)
+        st.session_state[Key.HISTORY] = edit(history())
     except PathscopeError as error:
-        note(str(error))
+        return str(error)
+    return None
 
 
 def keep(*requests: Request, sentence: str, values: Float[np.ndarray, "row column"] | None = None) -> None:
@@ -66,7 +71,7 @@ def keep(*requests: Request, sentence: str, values: Float[np.ndarray, "row colum
     # A page is run again and again, mostly with nothing new on it.
     if st.session_state.get(Key.HISTORY_SEEN) != told:
         st.session_state[Key.HISTORY_SEEN] = told
-        change(looked_at(entry))
+        note(_changed(looked_at(entry)))
 
 
 def strongest_of(values: Float[np.ndarray, "*place other1 other2"]) -> Float[np.ndarray, "*place"]:

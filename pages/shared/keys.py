@@ -10,6 +10,7 @@ class Key(StrEnum):
     """What is kept in the session; what makes up the view appears in the address under the same name."""
 
     MODEL = "model"
+    EXPERIMENT = "experiment"
     EXAMPLE = "example"
     CLEAN = "clean"
     CORRUPTED = "corrupted"
@@ -107,6 +108,7 @@ class Key(StrEnum):
     CORRECTED = "corrected"
     GUIDE = "guide"
     NOTES = "notes"
+    TO_TELL = "to_tell"
     HISTORY = "history"
     HISTORY_SEEN = "history_seen"
     HISTORY_ALL = "history_all"

@@ -11,7 +11,7 @@ from analysis.errors import PathscopeError
 from analysis.kept import keep_view
 from pages.shared import address
 from pages.shared.keys import Key
-from pages.shared.notes import note
+from pages.shared.notes import tell
 
 #: Characters of a link that is pasted without a thought.
 _SHORT = 200
@@ -41,7 +41,7 @@ def _keep() -> None:
     try:
         st.session_state[Key.SHORT_LINK] = keep_view(words), words
     except PathscopeError as error:
-        note(str(error))
+        tell(str(error))
 
 
 def _short(name: str) -> None:

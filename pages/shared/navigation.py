@@ -1,11 +1,10 @@
-"""The pages, and the ways into one: through app.py, always; by its link; from an edge to its source."""
+"""The pages, and the ways into one: by its link; from an edge to its source."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import streamlit as st
-from streamlit.runtime.pages_manager import PagesManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from analysis.policy import policy
@@ -32,25 +31,16 @@ COMPARE = Leaf("pages/compare.py", "Compare", ":material/compare:")
 SANITY_CHECKS = Leaf("pages/sanity_checks.py", "Sanity checks", ":material/verified:")
 #: The first page where strangers are served.
 GALLERY = Leaf("pages/gallery.py", "Gallery", ":material/collections:")
-#: What was looked at; it is about no experiment.
+#: What was looked at.
 HISTORY = Leaf("pages/history.py", "History", ":material/history:")
+#: Pages about no experiment of their own.
+WITHOUT_EXPERIMENT = (GALLERY, HISTORY)
 LEAVES = (RESULT, ATTRIBUTION, PATH_PATCHING, ALL_SOURCES, CIRCUIT, PROMPT_SET, COMPARE, SANITY_CHECKS)
 
 
 def leaves() -> tuple[Leaf, ...]:
     """The pages that there are, the first one first."""
     return (GALLERY, *LEAVES, HISTORY) if policy().hosted else (*LEAVES, HISTORY)
-
-
-def enter_through_the_app() -> None:
-    """Run app.py first where Streamlit has run the page alone.
-
-    Streamlit 1.67 takes a folder named pages for an app of the old kind until the server's first
-    `st.navigation`: a link to a page of a freshly started server then runs the page without app.py.
-    """
-    if PagesManager.uses_pages_directory:
-        PagesManager.uses_pages_directory = False
-        st.rerun()
 
 
 def page_links() -> None:

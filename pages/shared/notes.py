@@ -15,8 +15,14 @@ _RECENT = 60.0
 
 
 def begin_notes() -> None:
-    """Forget what an earlier run has told; every page's run begins with this."""
+    """Forget what an earlier run has told, and tell what led to this one; every run begins with this."""
     st.session_state[Key.NOTES] = []
+    note(*st.session_state.pop(Key.TO_TELL, ()))
+
+
+def tell(sentence: str | None) -> None:
+    """Have the run that a press leads to draw `sentence`: for callbacks, which come before the run begins."""
+    st.session_state[Key.TO_TELL] = (*st.session_state.get(Key.TO_TELL, ()), sentence)
 
 
 def note(*sentences: str | None) -> None:

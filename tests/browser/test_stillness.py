@@ -54,3 +54,21 @@ def test_what_comes_later_takes_the_place_that_was_kept_for_it(address: str, bro
     assert [place for place in places if place[2] < place[1] - 20] == [], "kept, and left empty"
     # The rows of the checks wrap where the page is narrow, and are kept for a wide one.
     assert [place for place in places if place[2] > place[1] + 150 and place[0] != "checks"] == []
+
+
+@pytest.mark.browser
+def test_the_sidebar_stands_while_another_page_comes(address: str, browser: Browser):
+    page = browser.new_context(viewport={"width": 1280, "height": 1000}).new_page()
+    page.goto(address)
+    settle(page)
+    parts = ("model", "example", "clean", "page_links", "guide", "draft")
+    for part in parts:
+        page.locator(f".st-key-{part}").evaluate("part => part.dataset.seen = 'before'")
+    for path, title in [*PAGES.items()][1:]:
+        page.locator(".st-key-page_links").get_by_text(title, exact=True).click()
+        page.wait_for_url(f"**/{path}*")
+        settle(page)
+        assert page.get_by_role("heading", name=title, level=1).is_visible()
+        seen = {part: page.locator(f".st-key-{part}").get_attribute("data-seen") for part in parts}
+        assert seen == dict.fromkeys(parts, "before"), path
+    page.context.close()

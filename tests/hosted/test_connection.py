@@ -105,4 +105,4 @@ def test_where_too_many_wait_that_is_all_the_page_says(hosted, monkeypatch):
 def test_app_draws_each_page_in_its_turn():
     tree = ast.parse((ROOT / "app.py").read_text(encoding="utf-8"))
     guarded = [block for block in ast.walk(tree) if isinstance(block, ast.With)]
-    assert [ast.unparse(block) for block in guarded] == ["with turn():\n    page.run()"]
+    assert [ast.unparse(block) for block in guarded] == ["with turn():\n    draw_sidebar()\n    page.run()"]
