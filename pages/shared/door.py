@@ -17,9 +17,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import cli_util, config
-from streamlit.commands import execution_control
 from streamlit.proto.BackMsg_pb2 import BackMsg
-from streamlit.runtime import runtime
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.runtime.secrets import secrets_singleton
 from streamlit.web.server import server_util
@@ -40,15 +38,10 @@ from pages.shared.first_page import prepared
 from pages.shared.headers import guarded
 from pages.shared.limits import address_of, paced, too_many
 from pages.shared.log_lines import begin_lines
+from pages.shared.sending import send_soon
 
 #: Seconds after which the server ends, whatever still runs or whoever does not let go.
 SECONDS_TO_END = 4
-#: Seconds for which one thread may keep the others from Python; its own default is 0.005.
-_SECONDS_IN_A_ROW = 0.0001
-#: Seconds for which what is drawn is gathered, to leave together: Streamlit's client lays its page out anew
-#: for each lot that comes, and with Streamlit's own 0.005 a page is some thirty lots.
-_SECONDS_GATHERED = 0.05
-_GATHERED_FOR = "MESSAGE_FLUSH_INTERVAL_SECS"
 #: Asked by whatever watches over the server, by any name.
 _WATCHED = ("/_stcore/health", "/ready")
 _METRICS = "/_stcore/metrics"
@@ -84,10 +77,7 @@ def _begin_hosting() -> None:
 async def opened(_app: Any) -> AsyncIterator[None]:
     """What goes on while the server does: the browser is opened at its beginning, work stopped at its end."""
     _end_in_time()
-    # Else a thread that computes keeps the one that sends from its turn at every message.
-    sys.setswitchinterval(_SECONDS_IN_A_ROW)
-    for waits in (runtime, execution_control):  # which each hold the name
-        setattr(waits, _GATHERED_FOR, _SECONDS_GATHERED)
+    send_soon()
     # Else Streamlit 1.67 takes a folder named pages for an app of the old kind until the first
     # `st.navigation`, and the first page of a fresh server runs without app.py.
     PagesManager.uses_pages_directory = False
