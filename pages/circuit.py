@@ -95,7 +95,7 @@ if identical:
     note("The two prompts are identical: no path carries any difference, so there is no circuit to find.")
     st.stop()
 with st.container(key=Key.CONTROLS):
-    first, *controls, last = st.columns([4, 5, 5, 4], gap="medium", vertical_alignment="bottom")
+    first, *controls, last = st.columns([4, 5, 5, 4], gap="medium")
 with first:
     request = GraphRequest(experiment, METRIC.draw())
 with last:

@@ -42,7 +42,7 @@ _MOST_ROWS = 100
 
 def compare_attributions(a: Side, b: Side) -> Found:
     """Attribution: its controls on both sides, and both results."""
-    row = st.container(horizontal=True, vertical_alignment="bottom", gap="medium")
+    row = st.container(horizontal=True, gap="medium")
     with row:
         RUN.draw()
     row_of_b = controls_of_b(a, b, "attribution")
@@ -63,7 +63,7 @@ def compare_attributions(a: Side, b: Side) -> Found:
 def compare_paths(a: Side, b: Side, compared: Compared) -> Found | None:
     """Paths: their controls on both sides, and both results; None where a sweep is not finished."""
     begin_with_the_strongest(a.experiment)
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+    with st.container(horizontal=True, gap="medium"):
         if compared != "strongest_paths":
             COMPONENT.draw()
         LAYER_NORM.draw()

@@ -15,7 +15,7 @@ experiment = experiment_at_hand()
 st.title("Direct logit attribution")
 with st.container(key=Key.CONTROLS):
     unit = UNIT.draw()
-    row = st.container(horizontal=True, vertical_alignment="bottom", gap="medium")
+    row = st.container(horizontal=True, gap="medium")
 with row:
     run = RUN.draw()
 st.caption(f"{UNIT.meanings[unit]} In logits; positive pushes towards the answer, negative towards the foil.")

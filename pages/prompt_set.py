@@ -72,7 +72,7 @@ st.caption(
 )
 with st.container(key=Key.CONTROLS):
     prompts = chosen_set(experiment)
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+    with st.container(horizontal=True, gap="medium"):
         metric, layer_norm = METRIC.draw(), LAYER_NORM.draw()
 asked = Asked(metric, layer_norm, st.session_state[RUN.key])
 found = results_or_stop(prompts, experiment.model, metric, layer_norm)

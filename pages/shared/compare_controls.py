@@ -29,7 +29,7 @@ _TITLES = ("Clean prompt", "Corrupted prompt", "Answer", "Foil")
 
 def controls_of_b(a: Side, b: Side, compared: Compared) -> DeltaGenerator:
     """Model, pair, and what else this kind of comparison depends on; the row, which takes more."""
-    row = st.container(horizontal=True, vertical_alignment="bottom", gap="medium")
+    row = st.container(horizontal=True, gap="medium")
     with row:
         st.selectbox(
             "B: model",

@@ -29,7 +29,7 @@ class PatchingChoices(TypedDict):
 
 def patching_controls() -> PatchingChoices:
     """Component, LayerNorm mode and metric, in one row with the scale of the chart."""
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+    with st.container(horizontal=True, gap="medium"):
         component, layer_norm, metric = COMPONENT.draw(), LAYER_NORM.draw(), METRIC.draw()
         SCALE.draw()
     return {"component": component, "layer_norm": layer_norm, "metric": metric}

@@ -42,7 +42,7 @@ def path_from_near(
         by_position(asked, (source, reader))
         near_panel(asked.experiment, asked.metric, destination, (source, reader))
         path_over_the_set(asked, (source, reader))
-        with st.container(horizontal=True):
+        with st.container(horizontal=True, vertical_alignment="center"):
             for end, place in _ENDS.items():
                 layer, head = (int(path[name]) for name in place)
                 source_button(

@@ -76,7 +76,7 @@ def _ready_controls(word: str, model: str) -> None:
     titles |= {name: title for name, title in _OTHER_TITLES.items() if name == kind}
     # As the word says, however it was chosen.
     st.session_state[Key.SET_KIND] = kind
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+    with st.container(horizontal=True, gap="medium"):
         st.selectbox(
             "Prompt set",
             [*titles],
