@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
@@ -19,7 +18,7 @@ from distributed import LocalCluster
 from analysis.answers import ahead, answer, executor, stored
 from analysis.cluster import Crew, Task, Wanted, connected, connection, done_by, opened, sealed
 from analysis.demo_model.examples import EXAMPLES
-from analysis.errors import PathscopeError, PromptError
+from analysis.errors import PromptError
 from analysis.jobs import resume, submit
 from analysis.requests import Experiment
 from analysis.results import (
@@ -37,36 +36,8 @@ from analysis.results import (
 )
 from analysis.store import open_store
 from tests.cluster import deeds
-from tests.cluster.serving import ROOT, close_connections, collect_sockets
+from tests.cluster.serving import ROOT
 from tests.jobs.watching import ended, until
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory) -> Iterator[LocalCluster]:
-    # A worker has no business with a store: its place must not even come into being.
-    unused = tmp_path_factory.mktemp("worker") / "store"
-    with LocalCluster(
-        n_workers=2,
-        threads_per_worker=1,
-        processes=True,
-        dashboard_address=None,
-        resources={"lab": 2},
-        env={"PATHSCOPE_STORE_DIR": str(unused)},
-    ) as running:
-        yield running
-        close_connections()
-    collect_sockets()
-
-
-@pytest.fixture
-def on_cluster(monkeypatch, tmp_path, cluster) -> Callable[[], None]:
-    """From its call on the cluster computes, into a store of its own."""
-
-    def begin() -> None:
-        monkeypatch.setenv("PATHSCOPE_STORE_DIR", str(tmp_path / "of the cluster"))
-        monkeypatch.setenv("PATHSCOPE_CLUSTER", cluster.scheduler_address)
-
-    return begin
 
 
 def content(result: Result) -> tuple[dict[str, bytes], dict[str, Any]]:
@@ -276,66 +247,3 @@ def test_a_prompt_set_is_asked_all_at_once(monkeypatch, on_cluster):
     assert [*ahead(requests)] == [(number, 4) for number in (1, 2, 3, 4)]
     assert [stored(request) is not None for request in requests] == [True, True, True, False]
     assert [*ahead(requests[:3])] == []
-
-
-@pytest.mark.parametrize(
-    ("where", "wanted", "told"),
-    [
-        ("versions", lambda: {"torch": "1.0"}, "torch .*, where 1.0 is wanted"),
-        ("versions", lambda: {"pathscope": "9.9"}, "pathscope .*, where 9.9 is wanted"),
-        (
-            "model_content",
-            lambda _: {"fingerprint": 64 * "0"},
-            "weights .*, where 0000000000000000 is wanted",
-        ),
-    ],
-)
-def test_workers_that_would_bring_other_numbers_are_refused(
-    monkeypatch, experiment, on_cluster, where, wanted, told
-):
-    on_cluster()
-    monkeypatch.setattr(f"analysis.answers.on_cluster.{where}", wanted)
-    job = ended(submit(AllSourcesRequest(experiment)))
-    assert job.state == "failed" and job.error is not None
-    with pytest.raises(PathscopeError, match=f"is refused: .*{told}"):
-        answer(OverviewRequest(experiment))
-    assert "No worker of the cluster at tcp://127.0.0.1:" in job.error and job.error.count("is refused") == 2
-    assert "unset PATHSCOPE_CLUSTER to compute here" in job.error
-
-
-def test_a_worker_whose_files_have_changed_says_so(monkeypatch, experiment, on_cluster):
-    on_cluster()
-    answer(OverviewRequest(experiment))
-    # What it said of itself is remembered; each letter names the weights once more.
-    from analysis.answers import on_cluster as office
-
-    found = office.model_content("demo")["fingerprint"]
-    monkeypatch.setattr(office, "model_content", lambda _: {"fingerprint": found[:16] + 48 * "0"})
-    with pytest.raises(PathscopeError, match="The files of 'demo' on a worker of the cluster are others"):
-        answer(DraftRequest(experiment))
-
-
-def test_a_resource_that_no_worker_has_is_told_and_not_waited_for(monkeypatch, experiment, on_cluster):
-    on_cluster()
-    monkeypatch.setenv("PATHSCOPE_CLUSTER_RESOURCES", "GPU=1,lab=1")
-    job = ended(submit(AllSourcesRequest(experiment)))
-    assert job.state == "failed" and job.error is not None
-    assert "lacks the resource GPU=1 (PATHSCOPE_CLUSTER_RESOURCES): it was started with lab=2." in job.error
-    monkeypatch.setenv("PATHSCOPE_CLUSTER_RESOURCES", "lab=2")
-    assert asked(OverviewRequest(experiment))
-
-
-def test_what_would_have_to_be_unpickled_is_not_taken(cluster):
-    future = connected(cluster.scheduler_address).submit(deeds.no_plain_data, b"", key="no plain data")
-    with pytest.raises(TypeError, match="only able to deserialize data with"):
-        future.result(timeout=30)
-    future.cancel()
-
-
-def test_where_no_scheduler_answers_it_is_said(monkeypatch, experiment):
-    monkeypatch.setattr(connection, "_PATIENCE", 0.3)
-    monkeypatch.setenv("PATHSCOPE_CLUSTER", "tcp://127.0.0.1:9")
-    with pytest.raises(
-        PathscopeError, match=r"No scheduler answers at tcp://127.0.0.1:9 \(PATHSCOPE_CLUSTER\)"
-    ):
-        answer(OverviewRequest(experiment))
