@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -9,22 +10,23 @@ import streamlit as st
 
 from analysis.answers import answer
 from analysis.errors import UnsupportedModelError
-from analysis.labels import number, percent, shown_token
+from analysis.labels import number, percent
 from analysis.requests import Experiment, MetricName
 from analysis.results import WRITES_READ, NodeRequest, NodeResult, PatternShown
 from pages.shared.cards import answer_or_stop
-from pages.shared.heights import draw_chart, grid_height
-from pages.shared.resolution import written
+from pages.shared.heights import draw_chart
+from pages.shared.resolution import BELOW
 from pages.shared.shown_results import of_attention
 from pages.shared.take_along import take_along
 from pages.shared.terms import meaning_of
 from pages.shared.theme import current_theme
+from pages.shared.tokens import weighted_chips
 
 if TYPE_CHECKING:
     import pandas as pd
 
 #: Promoted and suppressed tokens that are listed.
-_MOST_TOKENS = 5
+_MOST_TOKENS = 8
 
 
 def near_panel(
@@ -93,17 +95,15 @@ def promoted(result: NodeResult) -> None:
     # Beside a pattern one over the other, else side by side.
     places = (st.container(), st.container()) if result.runs else st.columns(2, gap="medium")
     for place, title, rows in (
-        (places[0], "Clean rather than corrupted, it promotes", table.iloc[:half].head(_MOST_TOKENS)),
-        (places[1], "and suppresses", table.iloc[half:].tail(_MOST_TOKENS).iloc[::-1]),
+        (places[0], "Clean rather than corrupted it promotes, in logits", table.iloc[:half]),
+        (places[1], "and suppresses", table.iloc[half:].iloc[::-1]),
     ):
         with place:
             st.caption(title)
-            _tokens(rows)
+            shown = rows.head(_MOST_TOKENS)
+            weighted_chips(title, shown["token"].tolist(), [*_weights(shown)])
 
 
-def _tokens(rows: pd.DataFrame) -> None:
-    shown = rows.assign(token=[shown_token(token) for token in rows["token"]])
-    style = written(
-        shown[["token", "logits"]], {"logits": lambda x: number(x, "+.3f")}, rows["below_resolution"]
-    )
-    st.dataframe(style, hide_index=True, width="stretch", height=grid_height(len(shown)))
+def _weights(rows: pd.DataFrame) -> Iterator[str]:
+    for logits, below in zip(rows["logits"], rows["below_resolution"], strict=True):
+        yield BELOW if below else number(logits, "+.3f")

@@ -1,4 +1,4 @@
-"""Prompts as chips, a token each: numbered, with what differs marked.
+"""Tokens as chips: prompts, numbered and with what differs marked, and lists of tokens with their weights.
 
 The only HTML of the app's own. Whatever a token or a sentence holds is escaped, and Streamlit takes out
 what could act.
@@ -25,6 +25,7 @@ _CHIP = (
 )
 _MARKED = f"{_CHIP};background:rgba(224,123,57,0.25);border-color:#c0622a"
 _NUMBER = "font-size:0.68rem"
+_WEIGHT = "font-variant-numeric:tabular-nums"
 
 
 def small_text(*sentences: str) -> None:
@@ -56,6 +57,16 @@ def pair_chips(clean: Sequence[str], corrupted: Sequence[str], differing: Collec
         for position, (ours, theirs) in enumerate(zip(clean, corrupted, strict=True))
     ]
     st.html(_row("Both prompts", pairs, tuple(differing), ""))
+
+
+def weighted_chips(title: str, tokens: Sequence[str], weights: Sequence[str]) -> None:
+    """Tokens in their order, each with what is written of it below."""
+    chips = "".join(
+        f'<div role="listitem" style="{_CHIP}"><span>{escape(shown_token(token))}</span>'
+        f'<span style="{_WEIGHT}">{escape(weight)}</span></div>'
+        for token, weight in zip(tokens, weights, strict=True)
+    )
+    st.html(f'<div role="list" aria-label="{escape(title)}" style="{_LIST}">{chips}</div>')
 
 
 def _paragraph(text: str) -> str:

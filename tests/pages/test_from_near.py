@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from html import unescape
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from analysis.answers import answer
 from analysis.labels import shown_token
-from analysis.results import RUNS_SHOWN, HeadPathsRequest, NeuronsRequest, NodeAttributionRequest
+from analysis.results import (
+    RUNS_SHOWN,
+    HeadPathsRequest,
+    NeuronsRequest,
+    NodeAttributionRequest,
+    NodeRequest,
+)
 from pages.shared.keys import Key
 from tests.pages.looking import scripts, table, texts, written
 from tests.pages.stored_results import EXPERIMENT
@@ -141,3 +149,34 @@ def test_of_a_model_that_is_not_replayed_that_is_said(visit: Visit, family_direc
     app = visit("direct_logit_attribution", model=model, selected="MLP1", **asked)
     assert not app.exception
     assert "The neurons of this model cannot be seen: the replay does not know its MLPs." in texts(app)
+
+
+def test_what_a_write_promotes_and_suppresses_stands_in_order_with_its_logits(visit: Visit):
+    app = visit("direct_logit_attribution", selected="L2H5")
+    assert not app.exception
+    told = answer(NodeRequest(EXPERIMENT, "L2H5")).result.promoted(-1, "clean_minus_corrupted")
+    most = told[told["logits"] > 0].head(8), told[told["logits"] < 0].iloc[::-1].head(8)
+    titles = ("Clean rather than corrupted it promotes, in logits", "and suppresses")
+    bodies = {
+        title: element.proto.body
+        for element in app.get("html")
+        for title in titles
+        if f'aria-label="{title}"' in element.proto.body
+    }
+    for title, rows in zip(titles, most, strict=True):
+        shown = [unescape(text) for text in re.findall(r"<span[^>]*>([^<]*)</span>", bodies[title])]
+        numbers = [f"{logits:+.3f}".replace("-", MINUS) for logits in rows["logits"]]
+        assert shown[::2] == [shown_token(token) for token in rows["token"]] and len(rows) == 8
+        assert shown[1::2] == numbers
+    assert most[0]["logits"].is_monotonic_decreasing and most[1]["logits"].is_monotonic_increasing
+
+
+def test_a_token_is_text_whatever_it_holds():
+    def shown() -> None:
+        from pages.shared.tokens import weighted_chips
+
+        weighted_chips("a <b>", ["<img src=x onerror=alert(1)>", "**b**"], ["+1.0", "below resolution"])
+
+    [drawn] = AppTest.from_function(shown).run().get("html")
+    assert "<img" not in drawn.proto.body and "&lt;img·src=x·onerror=alert(1)&gt;" in drawn.proto.body
+    assert "<span>**b**</span>" in drawn.proto.body and 'aria-label="a &lt;b&gt;"' in drawn.proto.body

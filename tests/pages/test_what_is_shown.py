@@ -10,7 +10,9 @@ from html import unescape
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
+from streamlit.dataframe_util import convert_arrow_bytes_to_pandas_df
 from streamlit.runtime.context import ContextProxy
 
 from analysis.charts import Theme
@@ -75,7 +77,9 @@ def test_identical_prompts_are_called_identical_and_others_are_not(see: See, pag
 
 def test_the_overview_lists_every_metric_of_both_runs_in_its_unit(see: See):
     app = see("result")
-    shown, read = table(app), written(app)
+    [drawn] = app.table
+    shown = pd.DataFrame(drawn.value)
+    read = convert_arrow_bytes_to_pandas_df(drawn.proto.arrow_data.styler.display_values)
     both = zip(shown["clean"], shown["corrupted"], strict=True)
     assert dict(zip(shown["metric"], both, strict=True)) == {
         TITLES[metric]: values for metric, values in METRICS.items()
