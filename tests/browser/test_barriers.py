@@ -47,7 +47,7 @@ def cut_off(page: Page, width: int) -> list[str]:
     """What reaches beyond a page so wide."""
     found: list[str] = page.get_by_test_id("stMain").evaluate(
         """(main, width) => [main, ...main.querySelectorAll(
-            "h1, h2, p, label, button, svg, [data-testid='stDataFrame']")]
+            "h1, h2, p, label, button, svg, [data-testid='stDataFrame'], [data-testid='stTable'] td")]
             .filter(one => one.checkVisibility() && one.getBoundingClientRect().right > width)
             .map(one => one.outerHTML.slice(0, 200))""",
         width,
