@@ -17,7 +17,7 @@ from pages.shared.circuit_graph import small_graph
 from pages.shared.circuit_scores import finding_panel, own_scores
 from pages.shared.experiment import experiment_at_hand
 from pages.shared.findings import strongest_path
-from pages.shared.heights import draw_chart
+from pages.shared.heights import draw_chart, flat_table_height, kept_place
 from pages.shared.history import keep
 from pages.shared.lead import begin_with_the_strongest
 from pages.shared.navigation import (
@@ -50,11 +50,12 @@ def predictions(result: OverviewResult) -> None:
 
 def metrics_of_both(table: pd.DataFrame) -> None:
     """Draw the metrics of both runs."""
-    st.table(
-        table.style.format(dict.fromkeys(RUN_NAMES, partial(number, form=".3f"))),
-        hide_index=True,
-        border="horizontal",
-    )
+    with kept_place("both_metrics", flat_table_height(len(table))):
+        st.table(
+            table.style.format(dict.fromkeys(RUN_NAMES, partial(number, form=".3f"))),
+            hide_index=True,
+            border="horizontal",
+        )
     st.caption("The logit difference is answer minus foil: positive where the model prefers the answer.")
 
 

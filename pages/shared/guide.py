@@ -71,7 +71,8 @@ def guide() -> None:
         if leaf is not None:
             with st.popover("Help", key=f"{Key.GUIDE}_help"):
                 _help(leaf)
-        with st.popover("Tour", key=f"{Key.GUIDE}_tour"):
+        # By another key on each page: else it would stay open over the page to which a step of it leads.
+        with st.popover("Tour", key=f"{Key.GUIDE}_tour_{leaf and leaf.title}"):
             _tour()
         with st.popover("About", key=f"{Key.GUIDE}_about"):
             _about()

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 #: Pixels of a row and of the frame at the base font size of `.streamlit/config.toml`, and the most that
 #: Streamlit gives a grid.
 _ROW, _FRAME, _MOST = 33, 2, 400
-#: Pixels of a table's row where nothing wraps.
-_TABLE_ROW = 42
+#: Pixels of a table's row of two lines, and of one.
+_TABLE_ROW, _FLAT_ROW = 42, 28
 #: Pixels below a chart's plot for its axis, and above it for a scale of colours.
 _AXIS, _SCALE = 60, 85
 #: Places are kept in these steps: a rule of `first_page` for each.
@@ -31,8 +31,13 @@ def grid_height(n_rows: int) -> int:
 
 
 def table_height(n_rows: int) -> int:
-    """The least height in pixels of a whole table with a heading and `n_rows` rows."""
+    """The least height in pixels of a whole table with a heading and `n_rows` rows of two lines."""
     return _TABLE_ROW * (n_rows + 1)
+
+
+def flat_table_height(n_rows: int) -> int:
+    """The least height in pixels of a whole table with a heading and `n_rows` rows of one line."""
+    return _FLAT_ROW * (n_rows + 1)
 
 
 def chart_height(chart: alt.Chart | alt.LayerChart) -> int:

@@ -41,7 +41,7 @@ def _keep() -> None:
     try:
         st.session_state[Key.SHORT_LINK] = keep_view(words), words
     except PathscopeError as error:
-        tell(str(error))
+        tell(f"There is no short link, as the server could not keep the view. {error}")
 
 
 def _short(name: str) -> None:

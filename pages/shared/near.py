@@ -95,8 +95,8 @@ def promoted(result: NodeResult) -> None:
     # Beside a pattern one over the other, else side by side.
     places = (st.container(), st.container()) if result.runs else st.columns(2, gap="medium")
     for place, title, rows in (
-        (places[0], "Clean rather than corrupted it promotes, in logits", table.iloc[:half]),
-        (places[1], "and suppresses", table.iloc[half:].iloc[::-1]),
+        (places[0], "Promoted, clean rather than corrupted, in logits", table.iloc[:half]),
+        (places[1], "Suppressed, clean rather than corrupted, in logits", table.iloc[half:].iloc[::-1]),
     ):
         with place:
             st.caption(title)

@@ -18,6 +18,7 @@ import pytest
 from starlette.types import Message
 from streamlit.file_util import get_static_dir
 from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
@@ -152,11 +153,14 @@ def test_the_browser_is_opened_at_the_beginning_and_work_stopped_at_the_end(monk
     monkeypatch.setattr(door.server_util, "get_url", "http://{}:8501".format)
     monkeypatch.setattr(door.cli_util, "open_browser", done.append)
     monkeypatch.setattr(jobs, "stop_all", lambda: done.append("stopped"))
+    monkeypatch.setattr(PagesManager, "uses_pages_directory", None)
 
     async def serving() -> None:
         async with door.opened(None):
             await asyncio.sleep(0)
             done.append("serving")
+            # Else a page may be the first that runs, without app.py.
+            assert PagesManager.uses_pages_directory is False
 
     run(serving())
     assert done == ["in time", *opened_at, "serving", "stopped"]

@@ -156,7 +156,7 @@ def test_what_a_write_promotes_and_suppresses_stands_in_order_with_its_logits(vi
     assert not app.exception
     told = answer(NodeRequest(EXPERIMENT, "L2H5")).result.promoted(-1, "clean_minus_corrupted")
     most = told[told["logits"] > 0].head(8), told[told["logits"] < 0].iloc[::-1].head(8)
-    titles = ("Clean rather than corrupted it promotes, in logits", "and suppresses")
+    titles = [f"{what}, clean rather than corrupted, in logits" for what in ("Promoted", "Suppressed")]
     bodies = {
         title: element.proto.body
         for element in app.get("html")

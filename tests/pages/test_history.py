@@ -175,9 +175,19 @@ def test_without_cookies_the_history_is_that_of_the_visit(seen_by: Choose):
 
 def test_a_page_that_shows_the_same_again_writes_nothing(seen_by: Choose, monkeypatch):
     app = looked("path_patching")
-    monkeypatch.setattr("pages.shared.history.change", lambda _: pytest.fail("it was written again"))
+    monkeypatch.setattr("pages.shared.history._changed", lambda _: pytest.fail("it was written again"))
     app.run()
     assert not app.exception
+
+
+def test_what_cannot_be_done_at_a_press_is_told_once_by_the_run_that_follows(seen_by: Choose, monkeypatch):
+    monkeypatch.setattr("analysis.kept.history.MOST_PINNED", 0)
+    looked("path_patching")
+    app, (entry,) = visit("history"), read_history(ANN)
+    press(app, "pin", entry)
+    assert texts(app).count("0 results are pinned, the most that may be. Unpin one first.") == 1
+    assert "Unpin one first." not in texts(app.run())
+    assert not read_history(ANN)[0].pinned
 
 
 def test_many_entries_are_drawn_when_they_are_asked_for(seen_by: Choose):
