@@ -37,8 +37,11 @@ def test_every_path_is_estimated_as_the_sweeps_into_one_input_do(store, layer_no
         np.testing.assert_array_equal(np.isnan(found.estimate[index]), ~sweep.causal)
         close = {"rtol": 0, "atol": 1e-5 * np.nanmax(np.abs(sweep.estimate))}
         np.testing.assert_allclose(found.estimate[index], sweep.estimate, **close)
-        assert found.corrupted_metric == pytest.approx(sweep.corrupted_metric, abs=1e-5)
-        assert found.clean_metric == pytest.approx(sweep.clean_metric, abs=1e-5)
+        # The one runs both prompts at once, the other apart: what may differ is what each says is rounding.
+        rounding = found.provenance.resolution
+        assert rounding is not None and 0 < rounding < 1e-4
+        assert found.corrupted_metric == pytest.approx(sweep.corrupted_metric, abs=rounding)
+        assert found.clean_metric == pytest.approx(sweep.clean_metric, abs=rounding)
 
 
 @pytest.mark.parametrize(("layer_norm", "metric"), ASKED_FOR)

@@ -106,7 +106,7 @@ def test_a_result_is_opened_from_the_history_where_no_model_can_run(
 
     # Browsers keep cookies by host, whatever the port.
     later = second()
-    page.goto(f"{later}/result?clean=x+y+z")
+    page.goto(f"{later}/?clean=x+y+z")
     settle(page)
     expect(page.get_by_test_id("stException")).to_be_visible()  # which proves that none can
     page.locator(".st-key-page_links").get_by_role("link", name="History").click()

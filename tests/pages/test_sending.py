@@ -12,6 +12,7 @@ from streamlit.runtime import runtime
 from streamlit.web.server.starlette.starlette_server import _bind_socket
 
 from pages.shared import sending
+from tests.asynchronous import run
 
 
 @pytest.fixture(autouse=True)
@@ -46,6 +47,6 @@ def test_a_connection_sends_without_delay():
         sending.send_soon()
         return before, await accepted_without_delay()
 
-    before, after = asyncio.run(looked())
+    before, after = run(looked())
     assert after
     assert not before, "Streamlit asks for it by itself now: `sending` need not"
