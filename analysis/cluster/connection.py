@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from analysis.errors import PathscopeError
 
 if TYPE_CHECKING:
     from distributed import Client, Future
+    from tornado.ioloop import IOLoop
 
 #: Seconds to wait for a scheduler that does not answer, and for one to take its leave.
 _PATIENCE, _FAREWELL = 10.0, 2.0
@@ -102,6 +104,7 @@ def _client(address: str) -> Client:
     try:
         return Client(
             address,
+            loop=_loop(),
             timeout=_PATIENCE,
             set_as_default=False,
             serializers=_PLAIN,
@@ -112,3 +115,17 @@ def _client(address: str) -> Client:
             f"No scheduler answers at {address} (PATHSCOPE_CLUSTER) within {_PATIENCE:g} s. Start one with "
             "`dask scheduler` and its workers with `dask worker`, or unset it to compute here."
         ) from error
+
+
+@cache
+def _loop() -> IOLoop:
+    """The loop that serves every client of this process.
+
+    A client that is given none begins one in a thread of its own, which runs on where no scheduler answers:
+    each further try would leave one more.
+    """
+    from distributed.utils import LoopRunner
+
+    runner = LoopRunner()
+    runner.start()
+    return runner.loop

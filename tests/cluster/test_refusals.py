@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from analysis.answers import answer
@@ -74,3 +76,14 @@ def test_where_no_scheduler_answers_it_is_said(monkeypatch, experiment):
         PathscopeError, match=r"No scheduler answers at tcp://127.0.0.1:9 \(PATHSCOPE_CLUSTER\)"
     ):
         answer(OverviewRequest(experiment))
+
+
+def test_a_try_that_fails_leaves_no_thread(monkeypatch):
+    monkeypatch.setattr(connection, "_PATIENCE", 0.1)
+
+    def threads_after_a_try() -> set[threading.Thread]:
+        with pytest.raises(PathscopeError, match="No scheduler answers"):
+            connected("tcp://127.0.0.1:9")
+        return {each for each in threading.enumerate() if each.name == "IO loop"}
+
+    assert threads_after_a_try() == threads_after_a_try()
