@@ -58,6 +58,8 @@ def _ranked(result: PathsResult, table: pd.DataFrame) -> None:
         hide_index=True,
         width="stretch",
         height=_HEIGHT,
+        # On a phone the last columns are beyond the edge, so the number comes before its picture.
+        column_order=("rank", "source", "destination", "into", "effect", "recovery", "size"),
         key=Key.STRONGEST_TABLE,
         on_select="rerun",
         selection_mode="single-row",
