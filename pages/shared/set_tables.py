@@ -83,11 +83,12 @@ def agreement_view(table: pd.DataFrame, called: str, unit: str) -> None:
     shown = pd.DataFrame(
         {
             called: rows["item"],
-            "robust": np.where(rows["robust"], "robust", ""),
-            "strongest": rows["strongest"].astype(str) + " of " + of,
-            "sign": rows["same_sign"].astype(str) + " of " + of,
+            # The numbers come first: on a phone the last columns are beyond the edge.
             "mean": rows["mean"],
             "error": rows["standard_error"],
+            "robust": np.where(rows["robust"], "robust", ""),
+            "sign": rows["same_sign"].astype(str) + " of " + of,
+            "strongest": rows["strongest"].astype(str) + " of " + of,
             "interval": [_interval(low, high) for low, high in zip(rows["low"], rows["high"], strict=True)],
             "share": rows["share"],
         }
