@@ -44,14 +44,15 @@
   const markRows = names => {
     document.querySelectorAll(".marked-rows").forEach(layer => layer.remove());
     if (names.length) for (const shown of document.querySelectorAll(table)) {
-      const found = rows(shown).filter(({said}) => nodes(said).some(name => names.includes(name)));
       const layer = document.createElement("div");
       layer.className = "marked-rows";
-      layer.append(...found.map(({top, height}) => {
-        const row = document.createElement("div");
+      for (const {said, top, height} of rows(shown)) {
+        const held = nodes(said).filter(name => names.includes(name));
+        if (!held.length) continue;
+        const row = layer.appendChild(document.createElement("div"));
         row.style.cssText = `top: ${top}px; height: ${height}px`;
-        return row;
-      }));
+        if (names.every(name => held.includes(name))) row.className = "with-all";  // of a path, both ends
+      }
       shown.querySelector(".dvn-underlay")?.parentElement.append(layer);
     }
   };

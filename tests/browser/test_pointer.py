@@ -33,10 +33,10 @@ def rows(page: Page, key: str) -> list[str]:
     return said
 
 
-def marked_rows(page: Page, key: str) -> list[str]:
+def marked_rows(page: Page, key: str, kind: str = "div") -> list[str]:
     """What is written in the rows of a table that are marked, by where the marks are."""
     table = page.locator(f".st-key-{key} [data-testid='stDataFrame']")
-    marks = [mark.bounding_box() for mark in table.locator(".marked-rows > div").all()]
+    marks = [mark.bounding_box() for mark in table.locator(f".marked-rows > {kind}").all()]
     box, said = table.bounding_box(), rows(page, key)
     assert box is not None
     numbers = [round((mark["y"] - box["y"]) / mark["height"]) - 1 for mark in marks if mark is not None]
@@ -91,6 +91,7 @@ def test_a_row_marks_its_ends_on_the_map_and_a_cell_of_the_map_the_rows_that_hol
     holding = [said for said in rows(page, Key.EDGE_TABLE) if any(end in said for end in ends)]
     assert third in holding
     assert marked_rows(page, Key.EDGE_TABLE) == holding
+    assert marked_rows(page, Key.EDGE_TABLE, ".with-all") == [third]
     page.mouse.move(box["x"] + 150, box["y"] + 0.5 * row_height)
     assert not marked(chart) and not marked_rows(page, Key.EDGE_TABLE)
 
