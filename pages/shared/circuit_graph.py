@@ -94,7 +94,7 @@ def graph_view(graph: GraphResult, edges: EdgeLabels) -> Drawing:
         height=height,
         key=Key.GRAPH,
         on_select=_take_selection,
-        renderer="canvas",
+        renderer="svg",
         alt=f"{counted(len(drawing.edges), 'path')} between {len(drawing.used)} nodes; the table below lists "
         "what they are worth.",
     )
@@ -119,7 +119,7 @@ def small_graph(graph: GraphResult, edges: EdgeLabels) -> None:
         circuit_graph(drawing, current_theme()),
         height=min(_SMALL, graph_height(drawing)),
         key=Key.SMALL_GRAPH,
-        renderer="canvas",
+        renderer="svg",
         alt=f"{counted(len(drawing.edges), 'path')} between {len(drawing.used)} nodes, up to the logits.",
     )
     st.caption(LINES_EXPLAINED)

@@ -57,6 +57,9 @@
     }
   };
 
+  const markGraph = names => document.querySelectorAll(`${graph} text`).forEach(written =>
+    written.classList.toggle("marked-node", nodes(written.textContent).some(name => names.includes(name))));
+
   const mark = said => {
     if (said === marked) return;  // else each move would have the page styled anew
     marked = said;
@@ -66,6 +69,7 @@
          path { outline: none !important; }`
       : "";
     markRows(nodes(said));
+    markGraph(nodes(said));
   };
 
   // The graph shows and hides its tip a while after the pointer has moved.

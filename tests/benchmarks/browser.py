@@ -50,7 +50,7 @@ WATCH = """
   new PerformanceObserver(list => list.getEntries().forEach(entry => {
     if (!entry.hadRecentInput) seen.shift += entry.value;
   })).observe({type: 'layout-shift', buffered: true});
-  const picture = "[data-testid='stVegaLiteChart'] svg path, [data-testid='stEChartsChart'] canvas,"
+  const picture = "[data-testid='stVegaLiteChart'] svg path, [data-testid='stEChartsChart'] svg path,"
     + " [data-testid='stTable'] td";
   new MutationObserver(changes => {
     seen.state = document.querySelector("[data-testid='stApp']")?.dataset.testScriptState;

@@ -28,7 +28,7 @@ def selected(page: Page) -> str:
 
 def click_until_selected(page: Page) -> str:
     """Click down the middle of the graph, where MLPs and logits stand, until something is selected."""
-    graph = page.locator(f".st-key-{Key.GRAPH} canvas").first
+    graph = page.locator(f".st-key-{Key.GRAPH} [data-testid='stEChartsChart'] svg")
     box = graph.bounding_box()
     assert box is not None
     for step in range(2, 39):

@@ -127,3 +127,24 @@ def test_what_is_pointed_at_in_the_graph_is_marked_in_the_table_until_its_tip_is
     assert held.locator(".marked-rows > div").count() == sum(said in row for row in written) > 0
     page.mouse.move(box["x"] + 2, box["y"] + 2)
     expect(held.locator(".marked-rows > div")).to_have_count(0)
+
+
+def test_a_row_and_the_graph_mark_what_the_graph_and_the_table_show(open_page: Open):
+    page = open_page("circuit")
+    settle(page)
+    page.set_viewport_size({"width": 1280, "height": 1700})
+    nodes = page.locator(f".st-key-{Key.GRAPH} [data-testid='stEChartsChart'] text")
+    table = page.get_by_test_id("stDataFrame").first
+    expect(table.locator("canvas tbody tr").first).to_be_attached()
+    box = table.bounding_box()
+    assert box is not None
+    said = table.evaluate_all(ROWS)
+    number = next(at for at, row in enumerate(said) if len(re.findall(r"\bL\d+H\d+|MLP\d+", row)) == 2)
+    page.mouse.move(box["x"] + 40, box["y"] + (number + 1.5) * 33)
+    ends = set(re.findall(r"\bL\d+H\d+|MLP\d+", said[number]))
+    marked = nodes.evaluate_all(
+        "all => all.filter(each => getComputedStyle(each).fontWeight === '800').map(each => each.textContent)"
+    )
+    assert set(marked) == ends
+    page.get_by_role("heading", level=1).hover()
+    expect(page.locator(".marked-node")).to_have_count(0)
