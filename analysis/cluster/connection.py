@@ -5,14 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from analysis.errors import PathscopeError
 
 if TYPE_CHECKING:
     from distributed import Client, Future
-    from tornado.ioloop import IOLoop
 
 #: Seconds to wait for a scheduler that does not answer, and for one to take its leave.
 _PATIENCE, _FAREWELL = 10.0, 2.0
@@ -101,10 +99,20 @@ def _client(address: str) -> Client:
             f"PATHSCOPE_CLUSTER is {address!r}, and the libraries for a cluster are not installed. Run `pip "
             "install -r tests/requirements-cluster.txt`, or unset it."
         ) from error
+
+    class Trying(Client):
+        """A client whose loop ends where no scheduler answers: else each try leaves a thread that runs on."""
+
+        def start(self, **how: Any) -> None:
+            try:
+                super().start(**how)
+            except BaseException:
+                self._loop_runner.stop()
+                raise
+
     try:
-        return Client(
+        return Trying(
             address,
-            loop=_loop(),
             timeout=_PATIENCE,
             set_as_default=False,
             serializers=_PLAIN,
@@ -115,17 +123,3 @@ def _client(address: str) -> Client:
             f"No scheduler answers at {address} (PATHSCOPE_CLUSTER) within {_PATIENCE:g} s. Start one with "
             "`dask scheduler` and its workers with `dask worker`, or unset it to compute here."
         ) from error
-
-
-@cache
-def _loop() -> IOLoop:
-    """The loop that serves every client of this process.
-
-    A client that is given none begins one in a thread of its own, which runs on where no scheduler answers:
-    each further try would leave one more.
-    """
-    from distributed.utils import LoopRunner
-
-    runner = LoopRunner()
-    runner.start()
-    return runner.loop
