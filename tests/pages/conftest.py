@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from analysis.jobs import board
 from tests.pages import looking
 from tests.pages.looking import See, captions
 from tests.pages.stored_results import keep_defaults
@@ -16,6 +17,16 @@ from tests.pages.stored_results import keep_defaults
 def visit() -> Callable[..., AppTest]:
     """Opens a page; see `tests.pages.looking.visit`."""
     return looking.visit
+
+
+@pytest.fixture
+def own_workers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A board of jobs for one test alone: what others have asked for of the same experiment is not on it."""
+    own = board._Board()
+    monkeypatch.setattr(board, "_board", own)
+    yield
+    own.stop_all()
+    own.close()
 
 
 @pytest.fixture

@@ -236,7 +236,7 @@ def test_a_sweep_starts_by_itself_only_where_it_has_up_to_ten_thousand_paths(
     assert "It was asked for." in texts(app)
 
 
-@pytest.mark.usefixtures("own_store")
+@pytest.mark.usefixtures("own_store", "own_workers")
 def test_a_press_is_not_lost_with_a_run_that_is_interrupted_before_the_work_begins(
     visit: Visit, monkeypatch: pytest.MonkeyPatch
 ):

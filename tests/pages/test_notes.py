@@ -13,7 +13,6 @@ from streamlit.testing.v1 import AppTest
 from analysis import answers, jobs
 from analysis.answers import Answer, answer
 from analysis.demo_model.examples import EXAMPLES
-from analysis.jobs import board
 from analysis.requests import Experiment
 from analysis.results import AllSourcesRequest
 from analysis.store import open_store
@@ -28,6 +27,8 @@ PAGES = ("result", "direct_logit_attribution", "path_patching", "all_sources", "
 REQUEST = AllSourcesRequest(Experiment("demo", FIRST.clean, FIRST.corrupted, FIRST.answer, FIRST.foil), "v")
 Visit = Callable[..., AppTest]
 
+pytestmark = pytest.mark.usefixtures("own_workers")
+
 
 def notes(app: AppTest) -> list[str]:
     """The sentences beside an information sign, from the top."""
@@ -41,15 +42,6 @@ def _notes_in(block: Any) -> Iterator[str]:
     for child in children:
         if hasattr(child, "children"):
             yield from _notes_in(child)
-
-
-@pytest.fixture(autouse=True)
-def _own_workers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    own = board._Board()
-    monkeypatch.setattr(board, "_board", own)
-    yield
-    own.stop_all()
-    own.close()
 
 
 @pytest.fixture(params=["below a file", "no bytes"])
