@@ -86,4 +86,5 @@ def test_a_try_that_fails_leaves_no_thread(monkeypatch):
             connected("tcp://127.0.0.1:9")
         return {each for each in threading.enumerate() if each.name == "IO loop"}
 
-    assert threads_after_a_try() == threads_after_a_try()
+    before = threads_after_a_try()
+    assert threads_after_a_try() <= before  # one of another client may end meanwhile
